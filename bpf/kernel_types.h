@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_KERNEL_TYPES_H
+#define MEMDRIFT_KERNEL_TYPES_H
+
+/*
+ * The few kernel types that the programs read, kept by hand instead of dumped from the kernel of
+ * the build host. Field offsets are relocated against the running kernel's BTF when a program is
+ * loaded (CO-RE), so only names and types matter here, and only of the fields in use.
+ */
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Makes libbpf's bpf_tracing.h use the kernel's names of the registers. */
+#define __VMLINUX_H__
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct mm_struct;
+
+struct signal_struct {
+	atomic_t live;
+	int nr_threads;
+	int group_exit_code;
+};
+
+struct task_struct {
+	unsigned int flags;
+	int pid;
+	int tgid;
+	int exit_code;
+	__u64 start_boottime;
+	struct task_struct *group_leader;
+	struct mm_struct *mm;
+	struct signal_struct *signal;
+	char comm[16];
+};
+
+#pragma clang attribute pop
+
+/* arch/x86/include/asm/ptrace.h; part of what BPF programs on uprobes get, so its layout is fixed.
+ */
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx;
+	unsigned long r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax;
+	unsigned long ip, cs, flags, sp, ss;
+};
+
+/* What perf tracepoints on system calls hand to a program (kernel/trace/trace_syscalls.c). */
+struct sys_enter_args {
+	__u64 common;
+	__s64 nr;
+	__u64 args[6];
+};
+
+struct sys_exit_args {
+	__u64 common;
+	__s64 nr;
+	__s64 ret;
+};
+
+#endif

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Birth, new programs and death of processes and threads. */
+#include "common.h"
+#include "tail.h"
+
+/* One value for new entries of alloc_counts: too large for the stack of a program. */
+static const struct alloc_counts no_counts;
+
+static __always_inline void follow(__u32 pid, __u64 start_ns)
+{
+	struct target target = {.start_ns = start_ns};
+
+	if (config.target_mode != TARGET_HOST &&
+	    bpf_map_update_elem(&targets, &pid, &target, BPF_ANY))
+		count_loss(LOSS_targets_full);
+	if (!config.count_mallocs)
+		return;
+	/* An entry that is still there belongs to an ended process whose sums nobody has read yet.
+	 */
+	if (bpf_map_lookup_elem(&alloc_counts, &pid))
+		count_loss(LOSS_pid_reused);
+	if (bpf_map_update_elem(&alloc_counts, &pid, &no_counts, BPF_ANY))
+		count_loss(LOSS_counters_full);
+}
+
+/* Runs in the parent, after the child's memory is set up and before it first runs. */
+SEC("raw_tracepoint/sched_process_fork")
+int process_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (struct task_struct *)ctx->args[0];
+	struct task_struct *child = (struct task_struct *)ctx->args[1];
+	__u32 parent_pid = bpf_get_current_pid_tgid() >> 32;
+	__u32 child_pid = BPF_CORE_READ(child, tgid);
+	__u32 flags = 0;
+	struct rec_fork *rec;
+
+	if (!is_target(parent_pid))
+		return 0;
+	if (child_pid == parent_pid)
+		flags = RECF_THREAD;
+	else if (BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm))
+		flags = RECF_SHARES_VM;
+	if (!(flags & RECF_THREAD)) {
+		if (BPF_CORE_READ(parent, signal, nr_threads) > 1)
+			flags |= RECF_THREADED;
+		follow(child_pid, start_of(child));
+	}
+	rec = reserve_record(sizeof(*rec));
+	if (!rec)
+		return 0;
+	fill_header(&rec->hdr, REC_FORK, flags);
+	rec->child_pid = child_pid;
+	rec->child_tid = BPF_CORE_READ(child, pid);
+	rec->child_start_ns = start_of(child);
+	BPF_CORE_READ_STR_INTO(&rec->comm, child, comm);
+	if (flags & RECF_THREAD)
+		submit_record(rec);
+	else
+		submit_record_now(rec);
+	return 0;
+}
+
+static __always_inline void submit_process(__u32 type, __u32 flags, __s32 status)
+{
+	struct rec_process *rec = reserve_record(sizeof(*rec));
+
+	if (!rec)
+		return;
+	fill_header(&rec->hdr, type, flags);
+	rec->status = status;
+	rec->reserved = 0;
+	bpf_get_current_comm(rec->comm, sizeof(rec->comm));
+	if (flags & RECF_GROUP_DEAD || type == REC_EXEC)
+		submit_record_now(rec);
+	else
+		submit_record(rec);
+}
+
+static __always_inline bool comm_matches(void)
+{
+	char comm[16];
+
+	bpf_get_current_comm(comm, sizeof(comm));
+	for (int i = 0; i < 16; i++) {
+		if (comm[i] != config.comm[i])
+			return false;
+		if (!comm[i])
+			break;
+	}
+	return true;
+}
+
+SEC("raw_tracepoint/sched_process_exec")
+int process_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	if (!is_target(pid)) {
+		if (config.target_mode != TARGET_COMM || pid == config.own_pid || !comm_matches())
+			return 0;
+		follow(pid, start_of((struct task_struct *)bpf_get_current_task()));
+	}
+	submit_process(REC_EXEC, 0, 0);
+	return 0;
+}
+
+SEC("tracepoint")
+int exit_group_enter(struct sys_enter_args *ctx)
+{
+	if (is_target(bpf_get_current_pid_tgid() >> 32))
+		submit_process(REC_EXIT_GROUP, 0, (__s32)ctx->args[0]);
+	return 0;
+}
+
+SEC("raw_tracepoint/sched_process_exit")
+int process_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid;
+	__s32 status;
+
+	if (!is_target(pid))
+		return 0;
+	bpf_map_delete_elem(&inflight, &tid);
+	forget_tail_call(tid);
+	/* do_exit() has taken this thread off `live` before the tracepoint (kernel/exit.c). */
+	if (BPF_CORE_READ(task, signal, live.counter) > 0) {
+		submit_process(REC_EXIT, 0, BPF_CORE_READ(task, exit_code));
+		return 0;
+	}
+	status = BPF_CORE_READ(task, signal, group_exit_code);
+	if (!status)
+		status = BPF_CORE_READ(task, group_leader, exit_code);
+	submit_process(REC_EXIT, RECF_GROUP_DEAD, status);
+	bpf_map_delete_elem(&targets, &pid);
+	return 0;
+}
+
+/*
+ * The victim is a pid up to kernel 6.8 and a task from 6.9 on (kernel commit 72ba14deb40a): told
+ * apart by value, as no pid is a kernel address.
+ */
+SEC("raw_tracepoint/mark_victim")
+int oom_victim(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	__u32 pid = (__u32)ctx->args[0];
+	struct rec_process *rec;
+
+	if (ctx->args[0] > 0xffffffffUL)
+		pid = BPF_CORE_READ(task, tgid);
+	if (!is_target(pid))
+		return 0;
+	rec = reserve_record(sizeof(*rec));
+	if (!rec)
+		return 0;
+	__builtin_memset(rec, 0, sizeof(*rec));
+	rec->hdr.type = REC_OOM;
+	rec->hdr.pid = pid;
+	rec->hdr.tid = pid;
+	rec->hdr.time_ns = bpf_ktime_get_ns();
+	submit_record(rec);
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_LOSS_H
+#define MEMDRIFT_LOSS_H
+
+/*
+ * Every way in which something can be missed, each with its counter. X(name, what was lost).
+ * The name is the JSON key. All are counts of events unless the text says otherwise; the ones
+ * up to LOSS_KERNEL_MAX are counted by BPF programs, the rest by user space.
+ */
+#define LOSS_COUNTERS_KERNEL(X)                                                               \
+	X(ring_full, "records that found the ring buffer full")                               \
+	X(inflight_full, "system calls not followed: too many threads inside one at once")    \
+	X(targets_full, "processes not followed: the target table was full")                  \
+	X(counters_full, "processes whose allocator calls were not counted: table full")      \
+	X(pid_reused, "processes whose counts were lost: their pid was taken again too soon") \
+	X(tail_notes_full, "calls that an entry point handed on and that were counted twice") \
+	X(stacks_lost, "stacks not kept: the stack table was full or two stacks collided")    \
+	X(stack_counts_full, "allocator calls without a stack weight: table full")
+
+#define LOSS_COUNTERS_USER(X)                                                                \
+	X(missed_recursion, "probe hits that the kernel skipped inside another BPF program") \
+	X(seeds_missed, "processes that ended before their old mappings could be read")      \
+	X(bad_records, "records of an unknown kind or a wrong length")                       \
+	X(processes_dropped, "processes not reported: more than the model may hold")         \
+	X(mappings_dropped, "mappings not modelled: more than the model may hold")           \
+	X(attach_failed, "allocator probes that could not be attached")                      \
+	X(objects_unread, "mapped objects that could not be searched for allocators")
+
+#define LOSS_ENUM(name, text) LOSS_##name,
+enum loss {
+	LOSS_COUNTERS_KERNEL(LOSS_ENUM) LOSS_KERNEL_MAX,
+	LOSS_KERNEL_LAST = LOSS_KERNEL_MAX - 1,
+	LOSS_COUNTERS_USER(LOSS_ENUM) LOSS_MAX
+};
+#undef LOSS_ENUM
+
+#endif

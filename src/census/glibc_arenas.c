@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "census/glibc_arenas.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "census/arena_limit.h"
+#include "census/glibc_ring.h"
+#include "census/host.h"
+#include "census/malloc_par.h"
+#include "census/proc_maps.h"
+#include "census/proc_stat.h"
+
+/* 8 arenas for each of 8,192 CPUs, each with a first heap, and as many further heaps: what a
+ * hostile process fakes beyond that is not looked at. */
+#define HEAPS_MAX (2 * 8 * 8192)
+
+/* A thread may link a new arena while we follow the ring. */
+#define RING_TRIES 3
+
+void glibc_arenas__init(struct glibc_arenas *arenas)
+{
+	*arenas = (struct glibc_arenas){.arena_count = -1, .limit = -1};
+}
+
+void glibc_arenas__free(struct glibc_arenas *arenas)
+{
+	free(arenas->heaps);
+	glibc_arenas__init(arenas);
+}
+
+static bool is_anonymous(const struct maps_entry *entry)
+{
+	return !entry->shared && !entry->inode && (entry->path[0] == '\0' || entry->path[0] == '[');
+}
+
+static int add_heap(struct glibc_arenas *arenas, size_t *room, const struct glibc_heap *heap)
+{
+	if (arenas->heap_count == *room) {
+		size_t bigger = *room ? 2 * *room : 32;
+		struct glibc_heap *heaps = reallocarray(arenas->heaps, bigger, sizeof(*heaps));
+
+		if (!heaps)
+			return -ENOMEM;
+		arenas->heaps = heaps;
+		*room = bigger;
+	}
+	arenas->heaps[arenas->heap_count++] = *heap;
+	return 0;
+}
+
+/* Every aligned address in private anonymous memory whose first words are a heap's. */
+static int find_heaps(struct pagemap *pm, const struct maps_entry *entries, size_t n,
+		      struct glibc_arenas *arenas)
+{
+	const uint32_t rw = PROT_READ | PROT_WRITE;
+	size_t room = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct maps_entry *entry = &entries[i];
+		uint64_t base = (entry->start + GLIBC_HEAP_BYTES - 1) & ~(GLIBC_HEAP_BYTES - 1);
+
+		if (!is_anonymous(entry) || (entry->prot & rw) != rw)
+			continue;
+		for (; base < entry->end && base >= entry->start; base += GLIBC_HEAP_BYTES) {
+			struct glibc_heap heap;
+			int err = glibc_heap__peek(pm, base, &heap);
+
+			if (err == -ESRCH)
+				return err;
+			/* What it says to use must be mapped. */
+			if (err || !proc_maps__find(entries, n, base + heap.size_bytes - 1))
+				continue;
+			err = arenas->heap_count < HEAPS_MAX ? add_heap(arenas, &room, &heap) : 0;
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+static const struct glibc_heap *heap_at(const struct glibc_arenas *arenas, uint64_t base)
+{
+	const struct glibc_heap *heap = glibc_arenas__find(arenas, base);
+
+	return heap && heap->base == base ? heap : NULL;
+}
+
+/* Each further heap must lead to its arena's first heap through heaps of the same arena. */
+static bool leads_to_first(const struct glibc_arenas *arenas, const struct glibc_heap *heap)
+{
+	uint64_t arena = heap->arena;
+
+	for (size_t steps = 0; steps <= arenas->heap_count && heap && heap->arena == arena;
+	     steps++) {
+		if (heap->is_first)
+			return true;
+		heap = heap_at(arenas, heap->prev);
+	}
+	return false;
+}
+
+static int drop_unlinked_heaps(struct glibc_arenas *arenas)
+{
+	bool *keep = calloc(arenas->heap_count + 1, sizeof(*keep));
+	size_t kept = 0;
+
+	if (!keep)
+		return -ENOMEM;
+	for (size_t i = 0; i < arenas->heap_count; i++)
+		keep[i] = leads_to_first(arenas, &arenas->heaps[i]);
+	for (size_t i = 0; i < arenas->heap_count; i++) {
+		if (keep[i])
+			arenas->heaps[kept++] = arenas->heaps[i];
+	}
+	arenas->heap_count = kept;
+	free(keep);
+	return 0;
+}
+
+const struct glibc_heap *glibc_arenas__find(const struct glibc_arenas *arenas, uint64_t addr)
+{
+	size_t low = 0, high = arenas->heap_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (arenas->heaps[middle].base + GLIBC_HEAP_BYTES <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < arenas->heap_count && arenas->heaps[low].base <= addr ? &arenas->heaps[low]
+									   : NULL;
+}
+
+static void count_arenas(struct pagemap *pm, const struct maps_entry *entries, size_t n,
+			 struct glibc_arenas *arenas)
+{
+	size_t thread_arenas = 0;
+	int64_t ring = -1;
+
+	for (size_t i = 0; i < arenas->heap_count; i++)
+		thread_arenas += arenas->heaps[i].is_first;
+	for (int tries = 0; ring < 0 && tries < RING_TRIES; tries++)
+		ring = glibc_ring__follow(pm, entries, n, arenas, &arenas->main_arena);
+	/* The ring may hold arenas that were made since the maps were read, never fewer. */
+	arenas->ring_closed = ring >= (int64_t)thread_arenas + 1;
+	arenas->arena_count = arenas->ring_closed ? ring : (int64_t)thread_arenas + 1;
+}
+
+static void find_limit(uint32_t pid, struct pagemap *pm, const struct maps_entry *entries, size_t n,
+		       struct glibc_arenas *arenas)
+{
+	struct malloc_par par;
+	char *malloc_arena_max = NULL, *tunables = NULL;
+	bool par_known = malloc_par__read(pm, entries, n, &par) == 0;
+
+	if (proc_environ(pid, "MALLOC_ARENA_MAX", &malloc_arena_max))
+		malloc_arena_max = NULL;
+	if (proc_environ(pid, "GLIBC_TUNABLES", &tunables))
+		tunables = NULL;
+	arenas->limit = arena_limit__decide(par_known ? &par : NULL, malloc_arena_max, tunables,
+					    host__cpus_online(), arenas->limit_source,
+					    sizeof(arenas->limit_source));
+	free(tunables);
+	free(malloc_arena_max);
+}
+
+static int read_arenas(uint32_t pid, const struct maps_entry *entries, size_t n, struct pagemap *pm,
+		       struct glibc_arenas *arenas)
+{
+	int err = find_heaps(pm, entries, n, arenas);
+
+	if (!err)
+		err = drop_unlinked_heaps(arenas);
+	if (err)
+		return err;
+	arenas->has_glibc = arenas->heap_count > 0;
+	for (size_t i = 0; i < n && !arenas->has_glibc; i++)
+		arenas->has_glibc = path_is_glibc(entries[i].path);
+	if (arenas->has_glibc) {
+		count_arenas(pm, entries, n, arenas);
+		find_limit(pid, pm, entries, n, arenas);
+	}
+	/* Of a process that ended meanwhile only a part was seen. */
+	return pagemap__alive(pm) ? 0 : -ESRCH;
+}
+
+int glibc_arenas__read(uint32_t pid, const struct maps_entry *entries, size_t n, struct pagemap *pm,
+		       struct glibc_arenas *out)
+{
+	struct glibc_arenas arenas;
+	struct pagemap *own = NULL;
+	int err = 0;
+
+	if (!pm)
+		err = pagemap__open(pid, &own);
+	if (err)
+		return err;
+	glibc_arenas__init(&arenas);
+	err = read_arenas(pid, entries, n, pm ? pm : own, &arenas);
+	pagemap__close(own);
+	if (err) {
+		glibc_arenas__free(&arenas);
+		return err;
+	}
+	free(out->heaps);
+	*out = arenas;
+	return 0;
+}
+
+void glibc_arenas__store(const struct glibc_arenas *arenas, struct arenas *model)
+{
+	model->present = arenas->arena_count;
+	model->limit = arenas->limit;
+	snprintf(model->limit_source, sizeof(model->limit_source), "%s", arenas->limit_source);
+}

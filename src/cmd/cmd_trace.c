@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "cmd/trace_session.h"
+#include "probe/feature.h"
+
+/* Each probe is a descriptor. The hard limit is there for programs that know what they do. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	struct trace_session session = {.detached_at_s = -1};
+	char message[FEATURE_MESSAGE_MAX];
+	struct trace_options options;
+	int code = trace_options__parse(argc, argv, &options), err;
+
+	if (code >= 0)
+		return code;
+	log_bridge_libbpf();
+	if (feature__require(message, sizeof(message))) {
+		log_error("%s", message);
+		return EXIT_FAILED;
+	}
+	raise_descriptor_limit();
+	/* A reader of the report that goes away is an error of writing, not a reason to die. */
+	signal(SIGPIPE, SIG_IGN);
+
+	code = trace_session__start(&session, &options);
+	if (code < 0) {
+		log_info("the trace has begun; ^C ends it with the report");
+		err = trace_session__run(&session);
+		trace_session__stop(&session);
+		if (err)
+			log_error("the trace broke off: %s; what follows is what it saw until then",
+				  strerror(-err));
+		code = trace_report__write(&session);
+		if (err && code == EXIT_OK)
+			code = EXIT_FAILED;
+	}
+	trace_session__free(&session);
+	return code;
+}

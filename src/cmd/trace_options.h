@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_CMD_TRACE_OPTIONS_H
+#define MEMDRIFT_CMD_TRACE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "output/result.h"
+
+/* What the command line of `memdrift trace` asks for. */
+enum trace_target { TRACE_HOST, TRACE_PIDS, TRACE_CGROUP, TRACE_COMM, TRACE_COMMAND };
+
+/* More PIDs than this are better named by --cgroup or --comm. */
+#define TRACE_PIDS_MAX  256
+#define TRACE_LARGE_MAX 16
+
+struct trace_options {
+	enum trace_target target;
+	uint32_t pids[TRACE_PIDS_MAX];
+	uint32_t pid_count;
+	const char *cgroup;
+	char comm[16];
+	char **command;    /* NULL-terminated, into argv */
+	double duration_s; /* negative: open */
+	double interval_s;
+	bool json;
+	bool malloc; /* --malloc */
+	bool strict;
+	bool all;      /* no short lists */
+	double budget; /* share; negative: none */
+	bool budget_given;
+	const char *output; /* -o */
+	const char *folded;
+	enum folded_weight weight;
+	uint64_t large[TRACE_LARGE_MAX];
+	uint32_t large_count;
+	uint64_t ring_bytes;
+	const char *dump_spaces; /* developer: see trace_dump_spaces */
+	bool hold_reader; /* developer: do not read the ring until the end of each interval */
+};
+
+/* Returns -1 to go on, or an exit code (after a message, or the help text). */
+int trace_options__parse(int argc, char **argv, struct trace_options *options);
+/* Whether allocator probes are wanted: on by default for all targets but the host. */
+bool trace_options__counts_mallocs(const struct trace_options *options);
+
+#endif

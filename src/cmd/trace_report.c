@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "census/host.h"
+#include "cmd/cmd.h"
+#include "cmd/trace_session.h"
+
+static uint64_t probed_rows(void *ctx, const struct process *process)
+{
+	struct trace_session *session = ctx;
+
+	return coverage__rows_of(session->coverage, (pid_t)process->pid);
+}
+
+static void fill_rows(struct trace_session *session, struct trace_result *result)
+{
+	const struct coverage_row *rows =
+		session->coverage ? coverage__rows(session->coverage) : NULL;
+
+	for (int i = 0; rows && i < CALL_ROWS; i++) {
+		if (!rows[i].key[0])
+			continue;
+		result->rows[i].name = rows[i].key;
+		result->rows[i].kind = rows[i].frees ? ROW_FREE : ROW_ALLOC;
+	}
+}
+
+/* Sums over the processes that were counted, running or ended. */
+struct cost_sums {
+	double cost_ns;
+	double cpu_ns;
+	double covered_s;
+	double present_s;
+	uint64_t hits;
+};
+
+static void add_cost(struct trace_session *session, const struct process *process, double end_s,
+		     struct cost_sums *sums)
+{
+	double from = process->covered_from_s > 0 ? process->covered_from_s : 0;
+	double begin = (double)(int64_t)(process->first_seen_ns - session->started_ns) / 1e9;
+	double end = process->end == PROCESS_EXITED
+			     ? (double)(int64_t)(process->ended_ns - session->started_ns) / 1e9
+			     : end_s;
+	double to = process->covered_to_s >= 0 ? process->covered_to_s : end;
+	struct follower *follower;
+
+	for (int i = 0; i < CALL_ROWS; i++)
+		sums->hits += process->alloc.calls[i];
+	sums->hits += process->alloc.tail_calls;
+	if (!process->counted)
+		return;
+	sums->present_s += end - fmax(begin, 0);
+	sums->covered_s += fmax(to - from, 0);
+	HASH_FIND(hh, session->followers, &process->pid, sizeof(process->pid), follower);
+	if (follower && follower->start_ns == process->start_ns && follower->meter.started) {
+		sums->cost_ns += follower->meter.last_cost_ns;
+		sums->cpu_ns += follower->meter.last_cpu_ns - follower->meter.first_cpu_ns;
+	}
+}
+
+static void fill_overhead(struct trace_session *session, struct trace_result *result)
+{
+	struct trace_overhead *overhead = &result->overhead;
+	struct cost_sums sums = {0};
+	struct process *process, *next;
+	double hit_ns = session->costs.cls[INSN_PUSH].hit_ns;
+
+	HASH_ITER (hh, session->model.running, process, next)
+		add_cost(session, process, result->duration_s, &sums);
+	for (process = session->model.ended; process; process = process->next_ended)
+		add_cost(session, process, result->duration_s, &sums);
+	overhead->hit_ns = session->costs.cls[INSN_PUSH].measured ? hit_ns : NAN;
+	overhead->hits = sums.hits;
+	overhead->bystander_hits =
+		session->counts_mallocs ? tracer__bystander_hits(session->tracer) : 0;
+	overhead->covered = sums.present_s > 0 ? fmin(sums.covered_s / sums.present_s, 1) : 0;
+	overhead->cost_share = sums.cpu_ns > 0 ? sums.cost_ns / sums.cpu_ns : NAN;
+	overhead->budget = session->options->budget < 0 ? NAN : session->options->budget;
+	overhead->detached_at_s = session->detached_at_s;
+}
+
+static void keep_weight(void *ctx, const struct stack_key *key, const struct size_count *sums)
+{
+	struct trace_session *session = ctx;
+	struct process *process = model__find(&session->model, key->pid);
+
+	/* A process that ended is still among the ended ones. */
+	for (struct process *ended = session->model.ended; !process && ended;
+	     ended = ended->next_ended)
+		if (ended->pid == key->pid)
+			process = ended;
+	if (!process)
+		return;
+	if (key->stack >= 0)
+		stack_names__note(session->names, process, key->stack);
+	stack_weights__set(&session->alloc_weights, process->pid, process->start_ns, key->stack,
+			   sums->count, sums->bytes);
+}
+
+static void fill_result(struct trace_session *session, struct trace_result *result)
+{
+	struct utsname uts;
+
+	memset(result, 0, sizeof(*result));
+	uname(&uts);
+	snprintf(result->host.kernel, sizeof(result->host.kernel), "%.64s", uts.release);
+	result->host.cpus_online = (uint32_t)host__cpus_online();
+	result->host.page_bytes = (uint32_t)host__page_bytes();
+	result->ended_ns = session->ended_ns;
+	result->duration_s = (double)(result->ended_ns - session->started_ns) / 1e9;
+	result->ended_by = session->ended_by;
+	result->model = &session->model;
+	memcpy(result->losses, session->model.losses, sizeof(result->losses));
+	tracer__read_losses(session->tracer, result->losses);
+	fill_rows(session, result);
+	result->mallocs_counted = session->counts_mallocs;
+	fill_overhead(session, result);
+	result->command.argv = session->options->command;
+	result->command.ended = session->command.ended;
+	result->command.wait_status = session->command.wait_status;
+	result->namer = stack_names__namer(session->names);
+	result->mmap_weights = &session->mmap_weights;
+	result->alloc_weights = &session->alloc_weights;
+	result->probed_rows = session->coverage ? probed_rows : NULL;
+	result->probed_ctx = session;
+}
+
+static FILE *open_output(const char *path)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		log_error("cannot write %s: %s", path, strerror(errno));
+	return file;
+}
+
+/* 0 or an exit code after a message. */
+static int close_output(FILE *file, const char *path, int err)
+{
+	bool failed = file == stdout ? fflush(file) : fclose(file);
+
+	if (failed && !err)
+		err = -errno;
+	if (!err)
+		return EXIT_OK;
+	log_error("cannot write %s: %s", path, strerror(-err));
+	return EXIT_FAILED;
+}
+
+static int write_report(struct trace_session *session, const struct trace_result *result)
+{
+	const struct trace_options *options = session->options;
+	const char *path = options->output ? options->output : "the report to stdout";
+	FILE *file = options->output ? open_output(options->output) : stdout;
+	struct text_options text = {.all = options->all};
+	int err;
+
+	if (!file)
+		return EXIT_FAILED;
+	setlocale(LC_CTYPE, "");
+	text.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	text.colour = isatty(fileno(file)) && !getenv("NO_COLOR");
+	err = options->json ? trace_json__write(file, result)
+			    : trace_text__write(file, result, &text);
+	return close_output(file, path, err);
+}
+
+static int write_folded(struct trace_session *session, const struct trace_result *result)
+{
+	const char *path = session->options->folded;
+	FILE *file = open_output(path);
+
+	if (!file)
+		return EXIT_FAILED;
+	return close_output(file, path,
+			    trace_folded__write(file, result, session->options->weight));
+}
+
+int trace_report__write(struct trace_session *session)
+{
+	const struct trace_options *options = session->options;
+	struct trace_result result;
+	struct large_facts facts;
+	int code;
+
+	tracer__each_weight(session->tracer, keep_weight, session);
+	fill_result(session, &result);
+	census__large_facts(session->census, &facts);
+	if (trace_result__build(&result, options->large, options->large_count, &facts)) {
+		log_error("out of memory");
+		return EXIT_FAILED;
+	}
+	code = write_report(session, &result);
+	if (options->folded && code == EXIT_OK)
+		code = write_folded(session, &result);
+	if (code == EXIT_OK && options->strict && trace_result__losses(&result))
+		code = EXIT_LOSSES;
+	trace_result__free(&result);
+	return code;
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "cmd/trace_session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "census/glibc_arenas.h"
+#include "census/proc_maps.h"
+#include "census/proc_stat.h"
+#include "cmd/cmd.h"
+#include "memdrift.skel.h"
+#include "probe/hit_cost.h"
+
+/* How long records of no urgency may lie in the ring. */
+#define POLL_MS 20
+/* The guard looks this often: what a hot target pays before the probes go. */
+#define GUARD_NS 100000000ull
+/* Intervals kept for each process and size bucket. */
+#define INTERVALS 120
+
+static volatile sig_atomic_t stop_requested;
+
+static void request_stop(int sig)
+{
+	stop_requested = 1;
+	/* The second one ends memdrift at once; the kernel takes the probes off. */
+	signal(sig, SIG_DFL);
+}
+
+uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+double trace_session__now_s(const struct trace_session *session)
+{
+	return (double)(int64_t)(monotonic_ns() - session->started_ns) / 1e9;
+}
+
+static int read_maps(void *ctx, uint32_t pid, uint64_t start_ticks, struct maps_entry **entries,
+		     size_t *n)
+{
+	struct proc_stat stat;
+	int err = proc_maps__read(pid, entries, n);
+
+	if (err)
+		return err;
+	/* Asked afterwards: as long as the start is the same the maps were this process's. */
+	err = proc_stat__read(pid, &stat);
+	if (!err && start_ticks && stat.start_ticks != start_ticks)
+		err = -ESRCH;
+	if (!err && !*n)
+		err = -ESRCH;
+	if (err) {
+		maps_entries__free(*entries, *n);
+		*entries = NULL;
+		*n = 0;
+	}
+	return err;
+}
+
+static int read_inflight(void *ctx, uint32_t pid, struct address_range *ranges, size_t max)
+{
+	struct trace_session *session = ctx;
+
+	return tracer__read_inflight(session->tracer, pid, ranges, max);
+}
+
+static uint64_t read_brk(void *ctx, uint32_t pid)
+{
+	struct proc_stat stat;
+
+	return proc_stat__read(pid, &stat) ? 0 : stat.start_brk;
+}
+
+static int read_heap(void *ctx, uint32_t pid, uint64_t base)
+{
+	struct glibc_heap heap;
+	int err = glibc_heap__read(pid, base, &heap);
+
+	return err ? err : heap.is_first;
+}
+
+static uint64_t read_clock(void *ctx)
+{
+	return monotonic_ns();
+}
+
+static int read_stack(void *ctx, int32_t id, uint64_t *frames, size_t max)
+{
+	struct trace_session *session = ctx;
+
+	return (int)tracer__read_stack(session->tracer, id, frames, max);
+}
+
+static int load_tracer(struct trace_session *session)
+{
+	const struct trace_options *options = session->options;
+	bool by_allocation =
+		options->weight == FOLDED_ALLOC_BYTES || options->weight == FOLDED_ALLOC_COUNT;
+	struct tracer_options tracer = {
+		.ring_bytes = options->ring_bytes,
+		.counted_max = tracer__counted_max(),
+		.arenas = options->target != TRACE_HOST,
+		.config =
+			{
+				.target_mode = options->target == TRACE_HOST   ? TARGET_HOST
+					       : options->target == TRACE_COMM ? TARGET_COMM
+									       : TARGET_LISTED,
+				.own_pid = (uint32_t)getpid(),
+				/* All stacks for flame graphs; else those worth a line in a report.
+				 */
+				.stack_min_len = options->folded && !by_allocation ? 0 : 1 << 20,
+				.wakeup_bytes = options->ring_bytes / 8,
+				.count_mallocs = session->counts_mallocs,
+				.stack_weights = options->folded && by_allocation,
+			},
+	};
+
+	memcpy(tracer.config.comm, options->comm, sizeof(options->comm));
+	return tracer__open(&tracer, &session->tracer);
+}
+
+static int make_coverage(struct trace_session *session)
+{
+	enum trace_target target = session->options->target;
+	/* Whose children must be covered from the first call, or everyone. */
+	enum coverage_scope scope =
+		target == TRACE_COMMAND || target == TRACE_HOST ? COVERAGE_ALL : COVERAGE_EACH;
+
+	insn_costs__assume(&session->costs);
+	if (session->counts_mallocs && hit_cost__measure(session->tracer, false, &session->costs))
+		log_warning("the cost of a probe could not be measured here: it is reported as "
+			    "unknown and --budget cannot be kept");
+	if (target == TRACE_HOST && !session->counts_mallocs)
+		return 0;
+	session->allocators = allocator_cache__new(&session->costs);
+	if (session->allocators)
+		session->coverage =
+			coverage__new(session->tracer, session->allocators, &session->costs, scope,
+				      session->counts_mallocs, target != TRACE_HOST);
+	return session->coverage ? 0 : -ENOMEM;
+}
+
+static int make_parts(struct trace_session *session)
+{
+	const struct trace_options *options = session->options;
+	struct model_reader reader = {
+		.ctx = session,
+		.read_maps = read_maps,
+		.read_inflight = read_inflight,
+		.read_brk = read_brk,
+		.read_heap = read_heap,
+		.now_ns = read_clock,
+	};
+	struct stack_source source = {session, read_stack, read_maps};
+
+	if (model__init(&session->model, &reader, session->started_ns, options->interval_s,
+			INTERVALS))
+		return -ENOMEM;
+	session->names = stack_names__new(&source);
+	session->census = census__new(session->started_ns, options->large, options->large_count);
+	return session->names && session->census ? 0 : -ENOMEM;
+}
+
+int trace_session__start(struct trace_session *session, const struct trace_options *options)
+{
+	int code;
+
+	session->options = options;
+	session->counts_mallocs = trace_options__counts_mallocs(options);
+	if (options->target == TRACE_COMMAND) {
+		code = trace_command__spawn(session);
+		if (code)
+			return code;
+	}
+	if (load_tracer(session))
+		return EXIT_FAILED;
+	if (make_coverage(session))
+		goto no_memory;
+	if (options->target == TRACE_COMMAND)
+		trace_command__prepare(session);
+	/* What came before is set-up. */
+	session->started_ns = monotonic_ns();
+	if (make_parts(session))
+		goto no_memory;
+	signal(SIGINT, request_stop);
+	signal(SIGTERM, request_stop);
+	if (tracer__attach(session->tracer))
+		return EXIT_FAILED;
+	code = trace_targets__follow(session);
+	if (code)
+		return code;
+	log_info("tracing");
+	session->next_tick_ns = monotonic_ns() + (uint64_t)(options->interval_s * 1e9);
+	session->next_guard_ns = monotonic_ns() + GUARD_NS;
+	return -1;
+no_memory:
+	log_error("out of memory");
+	return EXIT_FAILED;
+}
+
+static void show_progress(struct trace_session *session)
+{
+	uint64_t losses[LOSS_MAX] = {0}, total = 0;
+	struct winsize size;
+	char line[512];
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	tracer__read_losses(session->tracer, losses);
+	for (int i = 0; i < LOSS_MAX; i++)
+		total += losses[i] + session->model.losses[i];
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
+		size.ws_col = 80;
+	trace_progress(line, sizeof(line), &session->model, trace_session__now_s(session),
+		       session->options->duration_s, total, size.ws_col - 1u);
+	log_progress("%s", line);
+}
+
+static bool is_over(struct trace_session *session)
+{
+	const struct trace_options *options = session->options;
+
+	if (stop_requested)
+		session->ended_by = "interrupted";
+	else if (options->duration_s >= 0 && trace_session__now_s(session) >= options->duration_s)
+		session->ended_by = "its duration was over";
+	else if (trace_targets__ended(session))
+		session->ended_by = options->target == TRACE_COMMAND ? "the command ended"
+								     : "every target ended";
+	return session->ended_by != NULL;
+}
+
+/* Everything that is in the ring now, so that what is read from /proc next is newer. */
+static void drain_ring(struct trace_session *session)
+{
+	/* Bounded: producers may be faster than we are. 64 rounds of 64k records pass any ring. */
+	for (int i = 0; i < 64; i++)
+		if (tracer__poll(session->tracer, 0, 65536, trace_event, session) < 65536)
+			return;
+}
+
+int trace_session__run(struct trace_session *session)
+{
+	uint64_t interval_ns = (uint64_t)(session->options->interval_s * 1e9);
+
+	while (!is_over(session)) {
+		int n = 0;
+
+		if (session->options->hold_reader)
+			usleep(1000);
+		else
+			n = tracer__poll(session->tracer, POLL_MS, 65536, trace_event, session);
+		if (n < 0 && n != -EINTR)
+			return n;
+		trace_scan_due(session);
+		if (monotonic_ns() >= session->next_guard_ns) {
+			trace_guard(session);
+			session->next_guard_ns = monotonic_ns() + GUARD_NS;
+		}
+		if (monotonic_ns() >= session->next_tick_ns) {
+			drain_ring(session);
+			trace_targets__refresh(session);
+			trace_tick(session);
+			show_progress(session);
+			/* A late tick is not made up for: intervals say when they ended. */
+			session->next_tick_ns = monotonic_ns() + interval_ns;
+		}
+		trace_command__reap(session);
+	}
+	return 0;
+}
+
+void trace_session__stop(struct trace_session *session)
+{
+	struct process *process, *next;
+	uint64_t cost_ns;
+
+	log_progress("%s", "");
+	session->ended_ns = monotonic_ns();
+	drain_ring(session);
+	trace_tick(session);
+	if (session->options->dump_spaces)
+		trace_dump_spaces(session, session->options->dump_spaces);
+	/* The model is compared with /proc once more, whether or not anything gave reason to. */
+	if (session->model.process_count <= 1024)
+		model__heal(&session->model, true);
+	HASH_ITER (hh, session->model.running, process, next)
+		if (process->is_target || session->options->target != TRACE_HOST)
+			census__read(session->census, process, &cost_ns);
+	coverage__drop_all_mallocs(session->coverage);
+}
+
+void trace_session__free(struct trace_session *session)
+{
+	struct follower *follower, *next;
+
+	/* Probes first: a target should not pay while we clean up. */
+	coverage__free(session->coverage);
+	tracer__close(session->tracer);
+	HASH_ITER (hh, session->followers, follower, next) {
+		HASH_DEL(session->followers, follower);
+		free(follower);
+	}
+	model__free(&session->model);
+	stack_names__free(session->names);
+	stack_weights__free(&session->mmap_weights);
+	stack_weights__free(&session->alloc_weights);
+	census__free(session->census);
+	allocator_cache__free(session->allocators);
+	if (session->command.pid && session->command.go_fd >= 0)
+		close(session->command.go_fd);
+}

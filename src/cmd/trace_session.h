@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_CMD_TRACE_SESSION_H
+#define MEMDRIFT_CMD_TRACE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "census/census.h"
+#include "cmd/trace_options.h"
+#include "ingest/tracer.h"
+#include "model/model.h"
+#include "probe/budget.h"
+#include "probe/coverage.h"
+#include "stack/names.h"
+#include "stack/weights.h"
+
+/* A command that memdrift started. */
+struct trace_command_run {
+	pid_t pid;    /* 0: none */
+	int go_fd;    /* writing a byte lets it run */
+	int error_fd; /* an int arrives when it could not be run, else it closes */
+	bool ended;
+	int wait_status;
+};
+
+/* What the loop keeps of a process besides the model. */
+struct follower {
+	UT_hash_handle hh;
+	uint32_t pid;
+	uint64_t start_ns;
+	bool scan_due;       /* its maps may hold an allocator that has no probes yet */
+	uint64_t scan_at_ns; /* not before */
+	bool scanned;
+	struct budget_meter meter;
+};
+
+/* All of one run of `memdrift trace`. The stages are in src/ingest, src/model, src/analysis. */
+struct trace_session {
+	const struct trace_options *options;
+	struct tracer *tracer;
+	struct allocator_cache *allocators;
+	struct insn_costs costs;
+	struct coverage *coverage; /* NULL: neither allocator nor arena probes */
+	struct census *census;
+	struct stack_names *names;
+	struct model model;
+	struct follower *followers;
+	struct stack_weights mmap_weights, alloc_weights;
+	struct trace_command_run command;
+	bool counts_mallocs;
+	uint64_t started_ns, ended_ns;
+	uint64_t next_tick_ns, next_guard_ns;
+	uint64_t ring_full_seen; /* lost records that the model already knows of */
+	uint64_t bystander_seen;
+	double detached_at_s; /* negative: the budget was kept */
+	bool narrowed;        /* probes for all became probes for each, for the bystanders' sake */
+	const char *ended_by;
+};
+
+uint64_t monotonic_ns(void);
+double trace_session__now_s(const struct trace_session *session);
+
+/* Loads, calibrates, finds the targets and attaches: an exit code, or -1 when the trace runs. */
+int trace_session__start(struct trace_session *session, const struct trace_options *options);
+/* Until the duration is over, the targets have ended or a signal came. 0 or a negative errno. */
+int trace_session__run(struct trace_session *session);
+/* The last readings; detaches the allocator probes. */
+void trace_session__stop(struct trace_session *session);
+void trace_session__free(struct trace_session *session);
+
+/* trace_targets.c */
+
+/* Finds what the options name and follows it. 0, or an exit code after a message. */
+int trace_targets__follow(struct trace_session *session);
+/* Follows those that joined the control group since. */
+void trace_targets__refresh(struct trace_session *session);
+/* True when nothing is left that was asked for. */
+bool trace_targets__ended(struct trace_session *session);
+/* Starts the command, which waits until trace_command__go. 0 or an exit code after a message. */
+int trace_command__spawn(struct trace_session *session);
+/* Lets it run: an exit code after a message when it could not be run, else 0. */
+int trace_command__go(struct trace_session *session);
+/* Probes what the command and its children are going to load. */
+void trace_command__prepare(struct trace_session *session);
+void trace_command__reap(struct trace_session *session);
+
+/* trace_events.c */
+
+/* One record: hands it to the model and acts on births, new programs and ends. */
+void trace_event(void *session, const struct rec_header *record, size_t size);
+/* A process that the model just got to know. */
+void trace_process__joined(struct trace_session *session, struct process *process, bool is_target);
+/* Looks for allocators in processes that are due. */
+void trace_scan_due(struct trace_session *session);
+
+/* trace_sampling.c */
+
+/* The end of an interval: counters, RSS, residency, losses, healing. */
+void trace_tick(struct trace_session *session);
+/* Takes allocator probes off where they cost more than the budget. */
+void trace_guard(struct trace_session *session);
+
+/* trace_dump.c */
+
+/*
+ * For tests: every piece of every address space as the events left it, "PID START-END rwx" a
+ * line, to be compared with /proc/PID/maps by somebody else than memdrift.
+ */
+void trace_dump_spaces(const struct trace_session *session, const char *path);
+
+/* trace_report.c */
+
+/* Writes the report and folded stacks as the options say: an exit code. */
+int trace_report__write(struct trace_session *session);
+
+#endif

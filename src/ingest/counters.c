@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* What the BPF programs add up by themselves: read from their maps. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ingest/tracer_impl.h"
+
+int tracer__count(struct tracer *tracer, uint32_t pid)
+{
+	struct bpf_map *map = tracer->skel->maps.alloc_counts;
+	size_t size = sizeof(struct alloc_counts) * (size_t)libbpf_num_possible_cpus();
+	void *zeros;
+	int err;
+
+	if (!tracer->count_mallocs)
+		return 0;
+	zeros = calloc(1, size);
+	if (!zeros)
+		return -ENOMEM;
+	/* A child may be counted since its birth; its sums must stay. */
+	err = bpf_map__update_elem(map, &pid, sizeof(pid), zeros, size, BPF_NOEXIST);
+	free(zeros);
+	return err == -EEXIST ? 0 : err;
+}
+
+void tracer__uncount(struct tracer *tracer, uint32_t pid)
+{
+	bpf_map__delete_elem(tracer->skel->maps.alloc_counts, &pid, sizeof(pid), 0);
+}
+
+static void add_counts(struct alloc_counts *sums, const struct alloc_counts *cpu)
+{
+	for (int i = 0; i < CALL_ROWS; i++)
+		sums->calls[i] += cpu->calls[i];
+	for (int i = 0; i < SIZE_BUCKETS; i++) {
+		sums->buckets[i].count += cpu->buckets[i].count;
+		sums->buckets[i].bytes += cpu->buckets[i].bytes;
+	}
+	sums->impossible += cpu->impossible;
+	sums->tail_calls += cpu->tail_calls;
+}
+
+int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts *sums)
+{
+	int cpus = libbpf_num_possible_cpus(), err;
+	struct alloc_counts *values = malloc(sizeof(*values) * (size_t)cpus);
+
+	if (!values)
+		return -ENOMEM;
+	err = bpf_map__lookup_elem(tracer->skel->maps.alloc_counts, &pid, sizeof(pid), values,
+				   sizeof(*values) * (size_t)cpus, 0);
+	memset(sums, 0, sizeof(*sums));
+	for (int i = 0; !err && i < cpus; i++)
+		add_counts(sums, &values[i]);
+	free(values);
+	return err;
+}
+
+/* Sum over CPUs of one element of a per-CPU array of u64. */
+static uint64_t read_per_cpu(struct bpf_map *map, uint32_t index)
+{
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t *values = calloc((size_t)cpus, sizeof(*values)), sum = 0;
+
+	if (!values)
+		return 0;
+	if (!bpf_map__lookup_elem(map, &index, sizeof(index), values,
+				  sizeof(*values) * (size_t)cpus, 0))
+		for (int i = 0; i < cpus; i++)
+			sum += values[i];
+	free(values);
+	return sum;
+}
+
+uint64_t tracer__bystander_hits(struct tracer *tracer)
+{
+	return read_per_cpu(tracer->skel->maps.bystander_hits, 0);
+}
+
+void tracer__read_losses(struct tracer *tracer, uint64_t *losses)
+{
+	struct bpf_program *prog;
+
+	for (uint32_t i = 0; i < LOSS_KERNEL_MAX; i++)
+		losses[i] += read_per_cpu(tracer->skel->maps.losses, i);
+	bpf_object__for_each_program(prog, tracer->skel->obj)
+	{
+		struct bpf_prog_info info = {0};
+		__u32 size = sizeof(info);
+
+		if (bpf_program__fd(prog) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size))
+			losses[LOSS_missed_recursion] += info.recursion_misses;
+	}
+}
+
+static size_t add_range(struct address_range *ranges, size_t n, size_t max, uint64_t start,
+			uint64_t len)
+{
+	if (n >= max || !len || start + len < start)
+		return n;
+	ranges[n] = (struct address_range){.start = start & ~0xfffull,
+					   .end = (start + len + 0xfff) & ~0xfffull};
+	return n + 1;
+}
+
+int tracer__read_inflight(struct tracer *tracer, uint32_t pid, struct address_range *ranges,
+			  size_t max)
+{
+	struct bpf_map *map = tracer->skel->maps.inflight;
+	uint32_t key, next;
+	void *from = NULL;
+	size_t n = 0;
+
+	while (!bpf_map__get_next_key(map, from, &next, sizeof(next))) {
+		struct inflight call;
+
+		key = next;
+		from = &key;
+		if (bpf_map__lookup_elem(map, &key, sizeof(key), &call, sizeof(call), 0) ||
+		    call.pid != pid)
+			continue;
+		if (call.type == REC_MUNMAP || call.type == REC_MREMAP ||
+		    (call.type == REC_MMAP && call.map_flags & 0x10 /* MAP_FIXED */))
+			n = add_range(ranges, n, max, call.addr, call.len);
+		if (call.type == REC_MREMAP && call.aux2)
+			n = add_range(ranges, n, max, call.aux2, call.aux);
+	}
+	return (int)n;
+}
+
+size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, size_t max)
+{
+	uint64_t kept[STACK_DEPTH];
+	uint32_t key = (uint32_t)id;
+	size_t n = 0;
+
+	if (id < 0 || bpf_map__lookup_elem(tracer->skel->maps.stacks, &key, sizeof(key), kept,
+					   sizeof(kept), 0))
+		return 0;
+	while (n < max && n < STACK_DEPTH && kept[n]) {
+		frames[n] = kept[n];
+		n++;
+	}
+	return n;
+}
+
+void tracer__each_weight(struct tracer *tracer, tracer_weight_fn fn, void *ctx)
+{
+	struct bpf_map *map = tracer->skel->maps.stack_counts;
+	struct stack_key key, next;
+	struct size_count sums;
+	void *from = NULL;
+
+	while (!bpf_map__get_next_key(map, from, &next, sizeof(next))) {
+		key = next;
+		from = &key;
+		if (!bpf_map__lookup_elem(map, &key, sizeof(key), &sums, sizeof(sums), 0))
+			fn(ctx, &key, &sums);
+	}
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "ingest/tracer.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ingest/tracer_impl.h"
+#include "probe/attach.h"
+#include "probe/tracepoint.h"
+
+static const struct {
+	const char *tracepoint;
+	enum { MMAP, MUNMAP, MREMAP, BRK, MPROTECT, MADVISE, EXIT_GROUP, RETURN, OTHER } prog;
+	bool optional; /* not on every kernel */
+} tracepoints[] = {
+	{"syscalls/sys_enter_mmap", MMAP, false},
+	{"syscalls/sys_enter_munmap", MUNMAP, false},
+	{"syscalls/sys_enter_mremap", MREMAP, false},
+	{"syscalls/sys_enter_brk", BRK, false},
+	{"syscalls/sys_enter_mprotect", MPROTECT, false},
+	{"syscalls/sys_enter_pkey_mprotect", MPROTECT, true},
+	{"syscalls/sys_enter_madvise", MADVISE, false},
+	{"syscalls/sys_enter_exit_group", EXIT_GROUP, false},
+	{"syscalls/sys_exit_mmap", RETURN, false},
+	{"syscalls/sys_exit_munmap", RETURN, false},
+	{"syscalls/sys_exit_mremap", RETURN, false},
+	{"syscalls/sys_exit_brk", RETURN, false},
+	{"syscalls/sys_exit_mprotect", RETURN, false},
+	{"syscalls/sys_exit_pkey_mprotect", RETURN, true},
+	{"syscalls/sys_exit_madvise", RETURN, false},
+	{"syscalls/sys_exit_shmat", OTHER, true},
+	{"syscalls/sys_exit_shmdt", OTHER, true},
+	{"syscalls/sys_exit_io_setup", OTHER, true},
+	{"syscalls/sys_exit_io_destroy", OTHER, true},
+	{"syscalls/sys_exit_remap_file_pages", OTHER, true},
+	{"syscalls/sys_exit_map_shadow_stack", OTHER, true},
+};
+
+#define TRACEPOINTS (sizeof(tracepoints) / sizeof(*tracepoints))
+_Static_assert(TRACEPOINTS + 4 <= TRACER_LINKS_MAX, "room for every link");
+
+uint32_t tracer__counted_max(void)
+{
+	uint64_t each = sizeof(struct alloc_counts) * (uint64_t)libbpf_num_possible_cpus();
+	uint64_t n = TRACER_COUNTERS_BYTES / each;
+
+	return n < 256 ? 256 : n > 4096 ? 4096 : (uint32_t)n;
+}
+
+struct memdrift *tracer__programs(struct tracer *tracer)
+{
+	return tracer->skel;
+}
+
+/* Programs that the options do not call for are not even loaded. */
+static void choose_programs(struct memdrift *skel, const struct tracer_options *options)
+{
+	struct bpf_program *const arenas[] = {skel->progs.arena_get2_enter,
+					      skel->progs.arena_get2_exit, skel->progs.arena_new,
+					      skel->progs.heap_new};
+	for (size_t i = 0; i < sizeof(arenas) / sizeof(*arenas); i++)
+		bpf_program__set_autoload(arenas[i], options->arenas);
+	bpf_program__set_autoload(skel->progs.allocator_enter, options->config.count_mallocs);
+	bpf_program__set_autoload(skel->progs.empty_probe, false);
+	attach__choose_type(skel->progs.allocator_enter);
+}
+
+static int load_programs(struct memdrift *skel, const struct tracer_options *options)
+{
+	memcpy((void *)&skel->rodata->config, &options->config, sizeof(options->config));
+	choose_programs(skel, options);
+	bpf_map__set_max_entries(skel->maps.records, (uint32_t)options->ring_bytes);
+	bpf_map__set_max_entries(skel->maps.alloc_counts,
+				 options->config.count_mallocs ? options->counted_max : 1);
+	if (!options->config.stack_weights)
+		bpf_map__set_max_entries(skel->maps.stack_counts, 1);
+	return memdrift__load(skel);
+}
+
+static int keep_record(void *ctx, void *data, size_t size)
+{
+	struct tracer *tracer = ctx;
+
+	if (size >= sizeof(struct rec_header))
+		tracer->fn(tracer->fn_ctx, data, size);
+	/* A negative return ends this round; the record itself has been taken. */
+	return ++tracer->taken < tracer->max ? 0 : -E2BIG;
+}
+
+int tracer__open(const struct tracer_options *options, struct tracer **out)
+{
+	struct tracer *tracer = calloc(1, sizeof(*tracer));
+	int err;
+
+	if (!tracer)
+		return -ENOMEM;
+	tracer->skel = memdrift__open();
+	if (!tracer->skel) {
+		err = -errno;
+		log_error("cannot open the built-in BPF programs: %s", strerror(-err));
+		goto fail;
+	}
+	err = load_programs(tracer->skel, options);
+	if (err) {
+		log_error("the kernel did not accept the BPF programs: %s; run `memdrift doctor`, "
+			  "or --verbose for the kernel's reasons",
+			  strerror(-err));
+		goto fail;
+	}
+	tracer->count_mallocs = options->config.count_mallocs;
+	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->skel->maps.records), keep_record,
+					tracer, NULL);
+	if (!tracer->ring) {
+		err = -errno;
+		log_error("cannot map the ring buffer: %s", strerror(-err));
+		goto fail;
+	}
+	*out = tracer;
+	return 0;
+fail:
+	tracer__close(tracer);
+	return err;
+}
+
+void tracer__close(struct tracer *tracer)
+{
+	if (!tracer)
+		return;
+	for (int i = 0; i < tracer->link_count; i++)
+		bpf_link__destroy(tracer->links[i]);
+	ring_buffer__free(tracer->ring);
+	memdrift__destroy(tracer->skel);
+	free(tracer);
+}
+
+static struct bpf_program *program_of(struct memdrift *skel, int which)
+{
+	switch (which) {
+	case MMAP:
+		return skel->progs.mmap_enter;
+	case MUNMAP:
+		return skel->progs.munmap_enter;
+	case MREMAP:
+		return skel->progs.mremap_enter;
+	case BRK:
+		return skel->progs.brk_enter;
+	case MPROTECT:
+		return skel->progs.mprotect_enter;
+	case MADVISE:
+		return skel->progs.madvise_enter;
+	case EXIT_GROUP:
+		return skel->progs.exit_group_enter;
+	case RETURN:
+		return skel->progs.mapping_exit;
+	default:
+		return skel->progs.other_mapping_exit;
+	}
+}
+
+static int attach_tracepoints(struct tracer *tracer, int tracefs)
+{
+	for (size_t i = 0; i < TRACEPOINTS; i++) {
+		int err = tracepoint__attach(tracefs, tracepoints[i].tracepoint,
+					     program_of(tracer->skel, tracepoints[i].prog),
+					     &tracer->links[tracer->link_count]);
+
+		if (err == -ENOENT && tracepoints[i].optional)
+			continue;
+		if (err) {
+			log_error("cannot attach to tracepoint %s: %s%s", tracepoints[i].tracepoint,
+				  strerror(-err),
+				  err == -ENOENT ? "; was this kernel built without "
+						   "CONFIG_FTRACE_SYSCALLS?"
+						 : "");
+			return err;
+		}
+		tracer->link_count++;
+	}
+	return 0;
+}
+
+static int attach_raw(struct tracer *tracer, struct bpf_program *prog, bool optional)
+{
+	struct bpf_link *link = bpf_program__attach(prog);
+	int err = -errno;
+
+	if (link) {
+		tracer->links[tracer->link_count++] = link;
+		return 0;
+	}
+	if (optional)
+		return 0;
+	log_error("cannot attach %s: %s", bpf_program__name(prog), strerror(-err));
+	return err;
+}
+
+int tracer__attach(struct tracer *tracer)
+{
+	struct memdrift *skel = tracer->skel;
+	int tracefs = tracefs__open();
+	int err;
+
+	if (tracefs < 0) {
+		log_error("cannot reach tracefs, which names the tracepoints: %s; is it compiled "
+			  "in, or forbidden by lockdown?",
+			  strerror(-tracefs));
+		return tracefs;
+	}
+	/* Births first: a child of a target must not be missed between the two steps. */
+	err = attach_raw(tracer, skel->progs.process_fork, false);
+	if (!err)
+		err = attach_raw(tracer, skel->progs.process_exec, false);
+	if (!err)
+		err = attach_raw(tracer, skel->progs.process_exit, false);
+	if (!err)
+		err = attach_raw(tracer, skel->progs.oom_victim, true);
+	if (!err)
+		err = attach_tracepoints(tracer, tracefs);
+	close(tracefs);
+	return err;
+}
+
+int tracer__follow(struct tracer *tracer, uint32_t pid, uint64_t start_ns)
+{
+	struct target target = {.start_ns = start_ns};
+
+	return bpf_map__update_elem(tracer->skel->maps.targets, &pid, sizeof(pid), &target,
+				    sizeof(target), BPF_ANY);
+}
+
+int tracer__poll_fd(struct tracer *tracer)
+{
+	return ring_buffer__epoll_fd(tracer->ring);
+}
+
+int tracer__poll(struct tracer *tracer, int timeout_ms, int max, tracer_record_fn fn, void *ctx)
+{
+	int err;
+
+	tracer->fn = fn;
+	tracer->fn_ctx = ctx;
+	tracer->taken = 0;
+	tracer->max = max;
+	/* Below the wake-up level records lie in the ring unannounced: look before waiting. */
+	err = ring_buffer__consume(tracer->ring);
+	if (!tracer->taken && timeout_ms) {
+		struct pollfd pfd = {.fd = tracer__poll_fd(tracer), .events = POLLIN};
+
+		if (poll(&pfd, 1, timeout_ms) < 0)
+			return -errno;
+		err = ring_buffer__consume(tracer->ring);
+	}
+	return err < 0 && err != -E2BIG ? err : tracer->taken;
+}

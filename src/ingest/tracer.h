@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_INGEST_TRACER_H
+#define MEMDRIFT_INGEST_TRACER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "memdrift/config.h"
+#include "memdrift/loss.h"
+#include "memdrift/record.h"
+#include "model/space.h"
+
+struct bpf_program;
+struct memdrift;
+
+/*
+ * The kernel's side of a trace: the loaded BPF programs and their maps. Everything in it goes
+ * with the process, however it ends: nothing is pinned.
+ */
+struct tracer_options {
+	struct bpf_config config;
+	uint64_t ring_bytes;  /* a power of two and a multiple of the page size */
+	uint32_t counted_max; /* processes whose allocator calls are counted at once */
+	bool arenas;          /* arena_get2 and USDT programs are wanted */
+};
+
+/* 0.6 s of records at the rate of a map and unmap storm from two CPUs; see README, what it costs.
+ */
+#define TRACER_RING_BYTES (64ull << 20)
+
+/* What the allocator counters of all processes may take together. */
+#define TRACER_COUNTERS_BYTES (256ull << 20)
+
+/* As many processes as TRACER_COUNTERS_BYTES has room for on this host, 256 to 4,096. */
+uint32_t tracer__counted_max(void);
+
+struct tracer;
+
+/* Loads the programs; nothing is attached. 0 or a negative errno, after a message. */
+int tracer__open(const struct tracer_options *options, struct tracer **out);
+/* Detaches and unloads everything. NULL is fine. */
+void tracer__close(struct tracer *tracer);
+
+struct memdrift *tracer__programs(struct tracer *tracer);
+
+/*
+ * Attaches process lifecycle and mapping probes. From here on records of targets are made.
+ * 0 or a negative errno, after a message.
+ */
+int tracer__attach(struct tracer *tracer);
+
+/* Follows a process from now on; children follow by themselves. 0 or a negative errno. */
+int tracer__follow(struct tracer *tracer, uint32_t pid, uint64_t start_ns);
+/* Gives it allocator counters, all zero; children get theirs by themselves. 0 or a negative errno.
+ */
+int tracer__count(struct tracer *tracer, uint32_t pid);
+void tracer__uncount(struct tracer *tracer, uint32_t pid);
+
+typedef void (*tracer_record_fn)(void *ctx, const struct rec_header *record, size_t size);
+
+/*
+ * Hands over what is in the ring, in order. Waits up to timeout_ms for the first record (0: not).
+ * Returns the number of records, at most `max` and a few more, so that a storm cannot keep the
+ * caller here for ever; -EINTR after a signal, or another negative errno.
+ */
+int tracer__poll(struct tracer *tracer, int timeout_ms, int max, tracer_record_fn fn, void *ctx);
+/* A descriptor that turns readable when records wait above the wake-up level. */
+int tracer__poll_fd(struct tracer *tracer);
+
+/* Sums over CPUs of one process. 0, or -ENOENT when it is not counted. */
+int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts *sums);
+uint64_t tracer__bystander_hits(struct tracer *tracer);
+/* Adds the kernel's losses, as they stand now, to losses[] (of LOSS_MAX). */
+void tracer__read_losses(struct tracer *tracer, uint64_t *losses);
+/* Ranges that system calls under way may still remove from the process; returns how many. */
+int tracer__read_inflight(struct tracer *tracer, uint32_t pid, struct address_range *ranges,
+			  size_t max);
+/* The frames of a stack, leaf first; 0 when there is none. */
+size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, size_t max);
+/* Each weight of allocator stacks. */
+typedef void (*tracer_weight_fn)(void *ctx, const struct stack_key *key,
+				 const struct size_count *sums);
+void tracer__each_weight(struct tracer *tracer, tracer_weight_fn fn, void *ctx);
+
+#endif

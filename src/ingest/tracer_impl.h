@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_INGEST_TRACER_IMPL_H
+#define MEMDRIFT_INGEST_TRACER_IMPL_H
+
+#include "ingest/tracer.h"
+#include "memdrift.skel.h"
+
+/* Shared by the files of src/ingest alone. */
+
+#define TRACER_LINKS_MAX 32
+
+struct tracer {
+	struct memdrift *skel;
+	struct ring_buffer *ring;
+	struct bpf_link *links[TRACER_LINKS_MAX];
+	int link_count;
+	bool count_mallocs;
+	/* Of the round under way in tracer__poll. */
+	tracer_record_fn fn;
+	void *fn_ctx;
+	int taken, max;
+};
+
+#endif

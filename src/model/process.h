@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_MODEL_PROCESS_H
+#define MEMDRIFT_MODEL_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "memdrift/config.h"
+#include "memdrift/record.h"
+#include "model/arenas.h"
+#include "model/ring.h"
+#include "model/space.h"
+
+/* Calls and bytes of the mapping system calls; failed calls are counted apart and in no sum. */
+struct mapping_counts {
+	uint64_t mmap_calls, mmap_bytes;     /* bytes: rounded to pages, as mapped */
+	uint64_t munmap_calls, munmap_bytes; /* bytes: what was really mapped and is so no more */
+	uint64_t mremap_calls;
+	uint64_t brk_calls;
+	int64_t brk_delta_bytes;
+	uint64_t mprotect_calls, madvise_calls;
+	uint64_t failed_calls;
+};
+
+/* Resident memory by what holds it, in bytes; filled by the census, `known` false before. */
+struct residency {
+	bool known;
+	double t_s; /* when it was read, seconds since the trace began */
+	uint64_t arenas, thread_stacks, brk, go_heap, direct, file, other;
+};
+
+struct rss_sample {
+	double t_s;
+	uint64_t rss_bytes;
+};
+
+/* One interval: what happened in it. */
+struct interval {
+	double t_s; /* its end */
+	uint64_t alloc_calls, alloc_bytes, free_calls;
+	uint64_t mmap_calls, mmap_bytes, munmap_bytes;
+	uint64_t rss_bytes; /* at its end; 0 when it could not be read */
+};
+
+enum process_end { PROCESS_RUNS, PROCESS_EXITING, PROCESS_EXITED };
+
+struct process {
+	UT_hash_handle hh; /* by pid, among the running ones */
+	struct process *next_ended;
+	uint32_t pid;
+	uint32_t parent_pid;
+	uint64_t start_ns;    /* boot time of its start, as the kernel's records give it */
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat, = start_ns / (1e9 /
+				 sysconf(_SC_CLK_TCK)) */
+	char comm[16];        /* raw */
+	char *exe;            /* raw path, NULL when unknown */
+	bool is_target;       /* named by the user, not only a child */
+	bool kernel_thread;
+	uint64_t first_seen_ns, ended_ns;
+	enum process_end end;
+	int32_t exit_status; /* wait status once ended; -1 unknown */
+	bool oom_killed;
+	uint32_t threads_created, threads_ended, children, execs;
+
+	struct space *space; /* never NULL */
+	bool needs_reread;   /* the model may differ from /proc: read again when possible */
+	uint32_t rereads, healed_ranges; /* how often it was read again; ranges that had differed */
+	struct mapping_counts mapping;
+	struct arenas arenas;
+
+	bool counted;                        /* allocator probes cover it */
+	double covered_from_s, covered_to_s; /* of the trace; to < 0: until the end */
+	struct alloc_counts alloc;           /* sums over CPUs, as of the last drain */
+
+	struct ring intervals;     /* of struct interval */
+	struct ring bucket_series; /* of uint64_t[SIZE_BUCKETS]: calls per interval */
+	struct rss_sample rss_first, rss_last, rss_min, rss_max;
+	struct { /* running sums for the least-squares slope */
+		double n, t, y, tt, ty;
+	} slope;
+	struct residency at_start, at_end;
+
+	/* What the rings' next interval is counted from. */
+	struct mapping_counts interval_mapping;
+	struct interval_alloc *interval_alloc; /* NULL before the first counted interval */
+	bool rss_fresh;                        /* sampled since the last interval ended */
+	uint64_t missing_since_ns; /* when a re-read first found no such process; 0: it is there */
+	bool dropped;              /* on its way out of a full model */
+};
+
+/*
+ * Memory is out: NULL. intervals: how many the rings keep. Its space is empty and unseeded; `space`
+ * (a reference that the process takes over) may be given instead of NULL.
+ */
+struct process *process__new(uint32_t pid, uint64_t start_ns, const char *comm, uint64_t time_ns,
+			     uint32_t intervals, struct space *space);
+void process__free(struct process *process);
+/* Leaves the space it has for another one (a reference that it takes over). */
+void process__set_space(struct process *process, struct space *space);
+/* Clock ticks since boot, as /proc/PID/stat gives them, of a boot time in nanoseconds. */
+uint64_t process__ticks(uint64_t start_ns);
+/* At most 15 bytes and a NUL are copied; an empty name leaves what was known. */
+void process__set_comm(struct process *process, const char *comm);
+
+#endif

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "base/text.h"
+#include "output/derive.h"
+#include "output/json.h"
+
+/* All rows of the run: null for those without a probe in this process. */
+static json_t *json_calls(const struct trace_result *result, const struct process_result *process)
+{
+	json_t *calls = json_object();
+	char name[256];
+
+	for (int i = 0; i < CALL_ROWS; i++) {
+		bool probed = process->probed_rows >> i & 1;
+
+		if (!result->rows[i].name)
+			continue;
+		text_printable(name, sizeof(name), result->rows[i].name);
+		json_object_set_new(calls, name,
+				    json_count_if(probed, process->process->alloc.calls[i]));
+	}
+	return calls;
+}
+
+json_t *json_allocator(const struct trace_result *result, const struct process_result *process)
+{
+	const struct process *p = process->process;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "calls",
+			 json_calls(result, process), "requested_bytes",
+			 json_count_if(p->counted, process__requested_bytes(p)), "requests",
+			 json_count_if(p->counted, process__requests(p)), "freed_bytes",
+			 json_null(), "live_bytes", json_null(), "impossible_requests",
+			 json_count_if(p->counted, p->alloc.impossible), "tail_calls",
+			 json_count_if(p->counted, p->alloc.tail_calls), "covered_from_s",
+			 json_number_if(p->counted, p->covered_from_s), "covered_to_s",
+			 json_number_if(p->counted, p->covered_to_s < 0 ? result->duration_s
+									: p->covered_to_s));
+}
+
+static json_t *json_series(const struct process *process, unsigned int bucket)
+{
+	json_t *series = json_array();
+
+	for (uint32_t i = 0; i < process->bucket_series.count; i++) {
+		const uint64_t *interval = ring__at(&process->bucket_series, i);
+
+		if (interval)
+			json_array_append_new(series, json_count(interval[bucket]));
+	}
+	return series;
+}
+
+/* Buckets that were asked for; null when nothing was counted, which is not the same as none. */
+json_t *json_buckets(const struct process *process)
+{
+	json_t *array;
+
+	if (!process->counted)
+		return json_null();
+	array = json_array();
+	for (unsigned int i = 0; i < SIZE_BUCKETS; i++) {
+		const struct size_count *bucket = &process->alloc.buckets[i];
+
+		if (!bucket->count)
+			continue;
+		json_array_append_new(array,
+				      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "min_bytes",
+						json_count(bucket__min_bytes(i)), "max_bytes",
+						json_count(bucket__max_bytes(i)), "count",
+						json_count(bucket->count), "bytes",
+						json_count(bucket->bytes), "live_count",
+						json_null(), "live_bytes", json_null(), "series",
+						json_series(process, i)));
+	}
+	return array;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_OUTPUT_TEXT_H
+#define MEMDRIFT_OUTPUT_TEXT_H
+
+#include "output/derive.h"
+#include "output/table.h"
+
+/* The sections of the text report; shared by src/output/text*.c only. */
+struct text_writer {
+	FILE *out;
+	const struct trace_result *result;
+	const struct text_options *options;
+	int err; /* of the first table that failed */
+};
+
+#define COLOUR_BOLD   "\033[1m"
+#define COLOUR_YELLOW "\033[33m"
+#define COLOUR_RESET  "\033[0m"
+
+/* Rows of a list that is cut unless options->all; the rest is one line: "… 12 more". */
+#define TOP_ARENAS    16
+#define TOP_LARGE     16
+#define TOP_ANSWERS   8
+#define TOP_DETAILS   4
+#define TOP_PROCESSES 20
+
+/* `limit` rows at most of n, all when options->all. */
+size_t text__top(const struct text_writer *writer, size_t n, size_t limit);
+void text__more(const struct text_writer *writer, size_t n, size_t shown);
+void text__table(struct text_writer *writer, struct table *table);
+/* A paragraph, built as by printf. */
+void text__say(const struct text_writer *writer, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The same in yellow: something that the reader has to know before trusting a figure. */
+void text__warn(const struct text_writer *writer, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+void text_answer__write(struct text_writer *writer, const struct process_result *process);
+void text_arenas__write(struct text_writer *writer, const struct process_result *process);
+void text_large__write(struct text_writer *writer, const struct process_result *process);
+void text_mapping__write(struct text_writer *writer, const struct process_result *process);
+void text_buckets__write(struct text_writer *writer, const struct process_result *process);
+void text_drift__write(struct text_writer *writer, const struct process_result *process);
+/* Processes from `first` on, a line each. */
+void text_others__write(struct text_writer *writer, size_t first);
+void text_cost__write(struct text_writer *writer);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_PROBE_ALLOCATOR_H
+#define MEMDRIFT_PROBE_ALLOCATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "memdrift/config.h"
+#include "probe/site.h"
+
+/*
+ * Which allocator entry points an object (program or library) defines, and where to probe them.
+ *
+ * Names: malloc calloc realloc reallocarray posix_memalign aligned_alloc memalign valloc pvalloc
+ * free, plain or behind one of the prefixes that allocators are built with (je_, _rjem_, tc_, mi_,
+ * sn_). Other aliases (__libc_malloc, cfree, sdallocx, operator new) are no names of ours:
+ * where they share an address with one they are counted under it, elsewhere not at all. Names at
+ * one address are one function, its key is the names sorted and joined by "|".
+ *
+ * The dynamic loader of glibc is left out: the malloc that versions before 2.31 export serves the
+ * loader alone until libc's takes its place, has no arenas and never frees. musl's loader is its
+ * libc and is searched.
+ */
+enum allocator_kind {
+	ALLOCATOR_UNKNOWN, /* a program's or sanitizer's own */
+	ALLOCATOR_GLIBC,
+	ALLOCATOR_JEMALLOC,
+	ALLOCATOR_TCMALLOC,
+	ALLOCATOR_MIMALLOC,
+	ALLOCATOR_MUSL,
+};
+
+/* "glibc", "jemalloc", …, "unknown". */
+const char *allocator_kind__name(enum allocator_kind kind);
+
+/* Six aliases of the longest name fit; an alias that does not is left out of the key. */
+#define ALLOCATOR_KEY_MAX 128
+
+/* Plain names and five prefixes' worth of them, each at its own address. */
+#define ALLOCATOR_FUNCTIONS_MAX 64
+
+struct allocator_function {
+	char key[ALLOCATOR_KEY_MAX]; /* "malloc", "aligned_alloc|memalign" */
+	enum arg_layout layout;
+	enum allocator_kind kind;
+	uint64_t vaddr;
+	uint64_t file_offset; /* of the entry */
+	uint64_t size;        /* bytes, 0 when unknown */
+	bool ready;           /* false: site is not usable, no probe is possible here */
+	struct site site;
+	enum handoff handoff; /* jumps on to another entry point: see handoff.h */
+};
+
+/* How glibc's internal arena_get2 was found. */
+enum arena_symbol { ARENA_SYMBOL_NONE, ARENA_SYMBOL_OWN, ARENA_SYMBOL_DEBUG_FILE };
+
+/* Shared and counted: every pointer got is given back with allocator_object__put. */
+struct allocator_object {
+	unsigned int refs;
+	enum allocator_kind kind; /* of its malloc */
+	char soname[64];      /* DT_SONAME, cut; empty when none. Anyone's bytes: text_printable */
+	bool is_go;           /* no return probes in this object */
+	bool is_static;       /* a program that loads no libraries */
+	bool has_interpreter; /* a dynamic program rather than a library */
+	dev_t dev;
+	ino_t ino;
+
+	struct allocator_function *functions; /* by file_offset */
+	size_t function_count;
+
+	enum arena_symbol arena_symbol;
+	/* arena_get2: layout and key unused; site is for an entry and return probe. */
+	struct allocator_function arena_get2;
+	bool usdt_arena_new; /* carries libc:memory_arena_new */
+	bool usdt_heap_new;  /* carries libc:memory_heap_new */
+};
+
+void allocator_object__put(const struct allocator_object *object);
+
+/*
+ * Answers by (device, inode, mtime, ctime, size), because hundreds of processes share a libc. At
+ * most ALLOCATOR_CACHE_MAX files are remembered (most of them as "nothing here", about 150 bytes
+ * each); then the one not asked for longest is forgotten.
+ */
+#define ALLOCATOR_CACHE_MAX 8192
+
+struct allocator_cache;
+
+/* costs is copied; NULL: insn_costs__assume. NULL when memory is out. */
+struct allocator_cache *allocator_cache__new(const struct insn_costs *costs);
+void allocator_cache__free(struct allocator_cache *cache);
+
+/*
+ * What the file behind fd defines. root is where its separate debug file is looked for first
+ * ("/proc/PID/root"), then the host's; NULL: the host's only. 0 and *out (to be put), -ENOENT
+ * when there is no allocator in it (*out is NULL), or -EINVAL, -ENOTSUP and others as
+ * elf_object__open: the caller counts LOSS_objects_unread. Errors are remembered too.
+ */
+int allocator_cache__find(struct allocator_cache *cache, int fd, const char *display_name,
+			  const char *root, const struct allocator_object **out);
+
+/* One object that a process has mapped, with allocator functions in it. Valid during the call. */
+struct allocator_mapping {
+	pid_t pid;
+	int fd; /* open file: attach through /proc/self/fd/N, which reaches deleted files and other
+		 * mount namespaces; closed after the call */
+	const char *path; /* as in /proc/PID/maps, newlines escaped as there; for messages */
+	uint64_t start;   /* of its first executable mapping */
+	const struct allocator_object *object; /* allocator_object__get to keep it */
+};
+
+const struct allocator_object *allocator_object__get(const struct allocator_object *object);
+
+struct allocator_scan {
+	unsigned int objects; /* distinct files mapped executable */
+	unsigned int unread;  /* of these, ones that could not be searched: a loss */
+};
+
+/* Return 0 to go on, anything else to stop and be returned. */
+typedef int (*allocator_mapping_fn)(void *ctx, const struct allocator_mapping *mapping);
+
+/*
+ * Calls fn for each object with allocator functions that process pid has mapped executable now.
+ * 0, -ESRCH when there is no such process (any more), or what reading or fn gave. scan may be
+ * NULL.
+ */
+int allocator_cache__each_mapped(struct allocator_cache *cache, pid_t pid, allocator_mapping_fn fn,
+				 void *ctx, struct allocator_scan *scan);
+
+#endif

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "probe/closer.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+struct job {
+	struct job *next;
+	void (*close_fn)(void *thing);
+	void *thing;
+};
+
+struct closer {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct job *jobs;
+	bool done;
+};
+
+static void *work(void *arg)
+{
+	struct closer *closer = arg;
+	struct job *job;
+
+	pthread_mutex_lock(&closer->lock);
+	while (closer->jobs || !closer->done) {
+		job = closer->jobs;
+		if (!job) {
+			pthread_cond_wait(&closer->changed, &closer->lock);
+			continue;
+		}
+		closer->jobs = job->next;
+		pthread_mutex_unlock(&closer->lock);
+		job->close_fn(job->thing);
+		free(job);
+		pthread_mutex_lock(&closer->lock);
+	}
+	pthread_mutex_unlock(&closer->lock);
+	return NULL;
+}
+
+struct closer *closer__new(void)
+{
+	struct closer *closer = calloc(1, sizeof(*closer));
+
+	if (!closer)
+		return NULL;
+	pthread_mutex_init(&closer->lock, NULL);
+	pthread_cond_init(&closer->changed, NULL);
+	if (!pthread_create(&closer->thread, NULL, work, closer))
+		return closer;
+	free(closer);
+	return NULL;
+}
+
+void closer__free(struct closer *closer)
+{
+	if (!closer)
+		return;
+	pthread_mutex_lock(&closer->lock);
+	closer->done = true;
+	pthread_cond_signal(&closer->changed);
+	pthread_mutex_unlock(&closer->lock);
+	pthread_join(closer->thread, NULL);
+	free(closer);
+}
+
+void closer__add(struct closer *closer, void (*close_fn)(void *thing), void *thing)
+{
+	struct job *job = closer ? malloc(sizeof(*job)) : NULL;
+
+	if (!thing)
+		return;
+	if (!job) {
+		close_fn(thing);
+		return;
+	}
+	job->close_fn = close_fn;
+	job->thing = thing;
+	pthread_mutex_lock(&closer->lock);
+	job->next = closer->jobs;
+	closer->jobs = job;
+	pthread_cond_signal(&closer->changed);
+	pthread_mutex_unlock(&closer->lock);
+}

@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "probe/coverage.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uthash.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "census/proc_stat.h"
+#include "ingest/tracer.h"
+#include "memdrift.skel.h"
+#include "probe/attach.h"
+#include "probe/closer.h"
+
+/* The probes in one file: for one process, or (pid 0) for all. */
+struct place_key {
+	uint64_t dev;
+	uint64_t ino;
+	uint64_t pid;
+};
+
+struct place {
+	UT_hash_handle hh;
+	struct place_key key;
+	struct probe_link *mallocs;
+	uint32_t malloc_count;
+	bool tried;
+	struct bpf_link *arenas[4];
+	uint64_t rows;
+	bool symbol_probed;
+	bool usdt_probed;
+};
+
+/* What is known of one process. */
+struct member {
+	UT_hash_handle hh;
+	uint32_t pid;
+	uint64_t rows;
+	bool dropped; /* its allocator probes were taken off for good */
+};
+
+struct coverage {
+	struct tracer *tracer;
+	struct allocator_cache *cache;
+	struct insn_costs costs;
+	enum coverage_scope scope;
+	bool mallocs;
+	bool arenas;
+	struct closer *closer;
+	struct place *places;
+	struct member *members;
+	struct coverage_row rows[CALL_ROWS];
+};
+
+struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *cache,
+			       const struct insn_costs *costs, enum coverage_scope scope,
+			       bool mallocs, bool arenas)
+{
+	struct coverage *coverage = calloc(1, sizeof(*coverage));
+
+	if (!coverage)
+		return NULL;
+	coverage->tracer = tracer;
+	coverage->cache = cache;
+	coverage->costs = *costs;
+	coverage->scope = scope;
+	coverage->mallocs = mallocs;
+	coverage->arenas = arenas;
+	coverage->closer = closer__new();
+	return coverage;
+}
+
+static void close_mallocs(void *link)
+{
+	probe_link__close(link);
+}
+
+static void close_arenas(void *link)
+{
+	bpf_link__destroy(link);
+}
+
+static void detach_mallocs(struct coverage *coverage, struct place *place)
+{
+	closer__add(coverage->closer, close_mallocs, place->mallocs);
+	place->mallocs = NULL;
+	place->malloc_count = 0;
+}
+
+static void remove_place(struct coverage *coverage, struct place *place)
+{
+	detach_mallocs(coverage, place);
+	closer__add(coverage->closer, close_arenas, place->arenas[0]);
+	closer__add(coverage->closer, close_arenas, place->arenas[1]);
+	/* libbpf keeps a list of USDT sites that is for one thread alone. */
+	bpf_link__destroy(place->arenas[2]);
+	bpf_link__destroy(place->arenas[3]);
+	HASH_DEL(coverage->places, place);
+	free(place);
+}
+
+void coverage__free(struct coverage *coverage)
+{
+	struct place *place, *next_place;
+	struct member *member, *next_member;
+
+	if (!coverage)
+		return;
+	HASH_ITER (hh, coverage->places, place, next_place)
+		remove_place(coverage, place);
+	HASH_ITER (hh, coverage->members, member, next_member) {
+		HASH_DEL(coverage->members, member);
+		free(member);
+	}
+	closer__free(coverage->closer);
+	free(coverage);
+}
+
+static struct member *member_of(struct coverage *coverage, uint32_t pid)
+{
+	struct member *member;
+
+	HASH_FIND(hh, coverage->members, &pid, sizeof(pid), member);
+	if (member)
+		return member;
+	member = calloc(1, sizeof(*member));
+	if (!member)
+		return NULL;
+	member->pid = pid;
+	HASH_ADD(hh, coverage->members, pid, sizeof(member->pid), member);
+	return member;
+}
+
+static struct place *place_of(struct coverage *coverage, const struct allocator_object *object,
+			      uint32_t pid, bool *is_new)
+{
+	struct place_key key = {.dev = object->dev, .ino = object->ino, .pid = pid};
+	struct place *place;
+
+	HASH_FIND(hh, coverage->places, &key, sizeof(key), place);
+	*is_new = !place;
+	if (place)
+		return place;
+	place = calloc(1, sizeof(*place));
+	if (!place)
+		return NULL;
+	place->key = key;
+	HASH_ADD(hh, coverage->places, key, sizeof(key), place);
+	return place;
+}
+
+/* The row of a key, taken when it is new; -ENOSPC beyond CALL_ROWS. */
+static int row_of(struct coverage *coverage, const struct allocator_function *function)
+{
+	double hit_ns = coverage->costs.cls[function->site.cls].hit_ns;
+
+	for (int i = 0; i < CALL_ROWS; i++) {
+		struct coverage_row *row = &coverage->rows[i];
+
+		if (!row->key[0]) {
+			snprintf(row->key, sizeof(row->key), "%s", function->key);
+			row->frees = function->layout == ARG_FREE;
+		}
+		if (!strcmp(row->key, function->key)) {
+			if (hit_ns > row->hit_ns)
+				row->hit_ns = hit_ns;
+			return i;
+		}
+	}
+	return -ENOSPC;
+}
+
+static enum call_layout call_layout(const struct allocator_function *function)
+{
+	switch (function->layout) {
+	case ARG_SIZE:
+		return LAYOUT_SIZE;
+	case ARG_NMEMB_SIZE:
+		return LAYOUT_NMEMB_SIZE;
+	case ARG_REALLOC:
+		return LAYOUT_REALLOC;
+	case ARG_REALLOCARRAY:
+		return LAYOUT_REALLOCARRAY;
+	case ARG_ALIGNED:
+		return LAYOUT_ALIGNED;
+	case ARG_POSIX_MEMALIGN:
+		return LAYOUT_POSIX_MEMALIGN;
+	default:
+		return LAYOUT_FREE;
+	}
+}
+
+/* Functions that can be probed at all, and their rows. Returns how many. */
+static size_t choose_sites(struct coverage *coverage, const struct allocator_object *object,
+			   struct attach_site *sites, const struct allocator_function **functions)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < object->function_count; i++) {
+		const struct allocator_function *function = &object->functions[i];
+		int row = function->ready ? row_of(coverage, function) : -ENOTSUP;
+
+		functions[n] = function;
+		sites[n].error = row < 0 ? row : 0;
+		if (row < 0)
+			continue;
+		sites[n].offset = function->site.offset;
+		sites[n].cookie = COOKIE_MAKE(row, function->site.sp_delta, call_layout(function),
+					      function->handoff);
+		n++;
+	}
+	return n;
+}
+
+static void attach_mallocs(struct coverage *coverage, struct place *place,
+			   const struct allocator_object *object, pid_t pid, const char *path,
+			   const char *name, struct coverage_scan *scan)
+{
+	const struct bpf_program *prog = tracer__programs(coverage->tracer)->progs.allocator_enter;
+	const struct allocator_function *functions[ALLOCATOR_FUNCTIONS_MAX + 1];
+	struct attach_site sites[ALLOCATOR_FUNCTIONS_MAX + 1];
+	size_t n = choose_sites(coverage, object, sites, functions);
+	char printable[256];
+
+	place->tried = true;
+	scan->failed += (uint32_t)(object->function_count - n);
+	if (!n || attach__uprobes(prog, pid, path, sites, n, &place->mallocs) == -ESRCH)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		if (!sites[i].error) {
+			place->malloc_count++;
+			place->rows |= 1ull << COOKIE_ROW(sites[i].cookie);
+			continue;
+		}
+		log_warning("cannot probe %s in %s: %s; its calls are not counted",
+			    functions[i]->key, text_printable(printable, sizeof(printable), name),
+			    strerror(-sites[i].error));
+		scan->failed++;
+	}
+	scan->attached += place->malloc_count;
+}
+
+/* arena_get2 with its return, and libc's own notes, always for one process alone. */
+static void attach_arenas(struct coverage *coverage, struct place *place,
+			  const struct allocator_object *object, pid_t pid, const char *path)
+{
+	struct memdrift *skel = tracer__programs(coverage->tracer);
+	uint64_t offset = object->arena_get2.site.offset;
+
+	if (object->kind != ALLOCATOR_GLIBC)
+		return;
+	if (object->arena_symbol != ARENA_SYMBOL_NONE && object->arena_get2.ready &&
+	    attach__return_probes_safe() &&
+	    !attach__uprobe(skel->progs.arena_get2_exit, pid, path, offset, ATTACH_RETURN,
+			    &place->arenas[0]))
+		place->symbol_probed = !attach__uprobe(skel->progs.arena_get2_enter, pid, path,
+						       offset, ATTACH_HERE, &place->arenas[1]);
+	if (object->usdt_arena_new) {
+		place->arenas[2] = bpf_program__attach_usdt(skel->progs.arena_new, pid, path,
+							    "libc", "memory_arena_new", NULL);
+		place->usdt_probed = place->arenas[2] != NULL;
+	}
+	if (object->usdt_heap_new)
+		place->arenas[3] = bpf_program__attach_usdt(skel->progs.heap_new, pid, path, "libc",
+							    "memory_heap_new", NULL);
+}
+
+/* One file, for one process (pid) or for all (0); a path through which it can be attached. */
+static struct place *cover_object(struct coverage *coverage, const struct allocator_object *object,
+				  uint32_t pid, const char *path, const char *name,
+				  struct coverage_scan *scan)
+{
+	bool is_new;
+	struct place *place = place_of(coverage, object, pid, &is_new);
+
+	/* A place can be there for its arenas alone. */
+	if (!place || place->tried)
+		return place;
+	scan->all_were_there = false;
+	attach_mallocs(coverage, place, object, pid ? (pid_t)pid : ATTACH_ALL, path, name, scan);
+	return place;
+}
+
+struct scan_step {
+	struct coverage *coverage;
+	struct coverage_scan *scan;
+	struct member *member;
+};
+
+static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
+{
+	struct scan_step *step = ctx;
+	struct coverage *coverage = step->coverage;
+	uint32_t own = (uint32_t)mapping->pid;
+	uint32_t shared = coverage->scope == COVERAGE_ALL ? 0 : own;
+	struct place *place;
+	char path[64];
+	bool is_new;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", mapping->fd);
+	if (coverage->mallocs && !step->member->dropped) {
+		place = cover_object(coverage, mapping->object, shared, path, mapping->path,
+				     step->scan);
+		if (place)
+			step->member->rows |= place->rows;
+	}
+	if (!coverage->arenas || mapping->object->kind != ALLOCATOR_GLIBC)
+		return 0;
+	place = place_of(coverage, mapping->object, own, &is_new);
+	if (place && !place->symbol_probed && !place->usdt_probed && !place->arenas[0])
+		attach_arenas(coverage, place, mapping->object, mapping->pid, path);
+	if (place) {
+		step->scan->symbol_probed |= place->symbol_probed;
+		step->scan->usdt_probed |= place->usdt_probed;
+	}
+	return 0;
+}
+
+int coverage__scan(struct coverage *coverage, pid_t pid, struct coverage_scan *scan)
+{
+	struct allocator_scan found = {0};
+	struct scan_step step = {.coverage = coverage, .scan = scan};
+	int err;
+
+	memset(scan, 0, sizeof(*scan));
+	scan->all_were_there = true;
+	step.member = member_of(coverage, (uint32_t)pid);
+	if (!step.member)
+		return -ENOMEM;
+	err = allocator_cache__each_mapped(coverage->cache, pid, cover_mapping, &step, &found);
+	scan->unread = found.unread;
+	return err;
+}
+
+static const struct allocator_object *open_object(struct coverage *coverage, const char *path,
+						  int *fd)
+{
+	const struct allocator_object *object = NULL;
+
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd < 0)
+		return NULL;
+	if (allocator_cache__find(coverage->cache, *fd, path, NULL, &object)) {
+		close(*fd);
+		return NULL;
+	}
+	return object;
+}
+
+int coverage__prepare(struct coverage *coverage, const char *path)
+{
+	struct coverage_scan scan = {0};
+	const struct allocator_object *object;
+	int fd;
+
+	object = open_object(coverage, path, &fd);
+	if (!object)
+		return -ENOENT;
+	cover_object(coverage, object, 0, path, path, &scan);
+	allocator_object__put(object);
+	close(fd);
+	return scan.failed ? -EIO : 0;
+}
+
+void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *path)
+{
+	const struct allocator_object *object;
+	struct place *place;
+	bool is_new;
+	int fd;
+
+	object = open_object(coverage, path, &fd);
+	if (!object)
+		return;
+	if (coverage->arenas && object->kind == ALLOCATOR_GLIBC) {
+		place = place_of(coverage, object, (uint32_t)pid, &is_new);
+		if (place && is_new)
+			attach_arenas(coverage, place, object, pid, path);
+	}
+	allocator_object__put(object);
+	close(fd);
+}
+
+void coverage__forget(struct coverage *coverage, pid_t pid)
+{
+	struct place *place, *next;
+	uint64_t own = (uint64_t)pid;
+
+	/* Its row mask stays: the report still needs it. */
+	HASH_ITER (hh, coverage->places, place, next)
+		if (place->key.pid == own)
+			remove_place(coverage, place);
+}
+
+void coverage__drop_mallocs(struct coverage *coverage, pid_t pid)
+{
+	struct member *member = member_of(coverage, (uint32_t)pid);
+	struct place *place, *next;
+
+	if (member)
+		member->dropped = true;
+	HASH_ITER (hh, coverage->places, place, next)
+		if (place->key.pid == (uint64_t)pid)
+			detach_mallocs(coverage, place);
+}
+
+void coverage__drop_all_mallocs(struct coverage *coverage)
+{
+	struct place *place, *next;
+
+	if (!coverage)
+		return;
+	coverage->mallocs = false;
+	HASH_ITER (hh, coverage->places, place, next)
+		detach_mallocs(coverage, place);
+}
+
+void coverage__narrow(struct coverage *coverage)
+{
+	struct place *place, *next;
+
+	coverage->scope = COVERAGE_EACH;
+	HASH_ITER (hh, coverage->places, place, next)
+		if (!place->key.pid)
+			remove_place(coverage, place);
+}
+
+enum coverage_scope coverage__scope(const struct coverage *coverage)
+{
+	return coverage->scope;
+}
+
+const struct coverage_row *coverage__rows(const struct coverage *coverage)
+{
+	return coverage->rows;
+}
+
+uint64_t coverage__rows_of(const struct coverage *coverage, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid;
+	struct member *member;
+
+	HASH_FIND(hh, coverage->members, &key, sizeof(key), member);
+	return member ? member->rows : 0;
+}
+
+double coverage__cost_ns(const struct coverage *coverage, const struct alloc_counts *counts)
+{
+	double cost = 0;
+
+	for (int i = 0; i < CALL_ROWS; i++)
+		cost += (double)counts->calls[i] * coverage->rows[i].hit_ns;
+	return cost;
+}
+
+uint32_t coverage__probes(const struct coverage *coverage)
+{
+	uint32_t n = 0;
+
+	for (struct place *place = coverage->places; place; place = place->hh.next)
+		n += place->malloc_count;
+	return n;
+}

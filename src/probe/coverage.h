@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_PROBE_COVERAGE_H
+#define MEMDRIFT_PROBE_COVERAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "memdrift/config.h"
+#include "probe/allocator.h"
+
+struct tracer;
+
+/*
+ * Which allocator probes are in place, for whom. A probe for one process is not inherited by its
+ * children; a probe for all processes of a file is, but every process that maps the file then
+ * pays for its hits. So running targets get probes of their own, and a command (whose children
+ * must be covered from their first call) gets probes for all.
+ */
+enum coverage_scope { COVERAGE_EACH, COVERAGE_ALL };
+
+/* A row of struct alloc_counts, shared by the functions of that key in all objects. */
+struct coverage_row {
+	char key[ALLOCATOR_KEY_MAX]; /* empty: not in use */
+	bool frees;
+	double hit_ns; /* of the dearest site in use; 0 when it was not measured */
+};
+
+/* What a scan of a process did. */
+struct coverage_scan {
+	uint32_t attached;   /* allocator probes put in place by this scan */
+	uint32_t failed;     /* that could not be: LOSS_attach_failed */
+	uint32_t unread;     /* objects that could not be searched: LOSS_objects_unread */
+	bool all_were_there; /* every probe that the process needs was in place before */
+	bool symbol_probed;  /* arena_get2 is probed in it, from now or from before */
+	bool usdt_probed;
+};
+
+struct coverage;
+
+/* cache and tracer must outlive it. arenas: also probe arena_get2 and USDT. NULL: out of memory. */
+struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *cache,
+			       const struct insn_costs *costs, enum coverage_scope scope,
+			       bool mallocs, bool arenas);
+/* Detaches everything. */
+void coverage__free(struct coverage *coverage);
+
+/* COVERAGE_ALL: probes the file at path, if it has an allocator, before anybody runs it. */
+int coverage__prepare(struct coverage *coverage, const char *path);
+/* Probes arena_get2 of the file at path for a process that has not mapped it yet. */
+void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *path);
+
+/*
+ * Probes what the process has mapped and what is not probed yet. 0, -ESRCH when it is gone, or
+ * another negative errno.
+ */
+int coverage__scan(struct coverage *coverage, pid_t pid, struct coverage_scan *scan);
+/* The process has ended: its own probes go. */
+void coverage__forget(struct coverage *coverage, pid_t pid);
+
+/* Takes the allocator probes (not those on arenas) off one process, or off all. They stay off. */
+void coverage__drop_mallocs(struct coverage *coverage, pid_t pid);
+void coverage__drop_all_mallocs(struct coverage *coverage);
+
+/* COVERAGE_ALL becomes COVERAGE_EACH: all shared probes go; scans then place each target's own. */
+void coverage__narrow(struct coverage *coverage);
+
+enum coverage_scope coverage__scope(const struct coverage *coverage);
+const struct coverage_row *coverage__rows(const struct coverage *coverage); /* CALL_ROWS of them */
+/* Bit i: row i has a probe in this process. */
+uint64_t coverage__rows_of(const struct coverage *coverage, pid_t pid);
+/* What the counted calls cost, by the rows' sites. */
+double coverage__cost_ns(const struct coverage *coverage, const struct alloc_counts *counts);
+/* Allocator probes in place now. */
+uint32_t coverage__probes(const struct coverage *coverage);
+
+#endif

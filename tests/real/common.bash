@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# shellcheck shell=bash
+#
+# Sourced by the tests on real software, after tests/lib.sh.
+
+REAL=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# trace_command OUT COMMAND...: exact counts of a whole run. The truth goes to OUT.truth.
+trace_command() {
+	local out=$1
+
+	shift
+	TRUTH=$out.truth "$MEMDRIFT" trace --json --budget none --strict -o "$out" -- "$@"
+}
+
+# The program behind the two pipes of start_stepped has said WORD.
+has_said() {
+	grep -q "^$1 " "$WORK/said"
+}
+
+# start_stepped COMMAND...: a program that stops at words of its own and waits for a line.
+start_stepped() {
+	mkfifo "$WORK/steps"
+	: >"$WORK/said"
+	TRUTH=$WORK/truth "$@" <"$WORK/steps" >"$WORK/said" 2>"$WORK/errors" &
+	exec 7>"$WORK/steps"
+}
+
+# reached WORD [SECONDS]: waits for the word.
+reached() {
+	wait_for "${2:-60}" has_said "$1"
+}
+
+# pid_at WORD: the pid that was said with it.
+pid_at() {
+	sed -n "s/^$1 \([0-9]*\).*/\1/p" "$WORK/said"
+}
+
+step() {
+	echo >&7
+}
+
+# start_trace OUT ARGS...: memdrift in the background, in $trace; returns when it has attached.
+start_trace() {
+	local out=$1
+
+	shift
+	"$MEMDRIFT" trace -v --json --budget none -o "$out" "$@" 2>"$out.messages" &
+	trace=$!
+	wait_for 60 is_tracing "$out.messages"
+}
+
+is_tracing() {
+	grep -qx 'memdrift: tracing' "$1"
+}
+
+# end_trace: fails the test case when memdrift fails.
+end_trace() {
+	kill -TERM "$trace"
+	expect_exit 0 wait "$trace"
+}
+
+# expect_exact OUT [BASE]: the traced run OUT has what its truth says beyond what the same program
+# does in a run of no rounds, BASE; without BASE exactly what its truth says.
+expect_exact() {
+	[ -n "${2:-}" ] || {
+		echo '{"processes": []}' >none
+		echo '{"processes": [{"pid": -1}]}' >none.truth
+		set -- "$1" none
+	}
+	jq -n -r --slurpfile out "$1" --slurpfile truth "$1.truth" \
+		--slurpfile base "$2" --slurpfile base_truth "$2.truth" \
+		-f "$REAL/exact.jq" >"$WORK/differences"
+	[ -s "$WORK/differences" ] || return 0
+	head -12 "$WORK/differences"
+	fail "counts differ from the program's own: $(head -1 "$WORK/differences")"
+}
+
+# expect_sound OUT: what must hold in every trace without losses that counted allocator calls.
+expect_sound() {
+	expect_json "$1" '.schema == "memdrift.trace/1"' "another schema"
+	expect_json "$1" '.losses.total == 0' "something was lost"
+	expect_json "$1" '[.processes[] | select(.buckets)] | length > 0' "no calls were counted"
+	expect_json "$1" '
+		[.processes[] | select(.buckets) |
+			(.allocator.calls | to_entries |
+				map(select(.key | split("|") | any(endswith("free")) | not) |
+					.value // 0) | add // 0)
+			!= ([.buckets[].count] | add // 0) + .allocator.impossible_requests] | any | not' \
+		"the buckets do not add up to the allocating calls"
+	expect_json "$1" '
+		[.processes[] | select(.buckets) |
+			([.buckets[].bytes] | add // 0) != .allocator.requested_bytes] | any | not' \
+		"the buckets do not add up to the requested bytes"
+	expect_json "$1" '
+		[.processes[].buckets // [] | .[] |
+			.bytes < .min_bytes * .count or .bytes > .max_bytes * .count] | any | not' \
+		"a bucket holds bytes that its limits do not allow"
+}
+
+# range_rss PID START BYTES: the resident bytes of a range (START as 0x…).
+range_rss() {
+	"$REAL/range-rss" "$@"
+}
+
+# need_package NAME: sets $package_dir to where the package is unpacked, and lets its libraries be
+# found.
+need_package() {
+	package_dir=$("$TESTS/../tools/unpack" "$1" 2>"$WORK/unpack.log") ||
+		skip "cannot get the package $1: $(tail -n 1 "$WORK/unpack.log")"
+	export LD_LIBRARY_PATH=$package_dir/usr/lib/x86_64-linux-gnu
+}
+
+# run_as_nobody COMMAND...: servers refuse root. The test's directories must be passable.
+run_as_nobody() {
+	setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs "$@"
+}
+
+# private_dir NAME: a directory of nobody's own inside $WORK; prints its path.
+private_dir() {
+	chmod a+x "$WORK" "$(dirname "$WORK")"
+	install -d -o nobody -g nogroup -m 700 "$WORK/$1"
+	echo "$WORK/$1"
+}

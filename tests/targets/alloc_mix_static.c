@@ -1,0 +1,6 @@
+// flags: -O2 -g -fno-builtin -static
+// link: -lpthread
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The allocator inside the executable: glibc, static. */
+#define WITHOUT_DLOPEN
+#include "alloc_mix.c"

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# shellcheck shell=bash
+#
+# For tests of `memdrift trace`, after tests/lib.sh: targets that wait for a word, traces that run
+# beside them. A test case has one target and one trace at a time.
+
+# start_target NAME [ARGUMENT...]: runs it with its truth in truth.json and its words in target.out,
+# until it says "ready". Sets $TARGET.
+start_target() {
+	local name=$1
+
+	shift
+	need_target "$name"
+	rm -f target.in
+	mkfifo target.in
+	# Read and write: neither side waits for the other to open.
+	exec 8<>target.in
+	TRUTH=truth.json "$TARGETS/$name" "$@" <target.in >target.out 8>&- &
+	TARGET=$!
+	wait_for 60 grep -q '^ready' target.out
+}
+
+# tell_target: one line; it goes on to its next stop.
+tell_target() {
+	echo >&8
+}
+
+wait_done() {
+	wait_for 240 grep -q '^done' target.out
+}
+
+# start_trace OPTION...: in the background, with JSON in report.json. Sets $TRACE.
+start_trace() {
+	"$MEMDRIFT" trace -v --json -o report.json "$@" 2>trace.err 8>&- &
+	TRACE=$!
+	wait_for 120 trace_has_begun
+}
+
+trace_has_begun() {
+	grep -q 'the trace has begun' trace.err && return 0
+	# It may have failed instead.
+	kill -0 "$TRACE" 2>/dev/null || fail "memdrift trace ended: $(head -c 500 trace.err)"
+	return 1
+}
+
+# end_trace: as ^C does; its exit code must be the argument (0).
+end_trace() {
+	local want=${1:-0} got=0
+
+	kill -INT "$TRACE"
+	wait "$TRACE" || got=$?
+	[ "$got" = "$want" ] || fail "memdrift exited with $got: $(head -c 1000 trace.err)"
+}
+
+# join_trace: waits until it ends by itself.
+join_trace() {
+	local want=${1:-0} got=0
+
+	wait "$TRACE" || got=$?
+	[ "$got" = "$want" ] || fail "memdrift exited with $got: $(head -c 1000 trace.err)"
+}
+
+# expect_no_losses
+expect_no_losses() {
+	expect_json report.json '.losses.total == 0' "nothing was lost"
+}
+
+# merged_maps: reads "START-END PERMISSIONS" lines, hexadecimal, sorted; prints them with adjacent
+# ranges of the same permissions as one, as the kernel shows those that it merges.
+merged_maps() {
+	awk '{
+		split($1, range, "-")
+		permissions = substr($2, 1, 3)
+		if (range[1] == end && permissions == last) {
+			end = range[2]
+			next
+		}
+		if (last != "")
+			print start "-" end, last
+		start = range[1]; end = range[2]; last = permissions
+	}
+	END { if (last != "") print start "-" end, last }'
+}
+
+# kernel_maps PID: what the kernel says, less what is its own or grows by itself.
+kernel_maps() {
+	grep -vE '\[(vdso|vvar|vvar_vclock|vsyscall|uprobes|stack)\]$' "/proc/$1/maps" | merged_maps
+}
+
+# model_maps FILE PID STACK_END: what memdrift believes, from --dump-spaces; the main stack is told
+# by its end, which does not move.
+model_maps() {
+	awk -v pid="$2" -v stack_end="$3" '$1 == pid {
+		split($2, range, "-")
+		if (range[2] != stack_end)
+			print $2, $3
+	}' "$1" | merged_maps
+}
+
+stack_end() {
+	sed -n 's/^[0-9a-f]*-\([0-9a-f]*\) .*\[stack\]$/\1/p' "/proc/$1/maps"
+}
+
+# expect_same_maps DUMP PID
+expect_same_maps() {
+	local vdso
+
+	kernel_maps "$2" >kernel.maps
+	# The vdso, its data and [uprobes] have no name in the dump: they are left out by their place.
+	vdso=$(sed -n 's/^\([0-9a-f-]*\) .*\[\(vdso\|vvar\|vvar_vclock\|vsyscall\|uprobes\)\]$/\1/p' \
+		"/proc/$2/maps")
+	grep -vF -e "${vdso:-none}" "$1" >model.dump || true
+	model_maps model.dump "$2" "$(stack_end "$2")" >model.maps
+	[ -s kernel.maps ] || fail "/proc/$2/maps could not be read"
+	diff kernel.maps model.maps >maps.diff && return 0
+	head -n 40 maps.diff
+	fail "the model of process $2 differs from /proc/$2/maps"
+}

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Which allocator functions an object has, under which keys, and that answers are remembered. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gnu/libc-version.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "probe/allocator.h"
+
+/*
+ * Functions of an allocator with a prefix in this program: two names at one address, a local one,
+ * one without a size, and names that only look like the family's.
+ */
+__asm__(".pushsection .text\n"
+	".macro fake name, binding\n"
+	"	.balign 16\n"
+	"	.\\binding \\name\n"
+	"	.type \\name, @function\n"
+	"\\name:\n"
+	".endm\n"
+	"fake je_malloc, global\n	push %rbx\n	pop %rbx\n	ret\n"
+	".size je_malloc, . - je_malloc\n"
+	"fake je_free, local\n	test %rdi, %rdi\n	je 1f\n	1: ret\n"
+	".size je_free, . - je_free\n"
+	"fake mi_memalign, global\n"
+	"fake mi_aligned_alloc, global\n	push %rbx\n	pop %rbx\n	ret\n"
+	".size mi_aligned_alloc, . - mi_aligned_alloc\n"
+	"fake tc_calloc, global\n	test %rdi, %rdi\n	je 1f\n	1: ret\n"
+	"fake je_calloc, global\n"
+	"fake _rjem_calloc, global\n	ret\n"
+	".size je_calloc, . - je_calloc\n"
+	"fake je_mallocx, global\n	ret\n"
+	"fake mi_malloc_small, global\n	ret\n"
+	".purgem fake\n"
+	".popsection\n");
+
+static const struct allocator_object *find_file(struct allocator_cache *cache, const char *path,
+						int *err)
+{
+	const struct allocator_object *object;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	*err = -errno;
+	if (fd < 0)
+		return NULL;
+	*err = allocator_cache__find(cache, fd, path, NULL, &object);
+	close(fd);
+	return object;
+}
+
+static const struct allocator_function *function_of(const struct allocator_object *object,
+						    const char *key)
+{
+	const struct allocator_function *found = NULL;
+
+	for (size_t i = 0; i < object->function_count; i++) {
+		if (strcmp(object->functions[i].key, key))
+			continue;
+		assert_null(found); /* one row */
+		found = &object->functions[i];
+	}
+	return found;
+}
+
+static void expect(const struct allocator_object *object, const char *key, enum arg_layout layout)
+{
+	const struct allocator_function *f = function_of(object, key);
+
+	if (!f)
+		print_error("no function \"%s\"\n", key);
+	assert_non_null(f);
+	assert_int_equal(f->layout, layout);
+	assert_true(f->ready);
+	assert_true(f->site.offset - f->file_offset == f->site.insn_offset);
+}
+
+static const char *libc_path(void)
+{
+	Dl_info info;
+
+	assert_true(dladdr((void *)gnu_get_libc_version, &info));
+	return info.dli_fname;
+}
+
+static void test_glibc(void **state)
+{
+	struct allocator_cache *cache = allocator_cache__new(NULL);
+	const struct allocator_object *object;
+	int err;
+
+	object = find_file(cache, libc_path(), &err);
+	assert_int_equal(err, 0);
+	assert_int_equal(object->kind, ALLOCATOR_GLIBC);
+	assert_false(object->is_go);
+	assert_false(object->is_static);
+	expect(object, "malloc", ARG_SIZE);
+	expect(object, "calloc", ARG_NMEMB_SIZE);
+	expect(object, "realloc", ARG_REALLOC);
+	expect(object, "reallocarray", ARG_REALLOCARRAY);
+	expect(object, "posix_memalign", ARG_POSIX_MEMALIGN);
+	expect(object, "valloc", ARG_SIZE);
+	expect(object, "pvalloc", ARG_SIZE);
+	expect(object, "free", ARG_FREE);
+	/* One address up to glibc 2.37, two from 2.38 on. */
+	if (function_of(object, "aligned_alloc|memalign")) {
+		assert_int_equal(object->function_count, 9);
+		expect(object, "aligned_alloc|memalign", ARG_ALIGNED);
+	} else {
+		assert_int_equal(object->function_count, 10);
+		expect(object, "aligned_alloc", ARG_ALIGNED);
+		expect(object, "memalign", ARG_ALIGNED);
+	}
+	if (object->arena_symbol != ARENA_SYMBOL_NONE) {
+		assert_true(object->arena_get2.ready);
+		assert_int_equal(object->arena_get2.site.sp_delta, 0);
+	}
+	allocator_object__put(object);
+	allocator_cache__free(cache);
+}
+
+static void test_own_prefixes(void **state)
+{
+	struct allocator_cache *cache = allocator_cache__new(NULL);
+	const struct allocator_function *f;
+	const struct allocator_object *object;
+	int err;
+
+	object = find_file(cache, "/proc/self/exe", &err);
+	assert_int_equal(err, 0);
+	expect(object, "je_malloc", ARG_SIZE);
+	expect(object, "je_free", ARG_FREE);
+	expect(object, "mi_aligned_alloc|mi_memalign", ARG_ALIGNED);
+	expect(object, "tc_calloc", ARG_NMEMB_SIZE);
+	expect(object, "_rjem_calloc|je_calloc", ARG_NMEMB_SIZE);
+	assert_null(function_of(object, "je_mallocx"));
+	assert_int_equal(function_of(object, "je_malloc")->kind, ALLOCATOR_JEMALLOC);
+	assert_int_equal(function_of(object, "tc_calloc")->kind, ALLOCATOR_TCMALLOC);
+	f = function_of(object, "je_free");
+	assert_int_equal(f->site.insn_offset, 3);
+	assert_int_equal(f->site.cls, INSN_JCC);
+	/* Without a size nobody knows what jumps back: the entry. */
+	f = function_of(object, "tc_calloc");
+	assert_int_equal(f->size, 0);
+	assert_int_equal(f->site.insn_offset, 0);
+	assert_int_equal(object->arena_symbol, ARENA_SYMBOL_NONE);
+	assert_true(object->has_interpreter);
+	allocator_object__put(object);
+	allocator_cache__free(cache);
+}
+
+static void expect_library(const char *path, enum allocator_kind kind, const char *key)
+{
+	struct allocator_cache *cache = allocator_cache__new(NULL);
+	const struct allocator_object *object;
+	int err;
+
+	object = find_file(cache, path, &err);
+	if (err == -ENOENT && access(path, R_OK)) {
+		print_message("# no %s here\n", path);
+	} else {
+		assert_int_equal(err, 0);
+		assert_string_equal(allocator_kind__name(object->kind), allocator_kind__name(kind));
+		expect(object, key, ARG_SIZE);
+	}
+	allocator_object__put(object);
+	allocator_cache__free(cache);
+}
+
+static void test_other_allocators(void **state)
+{
+	expect_library("/usr/lib/x86_64-linux-gnu/libjemalloc.so.2", ALLOCATOR_JEMALLOC, "malloc");
+	expect_library("/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4", ALLOCATOR_TCMALLOC,
+		       "malloc|tc_malloc");
+	expect_library("/usr/lib/x86_64-linux-gnu/libmimalloc.so.2", ALLOCATOR_MIMALLOC,
+		       "malloc|mi_malloc");
+	expect_library("/lib/ld-musl-x86_64.so.1", ALLOCATOR_MUSL, "malloc");
+}
+
+static void test_nothing_here(void **state)
+{
+	struct allocator_cache *cache = allocator_cache__new(NULL);
+	const struct allocator_object *object;
+	int err;
+
+	object = find_file(cache, "/lib64/ld-linux-x86-64.so.2", &err);
+	assert_int_equal(err, -ENOENT);
+	assert_null(object);
+	/* The second answer is the remembered one. */
+	for (int i = 0; i < 2; i++) {
+		object = find_file(cache, "/etc/passwd", &err);
+		assert_int_equal(err, -EINVAL);
+		assert_null(object);
+	}
+	allocator_cache__free(cache);
+}
+
+static void copy_to(const char *path, int fd)
+{
+	char buffer[65536];
+	int from = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got;
+
+	assert_true(from >= 0);
+	while ((got = read(from, buffer, sizeof(buffer))) > 0)
+		assert_int_equal(write(fd, buffer, (size_t)got), got);
+	close(from);
+}
+
+static void test_cache(void **state)
+{
+	struct allocator_cache *cache = allocator_cache__new(NULL);
+	const struct allocator_object *first, *second;
+	struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	int fd = memfd_create("libc copy", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	copy_to(libc_path(), fd);
+	assert_int_equal(allocator_cache__find(cache, fd, "copy", NULL, &first), 0);
+	assert_int_equal(allocator_cache__find(cache, fd, "copy", NULL, &second), 0);
+	assert_ptr_equal(first, second);
+	allocator_object__put(second);
+
+	/* The file changes: what was known is not asked. */
+	assert_int_equal(pwrite(fd, "no", 2, 0), 2);
+	assert_int_equal(futimens(fd, times), 0);
+	assert_int_equal(allocator_cache__find(cache, fd, "copy", NULL, &second), -EINVAL);
+	assert_null(second);
+	/* An object outlives its place in the cache, and the cache. */
+	allocator_cache__free(cache);
+	expect(first, "malloc", ARG_SIZE);
+	allocator_object__put(first);
+	close(fd);
+}
+
+static void test_cache_is_bounded(void **state)
+{
+	struct allocator_cache *cache = allocator_cache__new(NULL);
+	const struct allocator_object *object;
+	int fd = memfd_create("changing", MFD_CLOEXEC);
+
+	/* Each time is another file to the cache. */
+	for (int i = 0; i < ALLOCATOR_CACHE_MAX + 100; i++) {
+		struct timespec times[2] = {{.tv_sec = i}, {.tv_sec = i}};
+
+		assert_int_equal(futimens(fd, times), 0);
+		assert_int_equal(allocator_cache__find(cache, fd, "changing", NULL, &object),
+				 -EINVAL);
+	}
+	close(fd);
+	allocator_cache__free(cache);
+}
+
+struct seen {
+	unsigned int objects;
+	bool libc;
+	bool own;
+	ino_t own_ino;
+};
+
+static int see(void *ctx, const struct allocator_mapping *mapping)
+{
+	struct seen *s = ctx;
+	struct stat st;
+
+	s->objects++;
+	assert_int_equal(fstat(mapping->fd, &st), 0);
+	assert_int_equal(st.st_ino, mapping->object->ino);
+	s->libc |=
+		function_of(mapping->object, "malloc") && mapping->object->kind == ALLOCATOR_GLIBC;
+	s->own |= st.st_ino == s->own_ino;
+	return 0;
+}
+
+static int stop(void *ctx, const struct allocator_mapping *mapping)
+{
+	++*(int *)ctx;
+	return 5;
+}
+
+static void test_mapped(void **state)
+{
+	struct allocator_cache *cache = allocator_cache__new(NULL);
+	struct allocator_scan scan;
+	struct seen seen = {0};
+	struct stat st;
+	int calls = 0;
+	pid_t child;
+
+	assert_int_equal(stat("/proc/self/exe", &st), 0);
+	seen.own_ino = st.st_ino;
+	assert_int_equal(allocator_cache__each_mapped(cache, getpid(), see, &seen, &scan), 0);
+	assert_true(seen.libc);
+	assert_true(seen.own);
+	assert_true(scan.objects > seen.objects);
+	assert_int_equal(scan.unread, 0);
+	assert_int_equal(allocator_cache__each_mapped(cache, getpid(), stop, &calls, NULL), 5);
+	assert_int_equal(calls, 1);
+
+	/* A process that has ended and was waited for. */
+	child = fork();
+	if (!child)
+		_exit(0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(allocator_cache__each_mapped(cache, child, see, &seen, &scan), -ESRCH);
+	allocator_cache__free(cache);
+}
+
+/* A deleted library is still found: its mapping leads to it. */
+static void test_mapped_deleted(void **state)
+{
+	char path[] = "/tmp/memdrift-test-XXXXXX";
+	struct allocator_cache *cache = allocator_cache__new(NULL);
+	struct seen seen = {0};
+	struct stat st;
+	int fd = mkstemp(path);
+	void *map;
+
+	assert_true(fd >= 0);
+	copy_to(libc_path(), fd);
+	assert_int_equal(fstat(fd, &st), 0);
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	unlink(path);
+	close(fd);
+	if (map == MAP_FAILED) {
+		allocator_cache__free(cache);
+		skip(); /* /tmp is mounted noexec */
+	}
+	seen.own_ino = st.st_ino;
+	assert_int_equal(allocator_cache__each_mapped(cache, getpid(), see, &seen, NULL), 0);
+	if (!geteuid())
+		assert_true(seen.own);
+	munmap(map, (size_t)st.st_size);
+	allocator_cache__free(cache);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_glibc),
+		cmocka_unit_test(test_own_prefixes),
+		cmocka_unit_test(test_other_allocators),
+		cmocka_unit_test(test_nothing_here),
+		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_cache_is_bounded),
+		cmocka_unit_test(test_mapped),
+		cmocka_unit_test(test_mapped_deleted),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -48,8 +48,11 @@ void census__free(struct census *census)
 
 	if (!census)
 		return;
-	HASH_ITER (hh, census->readings, reading, next) {
-		HASH_DEL(census->readings, reading);
+	/* Takes the table away and leaves the items in their order. */
+	reading = census->readings;
+	HASH_CLEAR(hh, census->readings);
+	for (; reading; reading = next) {
+		next = reading->hh.next;
 		free_reading(reading);
 	}
 	pagemap__close(census->live.pm);
@@ -142,7 +145,7 @@ static int gather(struct census *census, const struct process *process,
 	};
 	err = residency__measure(&input, &got->residency);
 	if (!err)
-		err = heads__read(got->pm, got->entries, got->n, process->space,
+		err = heads__read(got->pm, got->entries, got->n, &got->runs, process->space,
 				  census->smallest_bytes, &got->heads);
 	return err;
 }

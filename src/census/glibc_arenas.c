@@ -18,6 +18,10 @@
  * hostile process fakes beyond that is not looked at. */
 #define HEAPS_MAX (2 * 8 * 8192)
 
+/* 16 heaps side by side that the kernel merged; beyond it, looking at each place takes longer than
+ * asking which pages there are. */
+#define LONG_MAPPING (1ULL << 30)
+
 /* A thread may link a new arena while we follow the ring. */
 #define RING_TRIES 3
 
@@ -37,49 +41,74 @@ static bool is_anonymous(const struct maps_entry *entry)
 	return !entry->shared && !entry->inode && (entry->path[0] == '\0' || entry->path[0] == '[');
 }
 
-static int add_heap(struct glibc_arenas *arenas, size_t *room, const struct glibc_heap *heap)
+struct heap_search {
+	struct pagemap *pm;
+	const struct maps_entry *entries;
+	size_t n;
+	struct glibc_arenas *arenas;
+	size_t room;
+	int err;
+};
+
+static int add_heap(struct heap_search *search, const struct glibc_heap *heap)
 {
-	if (arenas->heap_count == *room) {
-		size_t bigger = *room ? 2 * *room : 32;
-		struct glibc_heap *heaps = reallocarray(arenas->heaps, bigger, sizeof(*heaps));
+	struct glibc_arenas *arenas = search->arenas;
+
+	if (arenas->heap_count == HEAPS_MAX)
+		return 0;
+	if (arenas->heap_count == search->room) {
+		size_t room = search->room ? 2 * search->room : 32;
+		struct glibc_heap *heaps = reallocarray(arenas->heaps, room, sizeof(*heaps));
 
 		if (!heaps)
 			return -ENOMEM;
 		arenas->heaps = heaps;
-		*room = bigger;
+		search->room = room;
 	}
 	arenas->heaps[arenas->heap_count++] = *heap;
 	return 0;
 }
 
-/* Every aligned address in private anonymous memory whose first words are a heap's. */
+/* Every aligned address in [start, end) whose first words are a heap's. */
+static void search_range(void *ctx, uint64_t start, uint64_t end, bool file)
+{
+	struct heap_search *search = ctx;
+	uint64_t base = (start + GLIBC_HEAP_BYTES - 1) & ~(GLIBC_HEAP_BYTES - 1);
+
+	for (; !search->err && base >= start && base < end; base += GLIBC_HEAP_BYTES) {
+		struct glibc_heap heap;
+		int err = glibc_heap__peek(search->pm, base, &heap);
+
+		/* What it says to use must be mapped. */
+		if (!err && proc_maps__find(search->entries, search->n, base + heap.size_bytes - 1))
+			err = add_heap(search, &heap);
+		if (err == -ESRCH || err == -ENOMEM)
+			search->err = err;
+	}
+}
+
 static int find_heaps(struct pagemap *pm, const struct maps_entry *entries, size_t n,
 		      struct glibc_arenas *arenas)
 {
 	const uint32_t rw = PROT_READ | PROT_WRITE;
-	size_t room = 0;
+	struct heap_search search = {.pm = pm, .entries = entries, .n = n, .arenas = arenas};
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; !search.err && i < n; i++) {
 		const struct maps_entry *entry = &entries[i];
-		uint64_t base = (entry->start + GLIBC_HEAP_BYTES - 1) & ~(GLIBC_HEAP_BYTES - 1);
+		int err = -EOPNOTSUPP;
 
 		if (!is_anonymous(entry) || (entry->prot & rw) != rw)
 			continue;
-		for (; base < entry->end && base >= entry->start; base += GLIBC_HEAP_BYTES) {
-			struct glibc_heap heap;
-			int err = glibc_heap__peek(pm, base, &heap);
-
-			if (err == -ESRCH)
-				return err;
-			/* What it says to use must be mapped. */
-			if (err || !proc_maps__find(entries, n, base + heap.size_bytes - 1))
-				continue;
-			err = arenas->heap_count < HEAPS_MAX ? add_heap(arenas, &room, &heap) : 0;
-			if (err)
-				return err;
-		}
+		/* Long mappings are mostly reserved address space: only what is resident counts. */
+		if (entry->end - entry->start > LONG_MAPPING)
+			err = pagemap__each_run(pm, entry->start, entry->end, search_range,
+						&search);
+		if (err == -EOPNOTSUPP)
+			search_range(&search, entry->start, entry->end, false);
+		else if (err)
+			return err;
 	}
-	return 0;
+	return search.err;
 }
 
 static const struct glibc_heap *heap_at(const struct glibc_arenas *arenas, uint64_t base)

@@ -12,11 +12,16 @@
 struct address_list {
 	uint64_t *items;
 	size_t count, room;
+	const struct page_runs *runs;
 };
 
 static int add_address(struct address_list *list, uint64_t addr)
 {
-	if (list->count == HEADS_MAX)
+	uint64_t bytes;
+
+	/* Reserved address space has many more places than pages. */
+	if (list->count == HEADS_MAX || page_runs__count(list->runs, addr, addr + 1, &bytes) ||
+	    !bytes)
 		return 0;
 	if (list->count == list->room) {
 		size_t room = list->room ? 2 * list->room : 64;
@@ -95,9 +100,10 @@ static int read_heads(struct pagemap *pm, const struct address_list *list, struc
 }
 
 int heads__read(struct pagemap *pm, const struct maps_entry *entries, size_t n,
-		const struct space *space, uint64_t smallest_bytes, struct heads *out)
+		const struct page_runs *runs, const struct space *space, uint64_t smallest_bytes,
+		struct heads *out)
 {
-	struct address_list list = {0};
+	struct address_list list = {.runs = runs};
 	int err = 0;
 
 	memset(out, 0, sizeof(*out));

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "census/page_runs.h"
 #include "census/pagemap.h"
 #include "model/space.h"
 
@@ -28,9 +29,11 @@ struct heads {
 /* Heads of 4 TiB of mappings of 64 MiB: 3.5 MB. */
 #define HEADS_MAX 65536
 
-/* smallest_bytes: from when on a mapping is large. space may be NULL. 0, -ESRCH, -ENOMEM. */
+/* runs: what is resident; smallest_bytes: from when on a mapping is large; space may be NULL.
+ * 0, -ESRCH, -ENOMEM. */
 int heads__read(struct pagemap *pm, const struct maps_entry *entries, size_t n,
-		const struct space *space, uint64_t smallest_bytes, struct heads *out);
+		const struct page_runs *runs, const struct space *space, uint64_t smallest_bytes,
+		struct heads *out);
 void heads__free(struct heads *heads);
 /* The n words at addr; 0, or -ENODATA when that is not kept. */
 int heads__peek(const struct heads *heads, uint64_t addr, uint64_t *words, size_t n);

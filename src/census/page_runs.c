@@ -14,7 +14,7 @@ static int append(struct page_run **runs, size_t *count, size_t *room, uint64_t 
 		last->end = end;
 		return 0;
 	}
-	if (*count == *room) {
+	if (!*runs || *count == *room) {
 		size_t bigger = *room ? 2 * *room : 64;
 		struct page_run *grown = reallocarray(*runs, bigger, sizeof(*grown));
 

@@ -141,6 +141,21 @@ static void note_stack(struct trace_session *session, uint32_t pid, int32_t stac
 		stack_names__note(session->names, process, stack);
 }
 
+/* Who lived too short for a scan was covered all the same if probes for all were waiting. */
+static void notice_counts(struct trace_session *session, struct process *process,
+			  const struct alloc_counts *sums)
+{
+	uint64_t rows = 0;
+
+	for (int i = 0; i < CALL_ROWS; i++)
+		if (sums->calls[i])
+			rows |= 1ull << i;
+	if (!rows || !session->coverage)
+		return;
+	process->counted = true;
+	coverage__add_rows(session->coverage, (pid_t)process->pid, rows);
+}
+
 static void before_model(struct trace_session *session, const struct rec_header *record)
 {
 	const struct rec_mapping *mapping = (const struct rec_mapping *)record;
@@ -166,12 +181,23 @@ static void before_model(struct trace_session *session, const struct rec_header 
 			struct alloc_counts sums;
 
 			if (session->counts_mallocs &&
-			    !tracer__read_counts(session->tracer, record->pid, &sums))
+			    !tracer__read_counts(session->tracer, record->pid, &sums)) {
 				process__set_alloc(process, &sums);
+				notice_counts(session, process, &sums);
+			}
 			process__end_interval(process, trace_session__now_s(session));
 		}
 		break;
 	}
+}
+
+static void scan_parent(struct trace_session *session, uint32_t pid)
+{
+	struct process *parent = model__find(&session->model, pid);
+	struct follower *follower = parent ? follower_of(session, parent) : NULL;
+
+	if (follower && follower->scan_due && coverage__scope(session->coverage) == COVERAGE_ALL)
+		scan(session, parent, follower);
 }
 
 static void after_fork(struct trace_session *session, const struct rec_fork *fork)
@@ -183,8 +209,14 @@ static void after_fork(struct trace_session *session, const struct rec_fork *for
 	stack_names__fork(session->names, fork->child_pid, fork->child_start_ns, fork->hdr.pid,
 			  fork->hdr.start_ns);
 	child = model__find(&session->model, fork->child_pid);
-	if (child)
-		trace_process__joined(session, child, false);
+	if (!child)
+		return;
+	/* What the parent is covered with must be known first: its own scan may still be due. */
+	scan_parent(session, fork->hdr.pid);
+	trace_process__joined(session, child, false);
+	if (session->coverage &&
+	    coverage__inherit(session->coverage, (pid_t)fork->hdr.pid, (pid_t)fork->child_pid))
+		child->counted = true;
 }
 
 static void after_exec(struct trace_session *session, uint32_t pid, bool was_known)

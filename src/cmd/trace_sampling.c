@@ -11,7 +11,7 @@
 
 /* Residency readings together take at most this share of the time. */
 #define CENSUS_SHARE 0.01
-/* What bystanders may pay for a command's probes, as a share of the host's CPU time. */
+/* What bystanders may pay without a warning, as a share of the host's CPU time. */
 #define BYSTANDER_SHARE 0.05
 
 /* Records were lost: nothing that the model believes of running processes is certain. */
@@ -95,22 +95,24 @@ static void drop_probes(struct trace_session *session, struct process *process)
 			other->covered_to_s = now_s;
 }
 
-/* Probes for all became too dear for the others: from here on each target has its own. */
-static void guard_bystanders(struct trace_session *session)
+/*
+ * A command's children can only be covered from their first call by probes that every process of
+ * the host meets. The report says what the others paid; when it is much, the user hears at once.
+ */
+static void watch_bystanders(struct trace_session *session)
 {
 	uint64_t hits = tracer__bystander_hits(session->tracer);
 	double hit_ns = session->costs.cls[INSN_PUSH].hit_ns;
 	double cost_ns = (double)(hits - session->bystander_seen) * hit_ns;
-	struct follower *follower, *next;
 
 	session->bystander_seen = hits;
-	/* One look every 100 ms. */
-	if (cost_ns <= BYSTANDER_SHARE * 100e6 * host__cpus_online())
+	if (session->bystanders_warned ||
+	    cost_ns <= BYSTANDER_SHARE * (double)GUARD_NS * host__cpus_online())
 		return;
-	session->narrowed = true;
-	coverage__narrow(session->coverage);
-	HASH_ITER (hh, session->followers, follower, next)
-		follower->scan_due = true;
+	session->bystanders_warned = true;
+	log_warning("other processes pay for the probes too: %.0f %% of this host's CPU time just "
+		    "now; to spare them, start the command first and trace it with -p",
+		    100 * cost_ns / ((double)GUARD_NS * host__cpus_online()));
 }
 
 void trace_guard(struct trace_session *session)
@@ -121,7 +123,7 @@ void trace_guard(struct trace_session *session)
 	if (!session->counts_mallocs || !session->coverage)
 		return;
 	if (coverage__scope(session->coverage) == COVERAGE_ALL)
-		guard_bystanders(session);
+		watch_bystanders(session);
 	HASH_ITER (hh, session->model.running, process, next) {
 		struct alloc_counts sums;
 		struct follower *follower;

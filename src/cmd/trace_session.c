@@ -20,8 +20,6 @@
 
 /* How long records of no urgency may lie in the ring. */
 #define POLL_MS 20
-/* The guard looks this often: what a hot target pays before the probes go. */
-#define GUARD_NS 100000000ull
 /* Intervals kept for each process and size bucket. */
 #define INTERVALS 120
 
@@ -201,7 +199,6 @@ int trace_session__start(struct trace_session *session, const struct trace_optio
 	code = trace_targets__follow(session);
 	if (code)
 		return code;
-	log_info("tracing");
 	session->next_tick_ns = monotonic_ns() + (uint64_t)(options->interval_s * 1e9);
 	session->next_guard_ns = monotonic_ns() + GUARD_NS;
 	return -1;

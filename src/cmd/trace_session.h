@@ -15,6 +15,9 @@
 #include "stack/names.h"
 #include "stack/weights.h"
 
+/* The guard looks this often: what a hot target pays before the probes go. */
+#define GUARD_NS 100000000ull
+
 /* A command that memdrift started. */
 struct trace_command_run {
 	pid_t pid;    /* 0: none */
@@ -54,7 +57,7 @@ struct trace_session {
 	uint64_t ring_full_seen; /* lost records that the model already knows of */
 	uint64_t bystander_seen;
 	double detached_at_s; /* negative: the budget was kept */
-	bool narrowed;        /* probes for all became probes for each, for the bystanders' sake */
+	bool bystanders_warned;
 	const char *ended_by;
 };
 

@@ -67,8 +67,8 @@ int model__read(struct model *model, struct process *process)
 	known += pending__ranges(space, except + known, MODEL_INFLIGHT_MAX - known);
 	differed = space__reconcile(space, entries, n, 0, UINT64_MAX, except, known);
 	maps_entries__free(entries, n);
-	if (!inflight && space->ops)
-		op_log__settle(space->ops, asked_ns);
+	if (space->ops)
+		op_log__note_reading(space->ops, inflight ? 0 : asked_ns, space->read_ns);
 	if (differed == -ENOSPC || differed == -ENOMEM) {
 		model->losses[LOSS_mappings_dropped]++;
 		differed = 0;
@@ -77,7 +77,7 @@ int model__read(struct model *model, struct process *process)
 	 * What was doubtful may lie in a range that was left out; and with more calls under way than
 	 * there was room for some range may have been put wrong.
 	 */
-	process->needs_reread = (process->needs_reread && inflight) ||
+	process->needs_reread = (process->needs_reread && known) ||
 				inflight == MODEL_INFLIGHT_MAX / 2;
 	space->suspect = false;
 	return differed;

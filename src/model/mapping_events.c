@@ -42,7 +42,9 @@ static void note_error(struct event *event, int err)
 {
 	if (!err)
 		return;
-	event->model->losses[err == -EINVAL ? LOSS_bad_records : LOSS_mappings_dropped]++;
+	/* What was not known is read again; nothing of the record is lost by that. */
+	if (err != -ENOENT)
+		event->model->losses[err == -EINVAL ? LOSS_bad_records : LOSS_mappings_dropped]++;
 	want_reread(event);
 }
 
@@ -81,6 +83,15 @@ static void settle_op(struct event *event, const struct op *op)
 	if (op_log__races(event->space->ops, op))
 		want_reread(event);
 	log_op(event, op);
+}
+
+/* A call failed, after it may have acted on a part of its range. */
+static void fail_op(struct event *event, enum op_kind kind, uint64_t end)
+{
+	struct op op = make_op(event, kind, event->rec->addr, end);
+
+	log_op(event, &op);
+	want_reread(event);
 }
 
 static void undo_pending(struct event *event)
@@ -132,8 +143,9 @@ static void end_mmap(struct event *event)
 	undo_pending(event);
 	if (rec->hdr.flags & RECF_FAILED) {
 		event->process->mapping.failed_calls++;
-		if (over)
-			want_reread(event);
+		end = range__end(rec->addr, len);
+		if (over && end)
+			fail_op(event, OP_REPLACE, end);
 		return;
 	}
 	if (!end) {
@@ -256,7 +268,7 @@ static void duplicate(struct event *event, const struct mremap_args *args)
 		moved_range__free(call.covered);
 	}
 	if (!old || old->start > args->from) {
-		event->space->contradictions++;
+		note_error(event, -ENOENT);
 		return;
 	}
 	request.prot = old->prot;
@@ -280,6 +292,9 @@ static void move(struct event *event, const struct mremap_args *args)
 			return;
 		}
 	}
+	/* It succeeded, so all of it was mapped. */
+	if (!moved_range__whole(call.taken))
+		want_reread(event);
 	err = space__place(event->space, call.taken, (uint64_t)event->rec->result, args->new_len);
 	note_error(event, err);
 }
@@ -318,36 +333,62 @@ static void end_mremap(struct event *event)
 		move(event, &args);
 }
 
+/* The call did not change the break: it asked, or was refused. */
+static void learn_brk(struct event *event, uint64_t brk)
+{
+	struct space *space = event->space;
+	uint64_t before = space->brk_end;
+	bool exact = before && !space->brk_guessed;
+
+	if (!before && !space->seeded)
+		return;
+	note_error(event, space__learn_brk(space, brk));
+	if (exact && space->brk_end != before) {
+		space->brk_guessed = true;
+		want_reread(event);
+	}
+}
+
+static void change_brk(struct event *event, uint64_t brk)
+{
+	const struct rec_mapping *rec = event->rec;
+	struct space *space = event->space;
+	uint64_t before = space->brk_end;
+
+	if (space->brk_guessed)
+		want_reread(event);
+	note_error(event, space__set_brk(space, brk, rec->hdr.time_ns, event->tid));
+	if (before)
+		event->process->mapping.brk_delta_bytes += (int64_t)(space->brk_end - before);
+}
+
 static void end_brk(struct event *event)
 {
 	const struct rec_mapping *rec = event->rec;
 	uint64_t before = event->space->brk_end, brk = (uint64_t)rec->result;
+	/* brk(2) returns the break as it is when it refuses; 0 only asks. */
+	bool changes = rec->addr && brk == rec->addr;
+	bool races = false;
 	struct op op;
 
-	/* brk(2) returns the break as it is when it refuses; 0 only asks. */
-	if (rec->hdr.flags & RECF_FAILED || (rec->addr && brk != rec->addr)) {
+	if (rec->hdr.flags & RECF_FAILED) {
 		event->process->mapping.failed_calls++;
-		if (rec->hdr.flags & RECF_FAILED)
-			return;
-	} else {
-		event->process->mapping.brk_calls++;
-	}
-	if (!rec->addr && (event->space->brk_guessed || (!before && event->space->seeded))) {
-		note_error(event, space__learn_brk(event->space, brk));
 		return;
 	}
-	if (event->space->brk_guessed)
+	/* It never fails in the kernel's sense, so every call is one of brk_calls. */
+	event->process->mapping.brk_calls++;
+	op = make_op(event, OP_BRK, brk < before ? brk : before, (brk < before ? before : brk) + 1);
+	if (has_log(event))
+		races = op_log__races(event->space->ops, &op);
+	log_op(event, &op);
+	if (changes)
+		change_brk(event, brk);
+	else
+		learn_brk(event, brk);
+	if (races) {
+		event->space->brk_guessed = true;
 		want_reread(event);
-	if (rec->addr) {
-		uint64_t low = brk < before ? brk : before, high = brk < before ? before : brk;
-
-		op = make_op(event, OP_BRK, low, high + 1);
-		settle_op(event, &op);
 	}
-	note_error(event, space__set_brk(event->space, brk, rec->hdr.time_ns, event->tid));
-	if (before)
-		event->process->mapping.brk_delta_bytes +=
-			(int64_t)(event->space->brk_end - before);
 }
 
 static void note_heap(struct event *event, uint64_t len)
@@ -379,7 +420,8 @@ static void end_mprotect(struct event *event)
 
 	if (rec->hdr.flags & RECF_FAILED) {
 		event->process->mapping.failed_calls++;
-		want_reread(event);
+		if (end)
+			fail_op(event, OP_PROTECT, end);
 		return;
 	}
 	event->process->mapping.mprotect_calls++;

@@ -62,16 +62,19 @@ bool op_log__add(struct op_log *log, const struct op *op)
 }
 
 /* Whether `op` may have taken effect before the earlier record's call did. */
-static bool order_unknown(const struct op *earlier, const struct op *op)
+static bool order_unknown(const struct op_log *log, const struct op *earlier, const struct op *op)
 {
 	switch (earlier->kind) {
 	case OP_REMOVE:
 		/*
-		 * Room that was mapped throughout could only be given out once it was free. A
-		 * change of protection that succeeded found it mapped anew: the model knows by
-		 * whom, or notices the contradiction.
+		 * Room that was mapped throughout could only be given out once it was free (but for
+		 * what a reading of /proc had shown of this very call). A change of protection that
+		 * succeeded found it mapped anew: the model knows by whom, or notices the
+		 * contradiction.
 		 */
-		return !(earlier->whole && (op->kind == OP_ADD || op->kind == OP_PROTECT));
+		if (op->kind == OP_ADD)
+			return !earlier->whole || op->enter_ns < log->read_ns;
+		return !earlier->whole || op->kind != OP_PROTECT;
 	case OP_ADD:
 		/* The kernel gives no range twice; a removal in between has its own entry. */
 		return op->kind != OP_ADD;
@@ -90,7 +93,7 @@ bool op_log__races(const struct op_log *log, const struct op *op)
 		const struct op *earlier = op_at(log, i);
 
 		if (earlier->start >= op->end || op->start >= earlier->end ||
-		    earlier->tid == op->tid || !order_unknown(earlier, op))
+		    earlier->tid == op->tid || !order_unknown(log, earlier, op))
 			continue;
 		if (ended_ns(log, i) > op->enter_ns)
 			return true;
@@ -114,7 +117,9 @@ void op_log__distrust(struct op_log *log, uint64_t now_ns)
 	log->horizon_ns = now_ns;
 }
 
-void op_log__settle(struct op_log *log, uint64_t now_ns)
+void op_log__note_reading(struct op_log *log, uint64_t settled_ns, uint64_t read_ns)
 {
-	log->settled_ns = now_ns;
+	if (settled_ns)
+		log->settled_ns = settled_ns;
+	log->read_ns = read_ns;
 }

@@ -41,6 +41,7 @@ struct op_log {
 	uint64_t count;      /* ever added */
 	uint64_t horizon_ns; /* calls that started before this may have met some that are not kept */
 	uint64_t settled_ns; /* removals that started before this have ended */
+	uint64_t read_ns;    /* the space is ahead of the records from before this */
 	uint32_t sole_tid;   /* the only thread seen so far; 0: several */
 };
 
@@ -61,7 +62,8 @@ const struct op *op_log__removal(const struct op_log *log, uint32_t tid, uint64_
 
 /* Records were lost up to now. */
 void op_log__distrust(struct op_log *log, uint64_t now_ns);
-/* At this time no call was under way. */
-void op_log__settle(struct op_log *log, uint64_t now_ns);
+/* The space was read from /proc: until read_ns, and at settled_ns (0: unknown) no call that removes
+ * was under way. */
+void op_log__note_reading(struct op_log *log, uint64_t settled_ns, uint64_t read_ns);
 
 #endif

@@ -18,7 +18,7 @@ struct mapping_counts {
 	uint64_t mmap_calls, mmap_bytes;     /* bytes: rounded to pages, as mapped */
 	uint64_t munmap_calls, munmap_bytes; /* bytes: what was really mapped and is so no more */
 	uint64_t mremap_calls;
-	uint64_t brk_calls;
+	uint64_t brk_calls; /* refused ones included: they return the break as it is */
 	int64_t brk_delta_bytes;
 	uint64_t mprotect_calls, madvise_calls;
 	uint64_t failed_calls;

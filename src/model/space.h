@@ -176,7 +176,8 @@ struct moved_range;
  * range that the kernel would refuse; then nothing was taken. */
 struct moved_range *space__take(struct space *space, uint64_t addr, uint64_t len);
 /* Puts it at new_addr with new_len (shorter: cut; longer: the last piece grows); frees moved.
- * 0, -EINVAL, -ENOMEM; an empty range that is to land where nothing is known: a contradiction. */
+ * 0, -EINVAL, -ENOMEM; -ENOENT: the range is empty, and the model does not know the new place from
+ * elsewhere either. */
 int space__place(struct space *space, struct moved_range *moved, uint64_t new_addr,
 		 uint64_t new_len);
 /* Puts it back where it was, into what is free there now; frees moved. 0 or -ENOMEM. */
@@ -187,8 +188,8 @@ void moved_range__free(struct moved_range *moved);
 uint64_t moved_range__bytes(const struct moved_range *moved);
 bool moved_range__whole(const struct moved_range *moved);
 
-/* The break is now `brk` (raw). Maps or unmaps at the end of the heap; from an unknown break, a
- * contradiction. 0, -EINVAL or -ENOMEM. */
+/* The break is now `brk` (raw). Maps or unmaps at the end of the heap. 0, -EINVAL, -ENOMEM, or
+ * -ENOENT when it was not known where the break had been. */
 int space__set_brk(struct space *space, uint64_t brk, uint64_t time_ns, uint32_t tid);
 /* The program asked where its break is: as above, without a change of what is mapped. */
 int space__learn_brk(struct space *space, uint64_t brk);

@@ -89,14 +89,6 @@ int space__put_back(struct space *space, struct moved_range *moved)
 	return err;
 }
 
-/* Nothing is known of what moved: only right when the new place has been read from /proc. */
-static int place_unknown(struct space *space, uint64_t start, uint64_t end)
-{
-	if (!space__covers(space, start, end - start))
-		space->contradictions++;
-	return 0;
-}
-
 int space__place(struct space *space, struct moved_range *moved, uint64_t new_addr,
 		 uint64_t new_len)
 {
@@ -105,9 +97,10 @@ int space__place(struct space *space, struct moved_range *moved, uint64_t new_ad
 	int err = 0;
 
 	if (!new_end || !moved->first) {
-		err = new_end ? place_unknown(space, new_addr, new_end) : -EINVAL;
 		moved_range__free(moved);
-		return err;
+		if (!new_end)
+			return -EINVAL;
+		return space__covers(space, new_addr, new_len) ? 0 : -ENOENT;
 	}
 	if (space__unmap(space, new_addr, new_end - new_addr, NULL))
 		space->contradictions++;
@@ -181,10 +174,8 @@ int space__set_brk(struct space *space, uint64_t brk, uint64_t time_ns, uint32_t
 
 	if (err)
 		return err;
-	if (!before) {
-		space->contradictions++;
-		return 0;
-	}
+	if (!before)
+		return -ENOENT;
 	if (space->brk_end > before)
 		return grow_heap(space, before, space->brk_end, time_ns, tid);
 	/* As the kernel does, whatever has been mapped over it. */

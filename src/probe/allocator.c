@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "probe/allocator.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bsd/string.h>
 
@@ -339,6 +341,15 @@ static int collect_all(struct elf_object *elf, struct search *s)
 	return err;
 }
 
+/* Programs map any file executable, memfds of their own code among them: no ELF, no allocator. */
+static bool is_elf(int fd)
+{
+	char magic[SELFMAG];
+
+	return pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+	       !memcmp(magic, ELFMAG, sizeof(magic));
+}
+
 int allocator_object__search(int fd, const char *display_name, const char *root,
 			     const struct insn_costs *costs, struct allocator_object **out)
 {
@@ -348,6 +359,8 @@ int allocator_object__search(int fd, const char *display_name, const char *root,
 	int err;
 
 	*out = NULL;
+	if (!is_elf(fd))
+		return -ENOENT;
 	err = elf_object__open(fd, display_name, &elf);
 	if (err)
 		return err;

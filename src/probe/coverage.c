@@ -387,6 +387,19 @@ void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *
 	close(fd);
 }
 
+bool coverage__inherit(struct coverage *coverage, pid_t parent, pid_t child)
+{
+	struct member *member;
+	uint64_t rows = coverage__rows_of(coverage, parent);
+
+	if (coverage->scope != COVERAGE_ALL || !coverage->mallocs || !rows)
+		return false;
+	member = member_of(coverage, (uint32_t)child);
+	if (member)
+		member->rows = rows;
+	return member != NULL;
+}
+
 void coverage__forget(struct coverage *coverage, pid_t pid)
 {
 	struct place *place, *next;
@@ -421,16 +434,6 @@ void coverage__drop_all_mallocs(struct coverage *coverage)
 		detach_mallocs(coverage, place);
 }
 
-void coverage__narrow(struct coverage *coverage)
-{
-	struct place *place, *next;
-
-	coverage->scope = COVERAGE_EACH;
-	HASH_ITER (hh, coverage->places, place, next)
-		if (!place->key.pid)
-			remove_place(coverage, place);
-}
-
 enum coverage_scope coverage__scope(const struct coverage *coverage)
 {
 	return coverage->scope;
@@ -448,6 +451,14 @@ uint64_t coverage__rows_of(const struct coverage *coverage, pid_t pid)
 
 	HASH_FIND(hh, coverage->members, &key, sizeof(key), member);
 	return member ? member->rows : 0;
+}
+
+void coverage__add_rows(struct coverage *coverage, pid_t pid, uint64_t rows)
+{
+	struct member *member = member_of(coverage, (uint32_t)pid);
+
+	if (member)
+		member->rows |= rows;
 }
 
 double coverage__cost_ns(const struct coverage *coverage, const struct alloc_counts *counts)

@@ -55,6 +55,11 @@ void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *
  * another negative errno.
  */
 int coverage__scan(struct coverage *coverage, pid_t pid, struct coverage_scan *scan);
+/*
+ * A process was forked: probes for all are in the child as they are in its parent. True when it is
+ * covered from its first call.
+ */
+bool coverage__inherit(struct coverage *coverage, pid_t parent, pid_t child);
 /* The process has ended: its own probes go. */
 void coverage__forget(struct coverage *coverage, pid_t pid);
 
@@ -62,13 +67,12 @@ void coverage__forget(struct coverage *coverage, pid_t pid);
 void coverage__drop_mallocs(struct coverage *coverage, pid_t pid);
 void coverage__drop_all_mallocs(struct coverage *coverage);
 
-/* COVERAGE_ALL becomes COVERAGE_EACH: all shared probes go; scans then place each target's own. */
-void coverage__narrow(struct coverage *coverage);
-
 enum coverage_scope coverage__scope(const struct coverage *coverage);
 const struct coverage_row *coverage__rows(const struct coverage *coverage); /* CALL_ROWS of them */
 /* Bit i: row i has a probe in this process. */
 uint64_t coverage__rows_of(const struct coverage *coverage, pid_t pid);
+/* Rows that the process is known to have, because calls were counted in them. */
+void coverage__add_rows(struct coverage *coverage, pid_t pid, uint64_t rows);
 /* What the counted calls cost, by the rows' sites. */
 double coverage__cost_ns(const struct coverage *coverage, const struct alloc_counts *counts);
 /* Allocator probes in place now. */

@@ -56,10 +56,10 @@ counts_command() {
 			map({(.[0].key): map(.value) | add}) | add;
 		{ got: (total($b[0]) as $b1 | total($a[0]) as $a1 | $b1 | with_entries(.value -= ($a1[.key] // 0))),
 		  want: (said($t[0]) as $b2 | said($t0[0]) as $a2 | $b2 | with_entries(.value -= ($a2[.key] // 0))),
-		  bytes: ([$b[0].processes[].allocator.requested_bytes] | add) -
-			([$a[0].processes[].allocator.requested_bytes] | add),
-		  want_bytes: ([$t[0].processes[].requested_bytes] | add) -
-			([$t0[0].processes[].requested_bytes] | add),
+		  bytes: (([$b[0].processes[].allocator.requested_bytes] | add) -
+			([$a[0].processes[].allocator.requested_bytes] | add)),
+		  want_bytes: (([$t[0].processes[].requested_bytes] | add) -
+			([$t0[0].processes[].requested_bytes] | add)),
 		  processes: ($b[0].processes | length), want_processes: ($t[0].processes | length) }' >sums.json
 	expect_json sums.json '(.got | with_entries(select(.value != 0))) == (.want | with_entries(select(.value != 0)))' \
 		"calls of all processes"
@@ -92,7 +92,7 @@ children_say_coverage() {
 	wait_done
 	end_trace
 	expect_json report.json '.processes | length >= 2' "the child is in the report"
-	expect_json report.json '[.processes[] | select(.pid != $p) | .coverage.from_s != null] | all' \
+	expect_json report.json '[.processes[] | select(.pid != $p) | .allocator.covered_from_s > 0] | all' \
 		"the child says from when it was covered" --argjson p "$TARGET"
 	tell_target
 }

@@ -51,7 +51,7 @@ start_trace() {
 }
 
 is_tracing() {
-	grep -qx 'memdrift: tracing' "$1"
+	grep -q 'the trace has begun' "$1"
 }
 
 # end_trace: fails the test case when memdrift fails.
@@ -111,10 +111,9 @@ need_package() {
 	export LD_LIBRARY_PATH=$package_dir/usr/lib/x86_64-linux-gnu
 }
 
-# run_as_nobody COMMAND...: servers refuse root. The test's directories must be passable.
-run_as_nobody() {
-	setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs "$@"
-}
+# Servers refuse root: "${as_nobody[@]}" COMMAND... The test's directories must be passable.
+# shellcheck disable=SC2034 # used by the tests
+as_nobody=(setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs)
 
 # private_dir NAME: a directory of nobody's own inside $WORK; prints its path.
 private_dir() {

@@ -16,21 +16,22 @@ mb=64
 
 root_process='first(.processes[] | select(.pid == $t.pid))'
 
-# Arenas by the program's own malloc_info; its main arena was not created by arena_get2.
+# expect_arenas MOMENT BEFORE: arenas by the program's own malloc_info at that moment, less those
+# from before the trace.
 expect_arenas() {
-	local moment=$1
-
-	expect_json out.json "\$truth[0] as \$t | $root_process |
-		.arenas.created == \$t.$moment.arenas - 1" "arenas created" --slurpfile truth truth
-	expect_json out.json "\$truth[0] as \$t | $root_process |
-		.arenas.present == \$t.$moment.arenas" "arenas present" --slurpfile truth truth
-	expect_json out.json "\$truth[0] as \$t | .host.cpus_online as \$cpus | $root_process |
-		.arenas.created == ([16, 8 * \$cpus - 1] | min) and .arenas.limit == 8 * \$cpus" \
-		"arenas against the limit of 8 x CPUs" --slurpfile truth truth
-	expect_json out.json "\$truth[0] as \$t | $root_process |
-		(.arenas.events | length) == .arenas.created and
-		([.arenas.events[].tid] | unique | length) == .arenas.created" \
-		"one thread for each new arena" --slurpfile truth truth
+	expect_json out.json "\$truth[0] as \$t | $root_process | .arenas |
+		.created == \$t.$1.arenas - \$before" "arenas created" \
+		--slurpfile truth truth --argjson before "$2"
+	expect_json out.json "\$truth[0] as \$t | $root_process | .arenas |
+		.present == \$t.$1.arenas" "arenas present" --slurpfile truth truth
+	expect_json out.json "\$truth[0] as \$t | .host.cpus_online as \$cpus |
+		$root_process | .arenas | .limit == 8 * \$cpus and
+		.present - 1 == ([16, .limit - 1] | min)" "arenas against the limit of 8 x CPUs" \
+		--slurpfile truth truth
+	expect_json out.json "\$truth[0] as \$t | $root_process | .arenas |
+		(.events | length) == .created and
+		([.events[].tid] | unique | length) == .created" "one thread for each new arena" \
+		--slurpfile truth truth
 }
 
 # Each call is calloc's; the Go runtime adds a few for the threads that it starts.
@@ -64,7 +65,7 @@ at_the_peak() {
 	reached peak 120
 	end_trace
 	expect_sound out.json
-	expect_arenas peak
+	expect_arenas peak "$(jq .ready.arenas truth)"
 	expect_calls peak
 	jq -r --argjson pid "$pid" '.processes[] | select(.pid == $pid) | .large_mappings[] |
 		select(.kind == "glibc-arena") |
@@ -90,10 +91,10 @@ at_the_peak() {
 as_command() {
 	need_bpf
 	need_target "$program"
-	TRUTH=truth "$MEMDRIFT" trace --json --budget none --strict -o out.json -- \
+	TRUTH=truth "$MEMDRIFT" trace -i 100ms --json --budget none --strict -o out.json -- \
 		"$TARGETS/$program" -mb "$mb"
 	expect_sound out.json
-	expect_arenas end
+	expect_arenas end 1
 	expect_calls end
 	expect_json out.json "\$truth[0] as \$t | $root_process | .allocator.calls.free >= \$t.end.frees" \
 		"frees" --slurpfile truth truth
@@ -105,8 +106,8 @@ as_command() {
 limited() {
 	need_bpf
 	need_target "$program"
-	TRUTH=truth env "$1" "$MEMDRIFT" trace --json --budget none --strict -o out.json -- \
-		"$TARGETS/$program" -mb 8
+	TRUTH=truth env "$1" "$MEMDRIFT" trace -i 100ms --json --budget none --strict -o out.json \
+		-- "$TARGETS/$program" -mb 32
 	expect_sound out.json
 	expect_json truth ".end.arenas == $2" "the program's own count"
 	expect_json out.json "\$truth[0] as \$t | $root_process |

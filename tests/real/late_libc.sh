@@ -8,7 +8,7 @@
 # shellcheck source=tests/real/common.bash
 . "$(dirname "$0")/common.bash"
 
-args=(--threads 3 --forks 2 --seed 11)
+args=(--threads 3 --seed 11)
 
 # With the command traced from its start.
 as_command() {
@@ -20,6 +20,12 @@ as_command() {
 	expect_exact out.json base.json
 }
 
+# A breakpoint makes a private copy of its page of libc's code.
+has_probes() {
+	awk '$2 ~ /x/ { libc = $6 ~ /libc/ } libc && $1 == "Private_Dirty:" && $2 > 0 { found = 1 }
+		END { exit !found }' "/proc/$1/smaps"
+}
+
 # one_attached OUT ROUNDS: traced by pid from before the library is there.
 one_attached() {
 	rm -f steps
@@ -29,6 +35,8 @@ one_attached() {
 	start_trace "$1" -p "$(pid_at static)"
 	step
 	reached ready
+	# The library is there; its probes come when memdrift has read of it.
+	wait_for 20 has_probes "$(pid_at ready)"
 	step
 	reached 'done'
 	cp truth "$1.truth"

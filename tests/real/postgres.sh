@@ -12,10 +12,6 @@ answers() {
 	"$bin/pg_isready" -q -h "$dir"
 }
 
-sql() {
-	"$bin/psql" -h "$dir" -U nobody -d postgres -AtXq -c "$1"
-}
-
 # Where nobody can read it: the server finds its files relative to its binary.
 copy_server() {
 	local package
@@ -35,8 +31,8 @@ start_postgres() {
 	need_command setpriv
 	copy_server
 	dir=$(private_dir postgres)
-	run_as_nobody "$bin/initdb" -D "$dir/data" -U nobody -A trust --no-sync >/dev/null
-	run_as_nobody "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off \
+	"${as_nobody[@]}" "$bin/initdb" -D "$dir/data" -U nobody -A trust --no-sync >/dev/null
+	"${as_nobody[@]}" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off \
 		-c shared_buffers=64MB -c max_connections=40 >postgres.log 2>&1 &
 	postgres=$!
 	wait_for 40 answers
@@ -44,13 +40,12 @@ start_postgres() {
 
 # Every backend that pgbench made the server fork, and each one's calls.
 under_load() {
-	local sessions_before sessions children
+	local sessions children
 
 	need_bpf
 	start_postgres
 	"$bin/pgbench" -h "$dir" -U nobody -i -s 1 -q postgres
 	start_trace out.json -p "$postgres"
-	sessions_before=$(sql "SELECT count(*) FROM pg_stat_activity")
 	"$bin/pgbench" -h "$dir" -U nobody -c 4 -t 200 -C -n postgres >pgbench.out
 	end_trace
 	sessions=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' pgbench.out)
@@ -59,7 +54,7 @@ under_load() {
 	children=$(jq "[.processes[] | select(.parent_pid == $postgres)] | length" out.json)
 	[ "$children" -ge "$sessions" ] ||
 		fail "$sessions backends served, but $children children are in the report"
-	echo "$children children, $sessions_before backends before"
+	echo "$children children"
 	expect_json out.json "[.processes[] | select(.parent_pid == $postgres and .buckets) |
 		(.allocator.requested_bytes > 100000)] | (map(select(.)) | length) >= $sessions" \
 		"each backend asked for memory"

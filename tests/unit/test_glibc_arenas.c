@@ -341,8 +341,7 @@ static uint64_t halves(uint32_t low, uint32_t high)
 
 /* malloc_par as three generations of glibc have it, at the tenth word; returns where sbrk_base
  * lies. */
-static size_t lay_out(struct segment *segment, int generation, uint64_t arena_max,
-		      uint64_t sbrk_base)
+static size_t lay_out(struct segment *segment, int generation, uint64_t max, uint64_t sbrk_base)
 {
 	uint64_t *w = segment->words + 10;
 
@@ -351,7 +350,7 @@ static size_t lay_out(struct segment *segment, int generation, uint64_t arena_ma
 	*w++ = 128 << 10; /* top_pad */
 	*w++ = 128 << 10; /* mmap_threshold */
 	*w++ = 8;         /* arena_test */
-	*w++ = arena_max;
+	*w++ = max;
 	if (generation == 43)
 		*w++ = 0; /* thp_mode */
 	if (generation >= 35) {

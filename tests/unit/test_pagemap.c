@@ -33,17 +33,16 @@ static void use_memory(struct child *child)
 	char *huge_zero = mmap(NULL, 8 * MB, PROT_READ | PROT_WRITE, flags, -1, 0);
 	char *hidden = mmap(NULL, MB, PROT_READ | PROT_WRITE, flags, -1, 0);
 	char *shared = mmap(NULL, MB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	volatile char sum = 0;
 
 	for (size_t i = 0; i < spread; i += 2)
 		pages[i * PAGE] = 1;
 	for (size_t i = 0; i < 8 * MB; i += PAGE)
-		sum += zeroes[i];
+		(void)*(volatile char *)&zeroes[i];
 	madvise(huge, 8 * MB, MADV_HUGEPAGE);
 	memset(huge, 1, 5 * MB);
 	madvise(huge_zero, 8 * MB, MADV_HUGEPAGE);
 	for (size_t i = 0; i < 8 * MB; i += PAGE)
-		sum += huge_zero[i];
+		(void)*(volatile char *)&huge_zero[i];
 	memset(hidden, 1, MB);
 	mprotect(hidden, MB, PROT_NONE);
 	memset(shared, 1, MB / 2);

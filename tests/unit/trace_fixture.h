@@ -39,8 +39,8 @@ struct fixture {
 	uint64_t unread; /* an address whose residency alone is unknown */
 };
 
-static size_t fix_name(void *ctx, uint32_t pid, uint64_t start_ns, int32_t stack,
-		       struct frame_name *frames, size_t max)
+static inline size_t fix_name(void *ctx, uint32_t pid, uint64_t start_ns, int32_t stack,
+			      struct frame_name *frames, size_t max)
 {
 	static const struct frame_name arena[] = {{"arena_get2", "libc.so.6"},
 						  {"calloc", "libc.so.6"},
@@ -65,8 +65,8 @@ static size_t fix_name(void *ctx, uint32_t pid, uint64_t start_ns, int32_t stack
 	return n < max ? n : max;
 }
 
-static int fix_resident(void *ctx, const struct process *process, uint64_t start, uint64_t end,
-			uint64_t *bytes, double *age_s)
+static inline int fix_resident(void *ctx, const struct process *process, uint64_t start,
+			       uint64_t end, uint64_t *bytes, double *age_s)
 {
 	const struct fixture *fix = ctx;
 
@@ -78,14 +78,14 @@ static int fix_resident(void *ctx, const struct process *process, uint64_t start
 	return 0;
 }
 
-static int fix_is_go(void *ctx, const struct process *process)
+static inline int fix_is_go(void *ctx, const struct process *process)
 {
 	(void)process;
 	return ((const struct fixture *)ctx)->is_go;
 }
 
-static struct origin *fix_map(struct process *process, uint64_t addr, uint64_t len, uint32_t prot,
-			      uint32_t flags, int32_t stack)
+static inline struct origin *fix_map(struct process *process, uint64_t addr, uint64_t len,
+				     uint32_t prot, uint32_t flags, int32_t stack)
 {
 	const struct map_request request = {.time_ns = FIX_STARTED + 2000000000ULL,
 					    .addr = addr,
@@ -99,14 +99,14 @@ static struct origin *fix_map(struct process *process, uint64_t addr, uint64_t l
 	return space__find(process->space, addr)->origin;
 }
 
-static struct origin *fix_map_anonymous(struct process *process, uint64_t addr, uint64_t len,
-					uint32_t prot)
+static inline struct origin *fix_map_anonymous(struct process *process, uint64_t addr, uint64_t len,
+					       uint32_t prot)
 {
 	return fix_map(process, addr, len, prot, MAP_PRIVATE | MAP_ANONYMOUS, STACK_NONE);
 }
 
-static struct process *fix_process(struct fixture *fix, struct process *process, uint32_t pid,
-				   const char *comm)
+static inline struct process *fix_process(struct fixture *fix, struct process *process,
+					  uint32_t pid, const char *comm)
 {
 	*process = (struct process){.pid = pid,
 				    .parent_pid = 1,
@@ -125,14 +125,14 @@ static struct process *fix_process(struct fixture *fix, struct process *process,
 	return process;
 }
 
-static void fix_free_process(struct process *process)
+static inline void fix_free_process(struct process *process)
 {
 	space__unref(process->space);
 	ring__free(&process->intervals);
 	ring__free(&process->bucket_series);
 }
 
-static void fix_sample(struct process *process, double t_s, uint64_t rss_bytes)
+static inline void fix_sample(struct process *process, double t_s, uint64_t rss_bytes)
 {
 	struct interval interval = {.t_s = t_s, .rss_bytes = rss_bytes};
 
@@ -140,7 +140,7 @@ static void fix_sample(struct process *process, double t_s, uint64_t rss_bytes)
 	assert_int_equal(ring__push(&process->intervals, &interval), 0);
 }
 
-static void fix_count_calls(struct fixture *fix)
+static inline void fix_count_calls(struct fixture *fix)
 {
 	struct process *cal = &fix->cal;
 	uint64_t series[SIZE_BUCKETS] = {0};
@@ -164,7 +164,7 @@ static void fix_count_calls(struct fixture *fix)
 	assert_int_equal(ring__push(&cal->bucket_series, series), 0);
 }
 
-static void fix_fill_cal(struct fixture *fix)
+static inline void fix_fill_cal(struct fixture *fix)
 {
 	struct process *cal = fix_process(fix, &fix->cal, 8212, "cal");
 	struct origin *arena;
@@ -203,7 +203,7 @@ static void fix_fill_cal(struct fixture *fix)
 	strcpy(cal->arenas.limit_source, "8 x 2 online CPUs");
 }
 
-static void fix_init(struct fixture *fix)
+static inline void fix_init(struct fixture *fix)
 {
 	memset(fix, 0, sizeof(*fix));
 	fix->is_go = 1;
@@ -231,14 +231,14 @@ static void fix_init(struct fixture *fix)
 	fix_count_calls(fix);
 }
 
-static void fix_build(struct fixture *fix)
+static inline void fix_build(struct fixture *fix)
 {
 	static const uint64_t sizes[] = LARGE_SIZES_DEFAULT;
 
 	assert_int_equal(trace_result__build(&fix->result, sizes, 2, &fix->facts), 0);
 }
 
-static void fix_free(struct fixture *fix)
+static inline void fix_free(struct fixture *fix)
 {
 	trace_result__free(&fix->result);
 	stack_weights__free(&fix->mmap_weights);

@@ -72,6 +72,7 @@ type truth struct {
 	Program string  `json:"program"`
 	Pid     int     `json:"pid"`
 	Threads int     `json:"threads"`
+	Ready   *moment `json:"ready"`
 	Peak    *moment `json:"peak"`
 	End     *moment `json:"end"`
 }
@@ -186,15 +187,18 @@ func main() {
 			_, _ = stdin.ReadString('\n')
 		}
 	}
+	// The threads start after the stop: glibc gives a thread its arena as early as that. The
+	// runtime's own threads have theirs by now.
+	t := &truth{Program: "calloc_arenas", Pid: os.Getpid(), Threads: *threads, Ready: measure(nil)}
+	stop("ready")
 	workers := make([]worker, *threads)
 	var filled, thinned sync.WaitGroup
-	begin, thin := make(chan struct{}), make(chan struct{})
+	thin := make(chan struct{})
 	filled.Add(*threads)
 	thinned.Add(*threads)
 	for i := range workers {
 		go func(i int) {
 			runtime.LockOSThread()
-			<-begin
 			random := rand.New(rand.NewSource(*seed*1000 + int64(i)))
 			blocks := workers[i].fill(random, uint64(*mb)*1000*1000)
 			filled.Done()
@@ -204,10 +208,8 @@ func main() {
 			select {}
 		}(i)
 	}
-	stop("ready")
-	close(begin)
 	filled.Wait()
-	t := &truth{Program: "calloc_arenas", Pid: os.Getpid(), Threads: *threads, Peak: measure(workers)}
+	t.Peak = measure(workers)
 	t.write()
 	stop("peak")
 	close(thin)

@@ -167,7 +167,9 @@ static int visit_file(struct scan *s, const struct map_line *line)
 	s->counts.objects++;
 	mapping.fd = open_mapped(s->pid, line);
 	if (mapping.fd < 0) {
-		count_unread(s, line, mapping.fd);
+		/* Unmapped, or cut, since the line was read: there is nothing to search. */
+		if (mapping.fd != -ENOENT)
+			count_unread(s, line, mapping.fd);
 		return 0;
 	}
 	err = allocator_cache__find(s->cache, mapping.fd, line->path, s->root, &mapping.object);

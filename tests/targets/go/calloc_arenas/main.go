@@ -72,7 +72,6 @@ type truth struct {
 	Program string  `json:"program"`
 	Pid     int     `json:"pid"`
 	Threads int     `json:"threads"`
-	Ready   *moment `json:"ready"`
 	Peak    *moment `json:"peak"`
 	End     *moment `json:"end"`
 }
@@ -187,9 +186,8 @@ func main() {
 			_, _ = stdin.ReadString('\n')
 		}
 	}
-	// The threads start after the stop: glibc gives a thread its arena as early as that. The
-	// runtime's own threads have theirs by now.
-	t := &truth{Program: "calloc_arenas", Pid: os.Getpid(), Threads: *threads, Ready: measure(nil)}
+	// The threads start after the stop: glibc gives a thread its arena as early as that.
+	t := &truth{Program: "calloc_arenas", Pid: os.Getpid(), Threads: *threads}
 	stop("ready")
 	workers := make([]worker, *threads)
 	var filled, thinned sync.WaitGroup

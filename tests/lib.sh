@@ -28,12 +28,16 @@ export LC_ALL=C.UTF-8
 
 test_root=$(mktemp -d "${TMPDIR:-/tmp}/memdrift-test.XXXXXX") || exit 1
 failed_cases=0
-case_number=0
+running_case=
 
 end_file() {
 	local status=$?
 
 	trap '' INT TERM
+	if [ -n "$running_case" ]; then
+		echo "not ok - $running_case: interrupted, by its time limit or by hand"
+		show_log
+	fi
 	"$TESTS/reap" "$MEMDRIFT_TEST_ID"
 	rm -rf "$test_root"
 	[ "$status" != 0 ] || [ "$failed_cases" = 0 ] || status=1
@@ -42,6 +46,10 @@ end_file() {
 trap end_file EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
+
+show_log() {
+	tail -c 6000 "$test_root/log" | sed 's/^/#   /'
+}
 
 # ---- inside a test case ------------------------------------------------------------------------
 
@@ -159,20 +167,21 @@ run_case() {
 test_case() {
 	local name=$1 status why
 
-	case_number=$((case_number + 1))
 	rm -rf "$test_root/work" "$test_root/why" "$test_root/skip"
 	if [ -n "${TEST_FILTER:-}" ] && [[ $name != *$TEST_FILTER* ]]; then
 		return 0
 	fi
 	shift
+	running_case=$name
 	(run_case "$@") >"$test_root/log" 2>&1 </dev/null
 	status=$?
+	running_case=
 	"$TESTS/reap" "$MEMDRIFT_TEST_ID" $$
 	if [ "$status" != 0 ]; then
 		failed_cases=$((failed_cases + 1))
 		why=$(head -c 300 "$test_root/why" 2>/dev/null | tr '\n' ' ')
 		echo "not ok - $name: ${why:-status $status}"
-		tail -c 6000 "$test_root/log" | sed 's/^/#   /'
+		show_log
 	elif [ -e "$test_root/skip" ]; then
 		echo "ok - $name # SKIP $(cat "$test_root/skip")"
 	else

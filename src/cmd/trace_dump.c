@@ -12,10 +12,11 @@ static void dump_space(FILE *out, const struct process *process)
 {
 	const struct mapping *mapping;
 
-	space__for_each(mapping, process->space) fprintf(
-		out, "%u %" PRIx64 "-%" PRIx64 " %c%c%c\n", process->pid, mapping->start,
-		mapping->end, mapping->prot & PROT_READ ? 'r' : '-',
-		mapping->prot & PROT_WRITE ? 'w' : '-', mapping->prot & PROT_EXEC ? 'x' : '-');
+	space__for_each (mapping, process->space)
+		fprintf(out, "%u %" PRIx64 "-%" PRIx64 " %c%c%c\n", process->pid, mapping->start,
+			mapping->end, mapping->prot & PROT_READ ? 'r' : '-',
+			mapping->prot & PROT_WRITE ? 'w' : '-',
+			mapping->prot & PROT_EXEC ? 'x' : '-');
 }
 
 void trace_dump_spaces(const struct trace_session *session, const char *path)

@@ -85,6 +85,10 @@ void trace_process__joined(struct trace_session *session, struct process *proces
 		(double)(int64_t)(process->first_seen_ns - session->started_ns) / 1e9;
 	process->covered_to_s = -1;
 	set_exe(process);
+	process->mapped_start_bytes = process->space->seeded && !waits
+					      ? (int64_t)process->space->mapped_bytes
+				      : waits ? 0
+					      : -1;
 	/* Before its exec the command is a copy of memdrift: nothing of it is worth a look. */
 	if (!follower || waits)
 		return;
@@ -229,6 +233,10 @@ static void after_exec(struct trace_session *session, uint32_t pid, bool was_kno
 		trace_process__joined(session, process, true);
 	set_exe(process);
 	sample_rss(session, process);
+	/* A program that has just been loaded holds nothing yet. */
+	if (!process->at_start.known)
+		process->at_start =
+			(struct residency){.known = true, .t_s = trace_session__now_s(session)};
 	ask_for_scan(session, pid, process->is_target);
 }
 

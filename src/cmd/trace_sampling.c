@@ -10,7 +10,7 @@
 #include "cmd/trace_session.h"
 
 /* Residency readings together take at most this share of the time. */
-#define CENSUS_SHARE 0.01
+#define CENSUS_SHARE 0.02
 /* What bystanders may pay without a warning, as a share of the host's CPU time. */
 #define BYSTANDER_SHARE 0.05
 

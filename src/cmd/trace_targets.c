@@ -31,7 +31,7 @@ static struct process *follow_pid(struct trace_session *session, uint32_t pid,
 		session->model.losses[LOSS_counters_full]++;
 	process = model__add(&session->model, pid, start_ns, stat->comm, monotonic_ns());
 	if (process)
-		trace_process__joined(session, process, true);
+		trace_process__joined(session, process, session->options->target != TRACE_HOST);
 	return process;
 }
 

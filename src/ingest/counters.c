@@ -86,8 +86,7 @@ void tracer__read_losses(struct tracer *tracer, uint64_t *losses)
 
 	for (uint32_t i = 0; i < LOSS_KERNEL_MAX; i++)
 		losses[i] += read_per_cpu(tracer->skel->maps.losses, i);
-	bpf_object__for_each_program(prog, tracer->skel->obj)
-	{
+	bpf_object__for_each_program (prog, tracer->skel->obj) {
 		struct bpf_prog_info info = {0};
 		__u32 size = sizeof(info);
 

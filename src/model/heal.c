@@ -49,6 +49,10 @@ int model__read(struct model *model, struct process *process)
 	inflight = list_exceptions(model, process, except, MODEL_INFLIGHT_MAX / 2);
 	if (inflight < 0)
 		return inflight;
+	/* A return record that was not lost is in the ring for an interval at most. */
+	if (space->pending_count)
+		pending__drop_ended(space, except, (size_t)inflight, asked_ns,
+				    asked_ns - (uint64_t)(model->interval_s * 1e9));
 	differed = model->reader.read_maps(model->reader.ctx, process->pid, process->start_ticks,
 					   &entries, &n);
 	if (differed)

@@ -37,6 +37,22 @@ static uint64_t ended_ns(const struct op_log *log, uint64_t i)
 	return op->enter_ns < log->settled_ns ? log->settled_ns : UINT64_MAX;
 }
 
+/*
+ * A removal of what is not mapped throughout may meet one that is still under way: the kernel may
+ * give out the common part between the two, and the earlier one then takes it away again.
+ */
+static void doubt_overlapping(struct op_log *log, const struct op *op)
+{
+	for (uint64_t i = log->count; i-- > oldest(log);) {
+		struct op *earlier = &log->ops[i % OP_LOG_SIZE];
+
+		if (earlier->kind == OP_REMOVE && earlier->whole && earlier->tid != op->tid &&
+		    earlier->start < op->end && op->start < earlier->end &&
+		    ended_ns(log, i) > op->enter_ns)
+			earlier->whole = false;
+	}
+}
+
 bool op_log__add(struct op_log *log, const struct op *op)
 {
 	struct op *slot = &log->ops[log->count % OP_LOG_SIZE];
@@ -46,6 +62,8 @@ bool op_log__add(struct op_log *log, const struct op *op)
 		log->sole_tid = op->tid;
 	else if (log->sole_tid != op->tid)
 		log->sole_tid = 0;
+	if (op->kind == OP_REMOVE && !op->whole && !log->sole_tid)
+		doubt_overlapping(log, op);
 	if (log->count >= OP_LOG_SIZE && !log->sole_tid) {
 		/*
 		 * Nothing can take the place of a removal of mapped memory before it is done, but

@@ -113,6 +113,38 @@ void pending__drop_all(struct space *space)
 	space->pending_room = 0;
 }
 
+static bool is_under_way(const struct pending_call *call, const struct address_range *under_way,
+			 size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (under_way[i].start == call->taken_from.start &&
+		    under_way[i].end == call->taken_from.end)
+			return true;
+	}
+	return false;
+}
+
+bool pending__drop_ended(struct space *space, const struct address_range *under_way, size_t n,
+			 uint64_t now_ns, uint64_t ended_by_ns)
+{
+	bool dropped = false;
+
+	for (uint32_t i = space->pending_count; i-- > 0;) {
+		struct pending_call *found = &space->pending[i], call;
+
+		if (is_under_way(found, under_way, n)) {
+			found->gone_ns = 0;
+		} else if (!found->gone_ns) {
+			found->gone_ns = now_ns;
+		} else if (found->gone_ns < ended_by_ns) {
+			take_call(space, found, &call);
+			pending_call__undo(space, &call);
+			dropped = true;
+		}
+	}
+	return dropped;
+}
+
 size_t pending__ranges(const struct space *space, struct address_range *ranges, size_t max)
 {
 	size_t n = 0;

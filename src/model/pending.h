@@ -15,6 +15,7 @@ struct pending_call {
 	struct moved_range *taken;   /* the range that the call removes or moves; never NULL */
 	struct moved_range *covered; /* mremap: what stood where it is told to go; may be NULL */
 	struct address_range taken_from, covered_from;
+	uint64_t gone_ns; /* when it was first found not to be under way any more; 0: not yet */
 };
 
 /*
@@ -42,6 +43,12 @@ bool pending__drop_stale(struct space *space, uint32_t tid, uint64_t enter_ns);
 void pending_call__undo(struct space *space, struct pending_call *call);
 void pending__undo_all(struct space *space);
 void pending__drop_all(struct space *space);
+/*
+ * Given the ranges of all calls under way: puts back what a call took that has ended before
+ * ended_by_ns and whose return record has not come since. True when there was one.
+ */
+bool pending__drop_ended(struct space *space, const struct address_range *under_way, size_t n,
+			 uint64_t now_ns, uint64_t ended_by_ns);
 /* The ranges that wait, at most max of them; returns how many. */
 size_t pending__ranges(const struct space *space, struct address_range *ranges, size_t max);
 

@@ -17,6 +17,16 @@ static json_t *json_rss(const struct process *process)
 			 json_number_if(known, process__rss_slope(process)));
 }
 
+/* Since it was first seen; null when one of the two ends is unknown. */
+static json_t *json_mapped_delta(const struct process *process)
+{
+	const struct space *space = process->space;
+
+	if (!space || !space->seeded || process->mapped_start_bytes < 0)
+		return json_null();
+	return json_integer((json_int_t)space->mapped_bytes - process->mapped_start_bytes);
+}
+
 static json_t *json_mapping(const struct process *process)
 {
 	const struct mapping_counts *counts = &process->mapping;
@@ -31,8 +41,9 @@ static json_t *json_mapping(const struct process *process)
 		"brk_calls", json_count(counts->brk_calls), "brk_delta_bytes",
 		(json_int_t)counts->brk_delta_bytes, "mapped_bytes",
 		json_count_if(seeded, seeded ? space->mapped_bytes : 0), "mapped_delta_bytes",
-		json_null(), "unreleased_bytes", json_count(process__unreleased_bytes(process)),
-		"mprotect_calls", json_count(counts->mprotect_calls), "madvise_calls",
+		json_mapped_delta(process), "unreleased_bytes",
+		json_count(process__unreleased_bytes(process)), "mprotect_calls",
+		json_count(counts->mprotect_calls), "madvise_calls",
 		json_count(counts->madvise_calls), "failed_calls",
 		json_count(counts->failed_calls));
 }

@@ -146,10 +146,6 @@ static void write_trust(const struct text_writer *writer, const struct process *
 	if (process->needs_reread)
 		text__warn(writer, "Its mappings may differ from the real ones: records were lost "
 				   "or unclear, and they could not be read again.");
-	else if (process->healed_ranges)
-		text__say(writer, "%u range%s of its mappings %s corrected from /proc.",
-			  process->healed_ranges, process->healed_ranges == 1 ? "" : "s",
-			  process->healed_ranges == 1 ? "was" : "were");
 	if (!arenas__sources_agree(&process->arenas))
 		text__warn(writer,
 			   "The sources disagree on its new arenas: %u by mapping, %u by "

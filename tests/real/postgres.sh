@@ -40,6 +40,9 @@ start_postgres() {
 	prepare_postgres
 	"${server[@]}" >postgres.log 2>&1 &
 	postgres=$!
+	# Its processes write their titles over the environment, by which the runner would find
+	# them. When the first is gone they end by themselves.
+	trap 'kill -KILL "$postgres"' EXIT
 	wait_for 40 answers
 }
 
@@ -65,7 +68,7 @@ backends() {
 	expect_equal "$(load -c 4 -t 200 -C)" 800 "transactions, each with a connection of its own"
 	expect_equal "$(load -c 4 -t 500)" 2000 "transactions of four connections"
 	end_trace
-	expect_json out.json '.losses.total == 0' "something was lost"
+	expect_no_losses out.json
 	children=$(jq "[.processes[] | select(.parent_pid == $postgres)] | length" out.json)
 	[ "$children" -ge 804 ] || fail "804 backends served, but $children are in the report"
 	expect_json out.json "[.processes[] | select(.parent_pid == $postgres) | .allocator |
@@ -84,11 +87,14 @@ every_call() {
 	"$MEMDRIFT" trace -v --json --budget none -o out.json -- "${server[@]}" >postgres.log 2>&1 &
 	trace=$!
 	wait_for 40 answers
+	postgres=$(head -1 "$dir/data/postmaster.pid")
+	trap 'kill -KILL "$postgres"' EXIT
 	fill
 	expect_equal "$(load -c 4 -t 50 -C)" 200 "transactions, each with a connection of its own"
 	# Its fast shutdown; memdrift ends with it.
-	kill -INT "$(head -1 "$dir/data/postmaster.pid")"
+	kill -INT "$postgres"
 	expect_exit 0 wait "$trace"
+	trap - EXIT
 	expect_sound out.json
 	expect_json out.json '[.processes[] | select(.comm == "postgres") | .allocator |
 		select(.requested_bytes and .requested_bytes > 100000)] | length > 200' \

@@ -5,11 +5,13 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "census/cgroup.h"
@@ -111,14 +113,32 @@ static void wait_quietly(struct child *child)
 	pause();
 }
 
-static bool put(const char *group, pid_t pid)
+static void *wait_as_thread(void *arg)
+{
+	struct child *child = arg;
+
+	child->told[0] = syscall(SYS_gettid);
+	child_ready(child);
+	pause();
+	return NULL;
+}
+
+static void wait_with_thread(struct child *child)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, wait_as_thread, child);
+	pause();
+}
+
+static bool put(const char *group, const char *name, pid_t pid)
 {
 	char path[4200];
 	FILE *file;
 	bool ok;
 
-	snprintf(path, sizeof(path), "%s/cgroup.procs", group);
-	file = fopen(path, "w");
+	snprintf(path, sizeof(path), "%s/%s", group, name);
+	file = fopen(path, "r+");
 	if (!file)
 		return false;
 	fprintf(file, "%d\n", pid);
@@ -142,7 +162,7 @@ static bool make_groups(struct groups *groups, const char *mount)
 		rmdir(groups->upper);
 		return false;
 	}
-	groups->in_upper = child__start(wait_quietly);
+	groups->in_upper = child__start(wait_with_thread);
 	groups->in_lower = child__start(wait_quietly);
 	return true;
 }
@@ -188,8 +208,10 @@ static void groups_are_read_with_those_below(void **state)
 
 		if (!make_groups(&groups, mounts.paths[i]))
 			continue;
-		if (put(groups.upper, groups.in_upper.pid) &&
-		    put(groups.lower, groups.in_lower.pid)) {
+		if (put(groups.upper, "cgroup.procs", groups.in_upper.pid) &&
+		    put(groups.lower, "cgroup.procs", groups.in_lower.pid)) {
+			/* Version 1 lets threads of one process lie in several groups. */
+			put(groups.lower, "tasks", groups.in_upper.told[0]);
 			expect_both(&groups, groups.upper);
 			expect_both(&groups, groups.name);
 			snprintf(path, sizeof(path), "/%s", groups.name);

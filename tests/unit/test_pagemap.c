@@ -32,6 +32,8 @@ static void use_memory(struct child *child)
 	char *huge = mmap(NULL, 8 * MB, PROT_READ | PROT_WRITE, flags, -1, 0);
 	char *huge_zero = mmap(NULL, 8 * MB, PROT_READ | PROT_WRITE, flags, -1, 0);
 	char *hidden = mmap(NULL, MB, PROT_READ | PROT_WRITE, flags, -1, 0);
+	/* Where the host has huge pages set aside; smaps does not count them as Rss. */
+	char *hugetlb = mmap(NULL, 4 * MB, PROT_READ | PROT_WRITE, flags | MAP_HUGETLB, -1, 0);
 	char *shared = mmap(NULL, MB, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	for (size_t i = 0; i < spread; i += 2)
@@ -43,6 +45,8 @@ static void use_memory(struct child *child)
 	madvise(huge_zero, 8 * MB, MADV_HUGEPAGE);
 	for (size_t i = 0; i < 8 * MB; i += PAGE)
 		(void)*(volatile char *)&huge_zero[i];
+	if (hugetlb != MAP_FAILED)
+		memset(hugetlb, 1, 4 * MB);
 	memset(hidden, 1, MB);
 	mprotect(hidden, MB, PROT_NONE);
 	memset(shared, 1, MB / 2);

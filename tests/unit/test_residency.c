@@ -160,7 +160,11 @@ static void use_memory(struct child *child)
 	memset(direct, 1, 20 * MB);
 	madvise(direct + 8 * MB, 2 * MB, MADV_DONTNEED);
 	memset(shared, 1, 4 * MB);
-	own_stack = mmap(NULL, MB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* A stack in one run of pages with other memory: nothing but its bounds tells them apart.
+	 */
+	own_stack = MB + (char *)mmap(NULL, 3 * MB, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(own_stack - MB, 1, 3 * MB);
 	brk = sbrk(6 * MB);
 	memset(brk, 1, 6 * MB);
 	memset(zeroes, 1, sizeof(zeroes));
@@ -253,8 +257,8 @@ static void expect_between(uint64_t bytes, uint64_t low, uint64_t high)
 static void every_part_is_found_and_the_sum_is_rss(void **state)
 {
 	struct child child = child__start(use_memory);
-	/* 18 MB of its own, and in each thread a chunk with a mapping, touched every 4 KiB. */
-	const uint64_t direct = 18 * MB + THREADS * (2999999 / PAGE + 1) * PAGE;
+	/* 20 MB of its own, and in each thread a chunk with a mapping, touched every 4 KiB. */
+	const uint64_t direct = 20 * MB + THREADS * (2999999 / PAGE + 1) * PAGE;
 
 	if (geteuid()) {
 		child__end(&child);
@@ -272,7 +276,7 @@ static void every_part_is_found_and_the_sum_is_rss(void **state)
 		assert_true(r->known);
 		/* Four threads with 1,000 chunks of 8,008 bytes each. */
 		expect_between(r->arenas, THREADS * 8008000, THREADS * 8008000 + 2 * MB);
-		expect_between(r->thread_stacks, THREADS * 40000, THREADS * 80000 + 200000);
+		expect_between(r->thread_stacks, MB + 3 * 40000, MB + 3 * 80000 + 200000);
 		expect_between(r->brk, 6 * MB, 12 * MB);
 		expect_between(r->other, 4 * MB, SANITIZED ? 64 * MB : 5 * MB);
 		assert_int_equal(r->go_heap, 0);
@@ -454,13 +458,22 @@ static void one_request_is_summed_over_its_pieces(void **state)
 	struct pagemap *pm;
 	uint64_t bytes = 0, start = child.told[1];
 
-	/* 64 MB of shared memory, of which a hole is unmapped in the model: three pieces' worth. */
+	const struct map_request other = {
+		.addr = child.told[1] + MB,
+		.len = MB,
+		.prot = PROT_READ,
+		.map_flags = MAP_PRIVATE | MAP_ANONYMOUS,
+		.stack = -1,
+	};
+
+	/* 64 MB of shared memory; in the model a hole is cut into it, where another one is put. */
 	assert_int_equal(pagemap__open(child.pid, &pm), 0);
 	piece = space__find(process->space, start);
 	assert_non_null(piece);
 	assert_int_equal(residency__origin(pm, process->space, piece->origin, &bytes), 0);
 	assert_int_equal(bytes, 4 * MB);
 	space__unmap(process->space, start + MB, MB, NULL);
+	assert_int_equal(space__map(process->space, &other), 0);
 	space__protect(process->space, start + 3 * MB, MB, PROT_NONE);
 	piece = space__find(process->space, start);
 	assert_int_equal(residency__origin(pm, process->space, piece->origin, &bytes), 0);

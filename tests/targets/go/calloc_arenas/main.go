@@ -49,6 +49,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"time"
 	"unsafe"
 )
 
@@ -176,7 +177,8 @@ func main() {
 	mb := flag.Int("mb", 64, "megabytes (10^6) that each holds at the peak")
 	keep := flag.Int("keep", 16, "keep one block in this many")
 	seed := flag.Int64("seed", 1, "of the sizes")
-	wait := flag.Bool("wait", false, "stand still at ready, peak and done")
+	hold := flag.Duration("hold", 0, "stand still this long at the peak and at the end")
+	wait := flag.Bool("wait", false, "stand still at ready, peak and done until a line comes")
 	flag.Parse()
 
 	stdin := bufio.NewReader(os.Stdin)
@@ -184,6 +186,9 @@ func main() {
 		if *wait {
 			fmt.Printf("%s %d\n", word, os.Getpid())
 			_, _ = stdin.ReadString('\n')
+		}
+		if word != "ready" {
+			time.Sleep(*hold)
 		}
 	}
 	// The threads start after the stop: glibc gives a thread its arena as early as that.

@@ -6,7 +6,10 @@ BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-CC ?= gcc
+# make presets CC as cc, which need not be there.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 CLANG ?= clang
 BPFTOOL ?= $(or $(shell command -v bpftool 2>/dev/null),/usr/sbin/bpftool)
 

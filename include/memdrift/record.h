@@ -13,7 +13,8 @@
  *
  * pid is the thread group (what users call the process), tid the kernel's per-thread pid, both
  * in the initial PID namespace. Times are CLOCK_MONOTONIC nanoseconds (bpf_ktime_get_ns),
- * start_ns is the group leader's start_boottime, which with the pid identifies a process.
+ * start_ns is the group leader's start_boottime, rounded down to the 10 ms of /proc/PID/stat, which
+ * with the pid identifies a process.
  */
 enum record_type {
 	REC_MMAP = 1,     /* struct rec_mapping: mmap returned; result is the address */

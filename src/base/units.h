@@ -24,7 +24,7 @@ int units_parse_percent(const char *text, double *share);
 const char *units_format_bytes(char *buf, uint64_t bytes);
 /* The same with its sign: "+20.5 MB", "-3 B", "0 B". */
 const char *units_format_delta(char *buf, int64_t bytes);
-/* "2.114 s", "38 s", "12.4 min", "1.8 h", "3.1 d". */
+/* "2.114 s", "38.0 s", "12.4 min", "1.8 h", "3.1 d". */
 const char *units_format_seconds(char *buf, double seconds);
 /* "41,208". */
 const char *units_format_count(char *buf, uint64_t count);

@@ -11,6 +11,8 @@
  * How many arenas glibc may make, main arena included, and where that comes from:
  * "MALLOC_ARENA_MAX=2 (environment)", "arena_max=3 (read from the process)",
  * "8 x 2 online CPUs", "arena_test=20 (read from the process) + 1".
+ * glibc 2.35 to 2.38 as released count the CPUs of the affinity mask instead of those online;
+ * distributions have changed that (Debian's 2.36 did), so a version tells nothing.
  */
 
 /* par: read from the process, or NULL when that was not possible; malloc_arena_max and tunables:

@@ -22,7 +22,8 @@ void census__free(struct census *census);
 /*
  * Reads one process now and fills at_start (the first time), at_end and arenas.present, .limit and
  * .limit_source of it. *cost_ns: how long that took, so that the caller can space readings out.
- * 0, -ESRCH when it has ended or its pid is another's: all stays as the last reading left it.
+ * 0, -ESRCH when it has ended or its pid is another's, -ENODATA for a kernel thread, -EACCES,
+ * -ENOMEM: all then stays as the last reading left it. cost_ns may be NULL.
  */
 int census__read(struct census *census, struct process *process, uint64_t *cost_ns);
 

@@ -59,8 +59,7 @@ static int add_requests(struct address_list *list, const struct space *space,
 	const struct mapping *piece;
 	int err = 0;
 
-	space__for_each(piece, space)
-	{
+	space__for_each (piece, space) {
 		const struct origin *origin = piece->origin;
 
 		if (origin->map_flags & MAP_ANONYMOUS && origin->live_bytes >= smallest_bytes &&

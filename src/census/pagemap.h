@@ -44,8 +44,9 @@ void pagemap__without_scan(struct pagemap *pm);
 
 /*
  * Pages of [start, end), rounded outwards to pages. Holes count nothing. 0, -ESRCH when the
- * process ended, -EINVAL when end < start. Time is proportional to the page tables that exist
- * with PAGEMAP_SCAN, to end - start without (0.3 s per TiB).
+ * process ended, -EINVAL when end < start. With PAGEMAP_SCAN the time is proportional to the page
+ * tables that exist, without to end - start (1.6 s per TiB; what is longer than 64 GiB is summed
+ * from smaps).
  */
 int pagemap__count(struct pagemap *pm, uint64_t start, uint64_t end, struct page_counts *counts);
 /* The same, resident_bytes alone. */

@@ -253,6 +253,8 @@ static void after_exit(struct trace_session *session, const struct rec_header *r
 	stack_names__ended(session->names, record->pid, record->start_ns);
 	HASH_FIND(hh, session->followers, &record->pid, sizeof(record->pid), follower);
 	if (follower) {
+		budget_meter__add(&follower->meter, &session->ended_cost_ns,
+				  &session->ended_cpu_ns);
 		HASH_DEL(session->followers, follower);
 		free(follower);
 	}

@@ -62,16 +62,15 @@ static void add_cost(struct trace_session *session, const struct process *proces
 	sums->present_s += end - fmax(begin, 0);
 	sums->covered_s += fmax(to - from, 0);
 	HASH_FIND(hh, session->followers, &process->pid, sizeof(process->pid), follower);
-	if (follower && follower->start_ns == process->start_ns && follower->meter.started) {
-		sums->cost_ns += follower->meter.last_cost_ns;
-		sums->cpu_ns += follower->meter.last_cpu_ns - follower->meter.first_cpu_ns;
-	}
+	if (follower && follower->start_ns == process->start_ns)
+		budget_meter__add(&follower->meter, &sums->cost_ns, &sums->cpu_ns);
 }
 
 static void fill_overhead(struct trace_session *session, struct trace_result *result)
 {
 	struct trace_overhead *overhead = &result->overhead;
-	struct cost_sums sums = {0};
+	struct cost_sums sums = {.cost_ns = session->ended_cost_ns,
+				 .cpu_ns = session->ended_cpu_ns};
 	struct process *process, *next;
 	double hit_ns = session->costs.cls[INSN_PUSH].hit_ns;
 

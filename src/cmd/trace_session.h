@@ -56,7 +56,8 @@ struct trace_session {
 	uint64_t next_tick_ns, next_guard_ns;
 	uint64_t ring_full_seen; /* lost records that the model already knows of */
 	uint64_t bystander_seen;
-	double detached_at_s; /* negative: the budget was kept */
+	double ended_cost_ns, ended_cpu_ns; /* meters of processes that have ended */
+	double detached_at_s;               /* negative: the budget was kept */
 	bool bystanders_warned;
 	const char *ended_by;
 };

@@ -36,9 +36,10 @@ static bool may_be_heap(const struct mapping *piece)
 }
 
 /*
- * sysmalloc makes a further heap only after grow_heap has refused the arena's current one: with what
- * is asked for it would pass 64 MiB. The new heap's first commit is that size and more, so without
- * a heap committed up to 64 MiB less this commit (and a page of rounding) it is a new arena.
+ * sysmalloc makes a further heap only after grow_heap has refused the arena's current one: with
+ * what is asked for it would pass 64 MiB. The new heap's first commit is that size and more, so
+ * without a heap committed up to 64 MiB less this commit (and a page of rounding) it is a new
+ * arena.
  */
 static bool some_heap_is_full(const struct space *space, uint64_t commit_bytes)
 {
@@ -47,8 +48,7 @@ static bool some_heap_is_full(const struct space *space, uint64_t commit_bytes)
 
 	if (spare > ARENA_HEAP_BYTES)
 		spare = ARENA_HEAP_BYTES;
-	space__for_each(piece, space)
-	{
+	space__for_each (piece, space) {
 		uint64_t base;
 
 		if (!may_be_heap(piece))

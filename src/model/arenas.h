@@ -40,15 +40,15 @@ struct arenas {
 	uint32_t heaps;          /* further heaps of arenas */
 	uint32_t usdt_heaps;     /* heaps that memory_heap_new told of, first ones included */
 	/*
-	 * glibc makes a new arena and a further heap of an arena with the same calls. A further heap
-	 * is only made when one of the process is full up to the size asked for, so while none is, it
-	 * is an arena; else it stands here, in neither count, until memory or a probe tells.
+	 * glibc makes a new arena and a further heap of an arena with the same calls. A further
+	 * heap is only made when one of the process is full up to the size asked for, so while none
+	 * is, it is an arena; else it stands here, in neither count, until memory or a probe tells.
 	 */
 	struct arena_event *undecided;
 	uint32_t undecided_count;
-	int64_t present;         /* main arena included; -1 unknown; filled by the census */
-	int64_t limit;           /* -1 unknown; filled by the census */
-	char limit_source[96];   /* "8 x 2 online CPUs", "MALLOC_ARENA_MAX=2", ... */
+	int64_t present;       /* main arena included; -1 unknown; filled by the census */
+	int64_t limit;         /* -1 unknown; filled by the census */
+	char limit_source[96]; /* "8 x 2 online CPUs", "MALLOC_ARENA_MAX=2", ... */
 };
 
 void arenas__init(struct arenas *arenas);

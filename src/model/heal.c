@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Reading /proc: for a process that is new to the model, and where the records may have misled it. */
+/* Reading /proc: for a process that is new to the model, and where the records may have misled it.
+ */
 #include <errno.h>
 #include <string.h>
 
@@ -61,8 +62,8 @@ int model__read(struct model *model, struct process *process)
 	if (!n) {
 		maps_entries__free(entries, n);
 		if (model->reader.is_kernel_thread)
-			process->kernel_thread |= model->reader.is_kernel_thread(model->reader.ctx,
-										 process->pid);
+			process->kernel_thread |=
+				model->reader.is_kernel_thread(model->reader.ctx, process->pid);
 		return process->kernel_thread ? 0 : -ESRCH;
 	}
 	space->read_ns = model__now(model);
@@ -78,11 +79,11 @@ int model__read(struct model *model, struct process *process)
 		differed = 0;
 	}
 	/*
-	 * What was doubtful may lie in a range that was left out; and with more calls under way than
-	 * there was room for some range may have been put wrong.
+	 * What was doubtful may lie in a range that was left out; and with more calls under way
+	 * than there was room for some range may have been put wrong.
 	 */
-	process->needs_reread = (process->needs_reread && known) ||
-				inflight == MODEL_INFLIGHT_MAX / 2;
+	process->needs_reread =
+		(process->needs_reread && known) || inflight == MODEL_INFLIGHT_MAX / 2;
 	space->suspect = false;
 	return differed;
 }
@@ -189,10 +190,9 @@ uint32_t model__heal(struct model *model, bool all)
 	struct process *process, *next;
 	uint32_t differed = 0;
 
-	HASH_ITER(hh, model->running, process, next)
-	pass_on(process);
-	HASH_ITER(hh, model->running, process, next)
-	{
+	HASH_ITER (hh, model->running, process, next)
+		pass_on(process);
+	HASH_ITER (hh, model->running, process, next) {
 		if (is_due(process, all))
 			differed += heal_process(model, process);
 	}
@@ -204,8 +204,7 @@ void model__distrust_all(struct model *model)
 	struct process *process, *next;
 	uint64_t now_ns = model__now(model);
 
-	HASH_ITER(hh, model->running, process, next)
-	{
+	HASH_ITER (hh, model->running, process, next) {
 		struct space *space = process->space;
 
 		if (process->end != PROCESS_RUNS)

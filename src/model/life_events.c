@@ -76,8 +76,8 @@ static void handle_exec(struct model *model, const struct rec_process *rec)
 	struct space *space = space__new();
 
 	/* One that is met here for the first time is entered without its old memory. */
-	if (!process || (rec->hdr.start_ns &&
-			 process->start_ticks != process__ticks(rec->hdr.start_ns))) {
+	if (!process ||
+	    (rec->hdr.start_ns && process->start_ticks != process__ticks(rec->hdr.start_ns))) {
 		if (process)
 			model__end(model, process, rec->hdr.time_ns);
 		process = space ? model__enter(model, rec->hdr.pid, rec->hdr.start_ns, rec->comm,
@@ -127,10 +127,11 @@ void handle_process(struct model *model, const struct rec_process *rec)
 		handle_exec(model, rec);
 		return;
 	}
-	/* Of one that is not known the end is no news; nor is that of an earlier owner of the pid. */
+	/* Of one that is not known the end is no news; nor is that of an earlier owner of the pid.
+	 */
 	process = model__find(model, rec->hdr.pid);
-	if (!process || (rec->hdr.start_ns &&
-			 process->start_ticks != process__ticks(rec->hdr.start_ns)))
+	if (!process ||
+	    (rec->hdr.start_ns && process->start_ticks != process__ticks(rec->hdr.start_ns)))
 		return;
 	switch (rec->hdr.type) {
 	case REC_EXIT_GROUP:

@@ -30,8 +30,7 @@ void model__free(struct model *model)
 {
 	struct process *process, *next;
 
-	HASH_ITER(hh, model->running, process, next)
-	{
+	HASH_ITER (hh, model->running, process, next) {
 		HASH_DEL(model->running, process);
 		process__free(process);
 	}

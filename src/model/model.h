@@ -27,8 +27,9 @@ struct model_reader {
 	 * unknown. It is the break itself when the maps show no [heap]. May be NULL. */
 	uint64_t (*read_brk)(void *ctx, uint32_t pid);
 	/*
-	 * Whether the glibc heap at this multiple of 64 MiB is the first of an arena (heap_info.prev
-	 * is NULL): 1; a further one of an arena: 0; unknown as yet: a negative errno. May be NULL.
+	 * Whether the glibc heap at this multiple of 64 MiB is the first of an arena
+	 * (heap_info.prev is NULL): 1; a further one of an arena: 0; unknown as yet: a negative
+	 * errno. May be NULL.
 	 */
 	int (*read_heap)(void *ctx, uint32_t pid, uint64_t base);
 	/* Asked of a process without maps. May be NULL: then it counts as one that has ended. */
@@ -52,11 +53,11 @@ struct model_reader {
 struct model {
 	struct process *running; /* uthash by pid */
 	struct process *ended;   /* newest first */
-	struct process *recent;  /* whose record came last: mostly the next one's too; may be NULL */
-	uint32_t process_count;  /* running and ended */
-	uint32_t processes_max;  /* MODEL_PROCESSES_MAX */
-	uint64_t started_ns; /* CLOCK_MONOTONIC at the start of the trace */
-	uint32_t intervals;  /* kept per ring */
+	struct process *recent; /* whose record came last: mostly the next one's too; may be NULL */
+	uint32_t process_count; /* running and ended */
+	uint32_t processes_max; /* MODEL_PROCESSES_MAX */
+	uint64_t started_ns;    /* CLOCK_MONOTONIC at the start of the trace */
+	uint32_t intervals;     /* kept per ring */
 	double interval_s;
 	struct model_reader reader;
 	uint64_t losses[LOSS_MAX];
@@ -77,8 +78,8 @@ struct process *model__add(struct model *model, uint32_t pid, uint64_t start_ns,
 			   uint64_t time_ns);
 
 /*
- * One record of the ring, `size` bytes of untrusted length, aligned to 8. Never fails: what is wrong
- * is counted.
+ * One record of the ring, `size` bytes of untrusted length, aligned to 8. Never fails: what is
+ * wrong is counted.
  */
 void model__handle(struct model *model, const struct rec_header *record, size_t size);
 

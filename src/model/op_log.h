@@ -38,8 +38,9 @@ struct op {
 
 struct op_log {
 	struct op ops[OP_LOG_SIZE];
-	uint64_t count;      /* ever added */
-	uint64_t horizon_ns; /* calls that started before this may have met some that are not kept */
+	uint64_t count; /* ever added */
+	uint64_t
+		horizon_ns; /* calls that started before this may have met some that are not kept */
 	uint64_t settled_ns; /* removals that started before this have ended */
 	uint64_t read_ns;    /* the space is ahead of the records from before this */
 	uint32_t sole_tid;   /* the only thread seen so far; 0: several */

@@ -117,8 +117,8 @@ static bool is_under_way(const struct pending_call *call, const struct address_r
 			 size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (under_way[i].start == call->taken_from.start &&
-		    under_way[i].end == call->taken_from.end)
+		if (under_way[i].start < call->taken_from.end &&
+		    call->taken_from.start < under_way[i].end)
 			return true;
 	}
 	return false;

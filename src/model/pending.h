@@ -5,9 +5,9 @@
 #include "model/space.h"
 
 /*
- * Calls that have started and removed ranges, and whose return may bring these back: an mremap moves
- * them, a MAP_FIXED mmap may turn out to commit a part of a reservation, either may fail. What they
- * removed waits here, at most one call for each thread.
+ * Calls that have started and removed ranges, and whose return may bring these back: an mremap
+ * moves them, a MAP_FIXED mmap may turn out to commit a part of a reservation, either may fail.
+ * What they removed waits here, at most one call for each thread.
  */
 struct pending_call {
 	uint32_t tid;
@@ -31,7 +31,8 @@ struct pending_call {
  */
 int pending__start(struct space *space, uint32_t tid, uint64_t enter_ns, struct address_range take,
 		   struct address_range cover);
-/* The call of this thread that started then, handed over to the caller; false when there is none. */
+/* The call of this thread that started then, handed over to the caller; false when there is none.
+ */
 bool pending__finish(struct space *space, uint32_t tid, uint64_t enter_ns,
 		     struct pending_call *call);
 /*

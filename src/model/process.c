@@ -97,7 +97,8 @@ void process__sample_rss(struct process *process, double t_s, uint64_t rss_bytes
 	struct rss_sample sample = {.t_s = t_s, .rss_bytes = rss_bytes};
 	double t, y;
 
-	/* What runs in user space has at least its stack; 0 is said of kernel threads and zombies. */
+	/* What runs in user space has at least its stack; 0 is said of kernel threads and zombies.
+	 */
 	if (!rss_bytes)
 		return;
 	if (!process->slope.n) {

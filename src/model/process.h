@@ -64,9 +64,9 @@ struct process {
 	bool oom_killed;
 	uint32_t threads_created, threads_ended, children, execs;
 
-	struct space *space; /* never NULL */
+	struct space *space;        /* never NULL */
 	int64_t mapped_start_bytes; /* mapped when first seen; -1: unknown */
-	bool needs_reread;   /* the model may differ from /proc: read again when possible */
+	bool needs_reread;          /* the model may differ from /proc: read again when possible */
 	uint32_t rereads, healed_ranges; /* how often it was read again; ranges that had differed */
 	struct mapping_counts mapping;
 	struct arenas arenas;

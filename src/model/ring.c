@@ -23,7 +23,8 @@ void ring__free(struct ring *ring)
 	ring->next = 0;
 }
 
-/* Before it is full for the first time the items lie in order from the start: realloc keeps them. */
+/* Before it is full for the first time the items lie in order from the start: realloc keeps them.
+ */
 static int make_room(struct ring *ring)
 {
 	uint32_t room = ring->room ? ring->room * 2 : FIRST_ITEMS;

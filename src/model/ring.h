@@ -14,8 +14,8 @@ struct ring {
 	size_t item_bytes;
 	uint32_t capacity; /* 0: keeps nothing */
 	uint32_t room;     /* items that there is memory for so far */
-	uint32_t count; /* at most capacity */
-	uint32_t next;  /* where the next item goes */
+	uint32_t count;    /* at most capacity */
+	uint32_t next;     /* where the next item goes */
 };
 
 void ring__init(struct ring *ring, size_t item_bytes, uint32_t capacity);

@@ -89,8 +89,7 @@ static int copy_pieces(struct space *copy, const struct space *space)
 {
 	const struct mapping *piece;
 
-	space__for_each(piece, space)
-	{
+	space__for_each (piece, space) {
 		struct origin *twin = piece->origin->twin;
 
 		if (!twin) {
@@ -124,7 +123,8 @@ struct space *space__copy(const struct space *space)
 	copy->born_ns = space->born_ns;
 	copy->read_ns = space->read_ns;
 	err = copy_pieces(copy, space);
-	space__for_each(piece, space) piece->origin->twin = NULL;
+	space__for_each (piece, space)
+		piece->origin->twin = NULL;
 	if (err) {
 		space__unref(copy);
 		return NULL;
@@ -160,8 +160,7 @@ void space__trim(struct space *space, uint64_t min_live_bytes)
 
 bool origin__is_private_anonymous(const struct origin *origin)
 {
-	return origin->map_flags & MAP_ANONYMOUS &&
-	       (origin->map_flags & MAP_TYPE) == MAP_PRIVATE;
+	return origin->map_flags & MAP_ANONYMOUS && (origin->map_flags & MAP_TYPE) == MAP_PRIVATE;
 }
 
 static uint64_t round_up(uint64_t n, uint64_t unit)
@@ -248,8 +247,7 @@ int space__map(struct space *space, const struct map_request *request)
 	if (!end)
 		return -EINVAL;
 	if (over && request->map_flags & MAP_ANONYMOUS &&
-	    (request->map_flags & MAP_TYPE) == MAP_PRIVATE &&
-	    is_commit(space, request->addr, end))
+	    (request->map_flags & MAP_TYPE) == MAP_PRIVATE && is_commit(space, request->addr, end))
 		return space__set_prot(space, request->addr, end, prot, NULL);
 	there = space__find(space, request->addr);
 	if (there && there->start < end) {

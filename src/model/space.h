@@ -40,9 +40,9 @@ struct origin {
 	bool hinted;          /* the caller gave an address */
 	bool arena_signature; /* made, trimmed and committed as glibc makes an arena's heap */
 	uint32_t reasons;     /* filled by analysis: evidence for its kind */
-	char *path;           /* of a file mapping that /proc showed; NULL when unknown or anonymous */
-	uint32_t pieces;      /* mappings that refer to it; freed at 0 */
-	struct origin *twin;  /* its copy while space__copy runs, NULL otherwise */
+	char *path;      /* of a file mapping that /proc showed; NULL when unknown or anonymous */
+	uint32_t pieces; /* mappings that refer to it; freed at 0 */
+	struct origin *twin; /* its copy while space__copy runs, NULL otherwise */
 };
 
 struct mapping {
@@ -64,8 +64,8 @@ struct space {
 	uint64_t mapping_count;
 	uint64_t brk_start; /* page-aligned up; 0 when unknown */
 	uint64_t brk_end;   /* current break, rounded up to a page; 0 when unknown */
-	bool brk_guessed;   /* brk_end is where the last line called [heap] ends: the same unless the
-			       program has unmapped the end of its heap otherwise */
+	bool brk_guessed; /* brk_end is where the last line called [heap] ends: the same unless the
+			     program has unmapped the end of its heap otherwise */
 	uint64_t next_origin;
 	uint32_t users; /* processes that share it */
 	bool seeded;    /* it has been read from /proc at least once, or was copied from one that
@@ -88,7 +88,8 @@ struct space {
 	struct pending_call *pending; /* calls under way that have taken ranges out */
 	uint32_t pending_count, pending_room;
 
-	struct mapping *free_mappings; /* nodes to use again: a mmap and munmap pair allocates none */
+	struct mapping
+		*free_mappings; /* nodes to use again: a mmap and munmap pair allocates none */
 	struct origin *free_origins;
 	uint32_t free_mapping_count, free_origin_count;
 };

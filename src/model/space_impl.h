@@ -48,7 +48,7 @@ int space__set_prot(struct space *space, uint64_t start, uint64_t end, uint32_t 
 struct space_span {
 	uint64_t start;
 	uint64_t end;
-	struct mapping *mapping; /* NULL: the model has nothing here */
+	struct mapping *mapping;        /* NULL: the model has nothing here */
 	const struct maps_entry *entry; /* NULL: /proc shows nothing here */
 };
 

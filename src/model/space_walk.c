@@ -26,8 +26,7 @@ static bool is_kernels_own(const struct maps_entry *entry)
 void space_walk__init(struct space_walk *walk, const struct space *space,
 		      const struct maps_entry *entries, size_t n)
 {
-	*walk = (struct space_walk){
-		.mapping = space__find(space, 0), .entries = entries, .n = n};
+	*walk = (struct space_walk){.mapping = space__find(space, 0), .entries = entries, .n = n};
 }
 
 /* The next line that ends above pos. A line that changed while /proc was read may come twice. */

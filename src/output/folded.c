@@ -251,5 +251,7 @@ int trace_folded__write(FILE *out, const struct trace_result *result, enum folde
 	free(sorted);
 	if (folding.err)
 		return folding.err;
-	return fflush(out) || ferror(out) ? -EIO : 0;
+	if (fflush(out))
+		return -errno;
+	return ferror(out) ? -EIO : 0;
 }

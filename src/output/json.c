@@ -126,7 +126,8 @@ static int dump(FILE *out, json_t *value)
 
 	if (!value)
 		return -ENOMEM;
-	err = json_dumpf(value, out, JSON_FLAGS) ? -EIO : 0;
+	errno = 0;
+	err = json_dumpf(value, out, JSON_FLAGS) ? (errno ? -errno : -EIO) : 0;
 	json_decref(value);
 	return err;
 }
@@ -176,7 +177,9 @@ int trace_json__write(FILE *out, const struct trace_result *result)
 	}
 	if (!err)
 		err = dump_processes(out, result);
-	if (!err && (fflush(out) || ferror(out)))
+	if (!err && fflush(out))
+		err = -errno;
+	if (!err && ferror(out))
 		err = -EIO;
 	return err;
 }

@@ -215,5 +215,7 @@ int trace_text__write(FILE *out, const struct trace_result *result,
 	}
 	if (err)
 		return err;
-	return fflush(out) || ferror(out) ? -EIO : 0;
+	if (fflush(out))
+		return -errno;
+	return ferror(out) ? -EIO : 0;
 }

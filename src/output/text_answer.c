@@ -8,6 +8,7 @@
 
 /* Coverage that begins this much after the process was first seen is worth a word. */
 #define LATE_S 0.01
+#define LATE_SHARE 0.01
 
 /* "cal (pid 8212)                      RSS 402.0 MB -> 1,018.3 MB  +20.5 MB/s" */
 static void write_heading(const struct text_writer *writer, const struct process *process)
@@ -128,7 +129,9 @@ static void write_coverage(const struct text_writer *writer, const struct proces
 		text__say(writer, "Its allocator calls were not counted: no allocator was probed.");
 		return;
 	}
-	if (process->covered_from_s > seen_s + LATE_S)
+	/* A probe takes some milliseconds to place: worth a line when it matters to a count. */
+	if (process->covered_from_s > seen_s + LATE_S &&
+	    process->covered_from_s - seen_s > LATE_SHARE * result->duration_s)
 		text__warn(writer,
 			   "Its allocator calls are counted from %s of the trace on; it was there "
 			   "from %s on.",

@@ -7,7 +7,7 @@ bool budget_meter__update(struct budget_meter *meter, double cost_ns, double cpu
 
 	if (!meter->started) {
 		meter->started = true;
-		meter->cost_ns = cost_ns;
+		meter->cost_ns = meter->first_cost_ns = cost_ns;
 		meter->cpu_ns = meter->first_cpu_ns = cpu_ns;
 	}
 	meter->last_cost_ns = cost_ns;
@@ -18,4 +18,10 @@ bool budget_meter__update(struct budget_meter *meter, double cost_ns, double cpu
 	meter->cost_ns = cost_ns;
 	meter->cpu_ns = cpu_ns;
 	return limit >= 0 && share > limit;
+}
+
+void budget_meter__add(const struct budget_meter *meter, double *cost_ns, double *cpu_ns)
+{
+	*cost_ns += meter->last_cost_ns - meter->first_cost_ns;
+	*cpu_ns += meter->last_cpu_ns - meter->first_cpu_ns;
 }

@@ -15,8 +15,8 @@
 
 struct budget_meter {
 	bool started;
-	double cost_ns, cpu_ns;                         /* at the start of the window */
-	double first_cpu_ns, last_cost_ns, last_cpu_ns; /* of the whole time */
+	double cost_ns, cpu_ns; /* at the start of the window */
+	double first_cost_ns, first_cpu_ns, last_cost_ns, last_cpu_ns; /* of the whole time */
 };
 
 /*
@@ -24,5 +24,8 @@ struct budget_meter {
  * just filled is over `limit`; false while it fills, and when limit is negative (no limit).
  */
 bool budget_meter__update(struct budget_meter *meter, double cost_ns, double cpu_ns, double limit);
+
+/* Adds what the process paid, and the CPU time that it used meanwhile, as of the last update. */
+void budget_meter__add(const struct budget_meter *meter, double *cost_ns, double *cpu_ns);
 
 #endif

@@ -69,10 +69,11 @@ void closer__free(struct closer *closer)
 
 void closer__add(struct closer *closer, void (*close_fn)(void *thing), void *thing)
 {
-	struct job *job = closer ? malloc(sizeof(*job)) : NULL;
+	struct job *job;
 
 	if (!thing)
 		return;
+	job = closer ? malloc(sizeof(*job)) : NULL;
 	if (!job) {
 		close_fn(thing);
 		return;

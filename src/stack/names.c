@@ -190,8 +190,18 @@ int stack_names__note(struct stack_names *names, const struct process *process, 
 				 (uint32_t)depth);
 	if (!stack)
 		return -ENOSPC;
-	for (int i = 0; i < depth; i++)
+	for (int i = 0; i < depth; i++) {
 		locate_frame(names, image, process, addresses[i], i > 0, &stack->frames[i]);
+		/*
+		 * A caller outside all code is what code without frame pointers had in the
+		 * register: the walk went astray there, and what follows is no caller either.
+		 */
+		if (i && stack->frames[i].object == OBJECT_NONE &&
+		    stack->frames[0].object != OBJECT_NONE) {
+			stack->depth = (uint32_t)i;
+			break;
+		}
+	}
 	return 0;
 }
 

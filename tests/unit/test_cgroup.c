@@ -148,6 +148,7 @@ static bool put(const char *group, const char *name, pid_t pid)
 
 /* Two processes, one in a group and one in a group below it. */
 struct groups {
+	bool made;
 	char upper[4096], lower[4100];
 	char name[64];
 	struct child in_upper, in_lower;
@@ -164,6 +165,7 @@ static bool make_groups(struct groups *groups, const char *mount)
 	}
 	groups->in_upper = child__start(wait_with_thread);
 	groups->in_lower = child__start(wait_quietly);
+	groups->made = true;
 	return true;
 }
 
@@ -177,6 +179,7 @@ static void remove_group(const char *path)
 
 static void remove_groups(struct groups *groups)
 {
+	groups->made = false;
 	child__end(&groups->in_upper);
 	child__end(&groups->in_lower);
 	remove_group(groups->lower);
@@ -194,6 +197,16 @@ static void expect_both(const struct groups *groups, const char *path)
 	assert_int_equal(seen.pids[1], a < b ? b : a);
 }
 
+static struct groups groups;
+
+/* Also after a test that failed. */
+static int clean_up(void **state)
+{
+	if (groups.made)
+		remove_groups(&groups);
+	return 0;
+}
+
 /* In every hierarchy that lets us make groups. */
 static void groups_are_read_with_those_below(void **state)
 {
@@ -202,7 +215,6 @@ static void groups_are_read_with_those_below(void **state)
 
 	assert_int_equal(cgroup_mounts__read(&mounts), 0);
 	for (size_t i = 0; i < mounts.count; i++) {
-		struct groups groups;
 		struct seen seen = {.stop_after = 1};
 		char path[4200];
 
@@ -210,14 +222,14 @@ static void groups_are_read_with_those_below(void **state)
 			continue;
 		if (put(groups.upper, "cgroup.procs", groups.in_upper.pid) &&
 		    put(groups.lower, "cgroup.procs", groups.in_lower.pid)) {
+			assert_int_equal(cgroup__each_process(groups.lower, note_pid, &seen), 7);
+			assert_int_equal(seen.pids[0], groups.in_lower.pid);
 			/* Version 1 lets threads of one process lie in several groups. */
 			put(groups.lower, "tasks", groups.in_upper.told[0]);
 			expect_both(&groups, groups.upper);
 			expect_both(&groups, groups.name);
 			snprintf(path, sizeof(path), "/%s", groups.name);
 			expect_both(&groups, path);
-			assert_int_equal(cgroup__each_process(groups.lower, note_pid, &seen), 7);
-			assert_int_equal(seen.pids[0], groups.in_lower.pid);
 			tested++;
 		}
 		remove_groups(&groups);
@@ -267,7 +279,7 @@ int main(void)
 		cmocka_unit_test(lists_of_cpus_are_counted),
 		cmocka_unit_test(hierarchies_are_tried_in_order),
 		cmocka_unit_test(only_so_many_mounts_are_kept),
-		cmocka_unit_test(groups_are_read_with_those_below),
+		cmocka_unit_test_teardown(groups_are_read_with_those_below, clean_up),
 		cmocka_unit_test(an_empty_group_has_no_process),
 		cmocka_unit_test(what_is_no_group_is_refused),
 	};

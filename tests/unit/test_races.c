@@ -16,12 +16,12 @@
 
 #include "records.h"
 
-#define PID	77
-#define BASE	0x7f0000000000ull
-#define CELLS	48 /* pages; the brk area begins in the last quarter */
+#define PID     77
+#define BASE    0x7f0000000000ull
+#define CELLS   48 /* pages; the brk area begins in the last quarter */
 #define HEAP_AT 36
 #define THREADS 4
-#define QUEUE	4096
+#define QUEUE   4096
 
 struct cell {
 	bool mapped;
@@ -33,7 +33,7 @@ enum call_state { CALL_NONE, CALL_STARTED, CALL_DONE };
 struct call {
 	enum call_state state;
 	struct rec_mapping rec; /* of the return */
-	bool traced;		/* it started after the probes were attached */
+	bool traced;            /* it started after the probes were attached */
 	bool removes;
 	struct address_range removed;
 };
@@ -86,7 +86,8 @@ static void emit(struct sim *sim, const struct rec_mapping *rec)
 }
 
 /* /proc */
-static int read_maps(void *ctx, uint32_t pid, uint64_t ticks, struct maps_entry **entries, size_t *n)
+static int read_maps(void *ctx, uint32_t pid, uint64_t ticks, struct maps_entry **entries,
+		     size_t *n)
 {
 	struct sim *sim = ctx;
 	struct maps_entry *lines = calloc(CELLS + 1, sizeof(*lines));

@@ -50,8 +50,7 @@ static void check_sums(const struct space *space)
 	const struct mapping *piece, *other, *before = NULL;
 	uint64_t bytes = 0, count = 0;
 
-	space__for_each(piece, space)
-	{
+	space__for_each (piece, space) {
 		uint64_t live = 0, committed = 0, lowest = UINT64_MAX;
 		uint32_t pieces = 0;
 
@@ -66,8 +65,7 @@ static void check_sums(const struct space *space)
 		before = piece;
 		bytes += piece->end - piece->start;
 		count++;
-		space__for_each(other, space)
-		{
+		space__for_each (other, space) {
 			if (other->origin != piece->origin)
 				continue;
 			pieces++;

@@ -280,8 +280,7 @@ uint64_t process__unreleased_bytes(const struct process *process)
 
 	if (!process->space)
 		return 0;
-	space__for_each(piece, process->space)
-	{
+	space__for_each (piece, process->space) {
 		if (!piece->origin->before_trace)
 			bytes += piece->end - piece->start;
 	}

@@ -290,8 +290,7 @@ static int visit_pieces(struct choice *choice)
 	const struct mapping *piece;
 	int err = 0, group_err;
 
-	space__for_each(piece, choice->process->space)
-	{
+	space__for_each (piece, choice->process->space) {
 		const struct origin *origin = piece->origin;
 		const uint32_t plain = MAP_ANONYMOUS | MAP_PRIVATE;
 

@@ -142,7 +142,7 @@ struct process *model__enter(struct model *model, uint32_t pid, uint64_t start_n
 /* Whether a start of 0 (not known) or of clock ticks' precision may be this process's. */
 static bool is_same_start(struct process *process, uint64_t start_ns)
 {
-	if (!start_ns)
+	if (!start_ns || start_ns == process->start_ns)
 		return true;
 	if (process->start_ns && process__ticks(start_ns) != process->start_ticks)
 		return false;

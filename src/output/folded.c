@@ -206,8 +206,7 @@ static uint64_t fold_mappings(struct folding *folding, const struct process *pro
 
 	if (!process->space)
 		return 0;
-	space__for_each(piece, process->space)
-	{
+	space__for_each (piece, process->space) {
 		uint64_t bytes = piece->end - piece->start;
 
 		if (piece->origin->before_trace || piece->origin->stack < 0)

@@ -7,7 +7,7 @@
 #include "output/text.h"
 
 /* Coverage that begins this much after the process was first seen is worth a word. */
-#define LATE_S 0.01
+#define LATE_S     0.01
 #define LATE_SHARE 0.01
 
 /* "cal (pid 8212)                      RSS 402.0 MB -> 1,018.3 MB  +20.5 MB/s" */

@@ -10,7 +10,7 @@
 
 program=go-purego_dlopen
 
-# Beyond the program's own: two calls of malloc and free, and one of calloc, for each thread that
+# Beyond the program's own: a call each of malloc, calloc and free for every thread that
 # the runtime starts, and what dlopen does.
 expect_calls() {
 	expect_sound out.json

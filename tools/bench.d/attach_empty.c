@@ -38,7 +38,7 @@ static int load(struct empty *empty)
 	empty->skel = memdrift__open();
 	if (!empty->skel)
 		return -errno;
-	bpf_object__for_each_program(prog, empty->skel->obj)
+	bpf_object__for_each_program (prog, empty->skel->obj)
 		bpf_program__set_autoload(prog, prog == empty->skel->progs.empty_probe);
 	bpf_map__set_max_entries(empty->skel->maps.records, (uint32_t)sysconf(_SC_PAGESIZE));
 	bpf_object__for_each_map(map, empty->skel->obj) if (bpf_map__type(map) ==

@@ -112,8 +112,13 @@ static void move(struct event *event, const struct mremap_args *args)
 			return;
 		}
 	}
-	/* It succeeded, so all of it was mapped. */
-	if (!moved_range__whole(call.taken))
+	/*
+	 * It succeeded, so all that moved or grew was mapped. To cut off an end the kernel only looks
+	 * at the first page (mm/mremap.c).
+	 */
+	if (((uint64_t)event->rec->result != args->from ||
+	     args->new_len > args->from_end - args->from) &&
+	    !moved_range__covers(call.taken, args->new_len))
 		event__want_reread(event);
 	err = space__place(event->space, call.taken, (uint64_t)event->rec->result, args->new_len);
 	event__note_error(event, err);

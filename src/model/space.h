@@ -185,9 +185,9 @@ int space__place(struct space *space, struct moved_range *moved, uint64_t new_ad
 int space__put_back(struct space *space, struct moved_range *moved);
 /* Gives up what it holds. NULL is fine. The space must still be there. */
 void moved_range__free(struct moved_range *moved);
-/* Bytes that it holds; whether all of its range was mapped. */
+/* Bytes that it holds; whether all of its range, or all of its first len bytes, was mapped. */
 uint64_t moved_range__bytes(const struct moved_range *moved);
-bool moved_range__whole(const struct moved_range *moved);
+bool moved_range__covers(const struct moved_range *moved, uint64_t len);
 
 /* The break is now `brk` (raw). Maps or unmaps at the end of the heap. 0, -EINVAL, -ENOMEM, or
  * -ENOENT when it was not known where the break had been. */

@@ -69,9 +69,18 @@ uint64_t moved_range__bytes(const struct moved_range *moved)
 	return moved->bytes;
 }
 
-bool moved_range__whole(const struct moved_range *moved)
+bool moved_range__covers(const struct moved_range *moved, uint64_t len)
 {
-	return moved->bytes == moved->end - moved->start;
+	uint64_t end = moved->end - moved->start < len ? moved->end : moved->start + len;
+	uint64_t pos = moved->start;
+
+	for (const struct mapping *piece = moved->first; piece && pos < end;
+	     piece = RB_RIGHT(piece, node)) {
+		if (piece->start > pos)
+			return false;
+		pos = piece->end;
+	}
+	return pos >= end;
 }
 
 int space__put_back(struct space *space, struct moved_range *moved)

@@ -27,7 +27,7 @@ struct truth {
 	char text[TRUTH_MAX];
 };
 
-static inline void die(const char *what)
+static inline _Noreturn void die(const char *what)
 {
 	const char *why = strerror(errno);
 
@@ -259,7 +259,7 @@ static inline bool parse_options(char **argv, const struct target_option *option
 	return true;
 }
 
-static inline void usage(const char *text)
+static inline _Noreturn void usage(const char *text)
 {
 	if (write(2, text, strlen(text)) < 0)
 		_exit(2);

@@ -216,9 +216,14 @@ static void unknown_code_is_named_by_object_and_offset(void **state)
 	self.stack[0] = (uint64_t)(uintptr_t)code + 0x40;
 	self.stack[1] = 0x123;
 	assert_int_equal(stack_names__note(names, &process, 1), 0);
-	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 1, frames, 4), 2);
+	/* A caller outside all code is none: the stack ends before it. */
+	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 1, frames, 4), 1);
 	assert_string_equal(frames[0].text, "[anon]+0x40");
 	assert_string_equal(frames[0].object, "[anon]");
+	self.stack[0] = 0x456;
+	assert_int_equal(stack_names__note(names, &process, 2), 0);
+	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 2, frames, 4), 2);
+	assert_string_equal(frames[0].text, "[unknown]+0x456");
 	assert_string_equal(frames[1].text, "[unknown]+0x123");
 	munmap(code, 4096);
 	stack_names__free(names);

@@ -377,10 +377,10 @@ static void a_report_that_cannot_be_written_fails(void **state)
 	assert_non_null(full);
 	fix_init(&fix);
 	fix_build(&fix);
-	assert_int_equal(trace_text__write(full, &fix.result, &options), -EIO);
+	assert_int_equal(trace_text__write(full, &fix.result, &options), -ENOSPC);
 	fclose(full);
 	full = fopen("/dev/full", "we");
-	assert_int_equal(trace_json__write(full, &fix.result), -EIO);
+	assert_int_equal(trace_json__write(full, &fix.result), -ENOSPC);
 	fclose(full);
 	fix_free(&fix);
 }

@@ -51,9 +51,17 @@ static void sample_process(struct trace_session *session, struct process *proces
 		process__set_alloc(process, &sums);
 	if (!proc_stat__rss(process->pid, &rss) && rss)
 		process__sample_rss(process, now_s, rss);
-	if (session->options->target != TRACE_HOST)
-		census__read_if_due(session->census, process, CENSUS_SHARE);
 	process__end_interval(process, now_s);
+}
+
+void trace_read_residency(struct trace_session *session)
+{
+	struct process *process, *next;
+
+	if (session->options->target == TRACE_HOST)
+		return;
+	HASH_ITER (hh, session->model.running, process, next)
+		census__read_if_due(session->census, process, CENSUS_SHARE);
 }
 
 void trace_tick(struct trace_session *session)

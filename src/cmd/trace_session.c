@@ -264,6 +264,7 @@ int trace_session__run(struct trace_session *session)
 		trace_scan_due(session);
 		if (monotonic_ns() >= session->next_guard_ns) {
 			trace_guard(session);
+			trace_read_residency(session);
 			session->next_guard_ns = monotonic_ns() + GUARD_NS;
 		}
 		if (monotonic_ns() >= session->next_tick_ns) {

@@ -102,6 +102,11 @@ void trace_scan_due(struct trace_session *session);
 
 /* The end of an interval: counters, RSS, residency, losses, healing. */
 void trace_tick(struct trace_session *session);
+/*
+ * Resident memory by part, of each process whose turn it is: more often than once an interval, so
+ * that something is known of those that live shorter.
+ */
+void trace_read_residency(struct trace_session *session);
 /* Takes allocator probes off where they cost more than the budget. */
 void trace_guard(struct trace_session *session);
 

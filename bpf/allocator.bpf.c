@@ -183,6 +183,8 @@ static __always_inline bool will_jump(const struct call_args *args, __u64 cookie
 
 	if (COOKIE_HANDOFF(cookie) == HANDOFF_SMALL_ALIGN)
 		return layout == LAYOUT_ALIGNED && args->first <= MALLOC_ALIGNMENT;
+	if (COOKIE_HANDOFF(cookie) == HANDOFF_ALIAS)
+		return true;
 	if (layout == LAYOUT_REALLOC)
 		return !args->first;
 	return layout != LAYOUT_REALLOCARRAY || size != IMPOSSIBLE_SIZE;

@@ -15,7 +15,7 @@
 struct tail_note {
 	__u64 sp;
 	__u64 return_address;
-	__u64 size; /* that is asked for: a jump hands it on as it is */
+	__u64 size; /* that is asked for: a jump hands it on */
 	__u64 row;  /* of the function that left it: a call of the same one is a new call */
 };
 
@@ -64,6 +64,12 @@ static __always_inline void note_tail_call(struct pt_regs *regs, __u64 cookie, _
 		count_loss(LOSS_tail_notes_full);
 }
 
+/* pvalloc asks on for whole pages, the others for what they were asked for. */
+static __always_inline bool is_handed_on(__u64 asked, __u64 size)
+{
+	return size == asked || (size > asked && size - asked < 4096);
+}
+
 /* Whether this hit belongs to the call before it. Either way that call's note is used up. */
 static __always_inline bool is_tail_call(struct pt_regs *regs, __u64 cookie, __u64 size)
 {
@@ -76,7 +82,7 @@ static __always_inline bool is_tail_call(struct pt_regs *regs, __u64 cookie, __u
 	note = bpf_map_lookup_elem(&tail_notes, &tid);
 	if (!note)
 		return false;
-	same = note->row != COOKIE_ROW(cookie) && note->size == size &&
+	same = note->row != COOKIE_ROW(cookie) && is_handed_on(note->size, size) &&
 	       note->sp == entry_sp(regs, cookie) &&
 	       note->return_address == read_return_address(note->sp);
 	forget_tail_call(tid);

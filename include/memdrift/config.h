@@ -70,7 +70,8 @@ enum call_layout {
 /* Whether a function goes on into another entry point by a jump; see src/probe/handoff.h. */
 enum handoff {
 	HANDOFF_NONE,
-	HANDOFF_JUMP,        /* its own code has such a jump */
+	HANDOFF_JUMP,
+	HANDOFF_ALIAS,
 	HANDOFF_SMALL_ALIGN, /* by way of a function that it jumps to, for alignments that malloc
 				has */
 };

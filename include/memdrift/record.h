@@ -55,6 +55,10 @@ MEMDRIFT_ASSERT_SIZE(struct rec_header, 32);
 
 /* No stack was taken, or the stack map had no room (a named loss). */
 #define STACK_NONE (-1)
+/* Which of the stack tables of bpf/stack.h, and the id in it. */
+#define STACK_ID(table, id)   ((int32_t)((table) << 16 | (id)))
+#define STACK_TABLE_OF(stack) ((stack) >> 16)
+#define STACK_KEY_OF(stack)   ((uint32_t)(stack)&0xffff)
 
 struct rec_mapping {
 	struct rec_header hdr;

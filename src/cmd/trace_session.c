@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@
 
 /* How long records of no urgency may lie in the ring. */
 #define POLL_MS 20
+/* Before nearly all others, behind what an administrator put first. */
+#define READER_NICE (-10)
 /* Intervals kept for each process and size bucket. */
 #define INTERVALS 120
 
@@ -182,6 +185,12 @@ int trace_session__start(struct trace_session *session, const struct trace_optio
 		if (code)
 			return code;
 	}
+	/*
+	 * The reader must not fall behind those it reads about, and what an exec has mapped is only
+	 * to be seen while the process lives. After the command's fork: it keeps the usual one.
+	 */
+	if (setpriority(PRIO_PROCESS, 0, READER_NICE))
+		log_info("cannot raise the own priority: %s", strerror(errno));
 	if (load_tracer(session))
 		return EXIT_FAILED;
 	if (make_coverage(session))

@@ -133,12 +133,15 @@ int tracer__read_inflight(struct tracer *tracer, uint32_t pid, struct address_ra
 
 size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, size_t max)
 {
+	struct bpf_map *const tables[] = {tracer->skel->maps.stacks, tracer->skel->maps.more_stacks,
+					  tracer->skel->maps.last_stacks};
 	uint64_t kept[STACK_DEPTH];
-	uint32_t key = (uint32_t)id;
+	uint32_t key = STACK_KEY_OF(id);
 	size_t n = 0;
 
-	if (id < 0 || bpf_map__lookup_elem(tracer->skel->maps.stacks, &key, sizeof(key), kept,
-					   sizeof(kept), 0))
+	if (id < 0 || STACK_TABLE_OF(id) > 2 ||
+	    bpf_map__lookup_elem(tables[STACK_TABLE_OF(id)], &key, sizeof(key), kept, sizeof(kept),
+				 0))
 		return 0;
 	while (n < max && n < STACK_DEPTH && kept[n]) {
 		frames[n] = kept[n];

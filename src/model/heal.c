@@ -178,7 +178,6 @@ static uint32_t heal_process(struct model *model, struct process *process)
 	if (differed < 0 || process->end != PROCESS_RUNS)
 		return 0;
 	process->rereads++;
-	settle_arenas(model, process);
 	if (!was_seeded)
 		return 0;
 	process->healed_ranges += (uint32_t)differed;
@@ -195,6 +194,9 @@ uint32_t model__heal(struct model *model, bool all)
 	HASH_ITER (hh, model->running, process, next) {
 		if (is_due(process, all))
 			differed += heal_process(model, process);
+		/* What was made since the last time has its first words by now. */
+		if (process->end == PROCESS_RUNS)
+			settle_arenas(model, process);
 	}
 	return differed;
 }

@@ -10,27 +10,29 @@
 #define MREMAP_DONTUNMAP 4
 #endif
 
-/* mremap: the lengths as the kernel rounds them; `to` is known at the start with MREMAP_FIXED only.
- */
+/* The arguments as the kernel rounds them. */
 struct mremap_args {
-	uint64_t from, from_end; /* equal: old_len 0, the mapping is duplicated */
+	uint64_t from, from_end; /* equal when nothing is to be taken from there */
 	uint64_t new_len;
-	bool moves_to, keeps_old;
+	bool moves_to; /* MREMAP_FIXED: what is at [aux2, aux2 + new_len) goes */
+	bool stays;    /* a duplicate: the old range stays mapped */
 };
 
 /* False for what the kernel refuses at once (mm/mremap.c), and then nothing has happened. */
 static bool read_mremap(const struct rec_mapping *rec, struct mremap_args *args)
 {
 	uint32_t flags = rec->prot;
+	uint64_t from_end = range__end(rec->addr, rec->len);
 
 	*args = (struct mremap_args){
 		.from = rec->addr,
-		.from_end = rec->len ? range__end(rec->addr, rec->len) : rec->addr,
+		/* A range beyond all addresses fails, but only after the new place was cleared. */
+		.from_end = from_end ? from_end : rec->addr,
 		.new_len = map_length(rec->aux, 0),
 		.moves_to = flags & MREMAP_FIXED,
-		.keeps_old = flags & MREMAP_DONTUNMAP,
+		.stays = flags & MREMAP_DONTUNMAP || !map_length(rec->len, 0),
 	};
-	if (rec->addr % SPACE_PAGE_BYTES || !args->from_end || !args->new_len)
+	if (rec->addr % SPACE_PAGE_BYTES || !args->new_len)
 		return false;
 	if (flags & ~(uint32_t)(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP) ||
 	    (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) && !(flags & MREMAP_MAYMOVE)))
@@ -39,7 +41,7 @@ static bool read_mremap(const struct rec_mapping *rec, struct mremap_args *args)
 	    (!range__end(rec->aux2, args->new_len) ||
 	     (rec->aux2 < args->from_end && rec->aux2 + args->new_len > args->from)))
 		return false;
-	return !args->keeps_old || args->from_end - args->from == args->new_len;
+	return !(flags & MREMAP_DONTUNMAP) || args->from_end - args->from == args->new_len;
 }
 
 void event__start_mremap(struct event *event)
@@ -56,7 +58,7 @@ void event__start_mremap(struct event *event)
 		op.whole = space__covers(event->space, cover.start, args.new_len);
 		event__log_op(event, &op);
 	}
-	if (args.from < args.from_end && !args.keeps_old) {
+	if (args.from < args.from_end && !args.stays) {
 		op = event__make_op(event, OP_REMOVE, args.from, args.from_end);
 		op.whole = space__covers(event->space, args.from, args.from_end - args.from);
 		event__log_op(event, &op);
@@ -72,7 +74,8 @@ void event__start_mremap(struct event *event)
 static void duplicate(struct event *event, const struct mremap_args *args)
 {
 	const struct rec_mapping *rec = event->rec;
-	const struct mapping *old = space__find(event->space, args->from);
+	const struct mapping *old = space__find(event->space, args->from), *piece;
+	bool same = true;
 	struct map_request request = {
 		.time_ns = rec->hdr.time_ns,
 		.addr = (uint64_t)rec->result,
@@ -91,6 +94,12 @@ static void duplicate(struct event *event, const struct mremap_args *args)
 		event__note_error(event, -ENOENT);
 		return;
 	}
+	/* One mapping, or from kernel 6.17 on several that may look different. */
+	for (piece = old; piece && piece->start < args->from_end; piece = space__next(piece))
+		same &= piece->prot == old->prot;
+	if (!same || (args->from < args->from_end &&
+		      !space__covers(event->space, args->from, args->from_end - args->from)))
+		event__want_reread(event);
 	request.prot = old->prot;
 	request.map_flags = old->origin->map_flags & ~(uint32_t)(MAP_FIXED | MAP_HUGETLB);
 	request.file_offset = old->origin->file_offset;
@@ -99,29 +108,32 @@ static void duplicate(struct event *event, const struct mremap_args *args)
 
 static void move(struct event *event, const struct mremap_args *args)
 {
+	uint64_t to = (uint64_t)event->rec->result;
 	struct pending_call call = {0};
-	int err;
+	bool shrinks_in_place = to == args->from && args->new_len <= args->from_end - args->from;
 
-	if (pending__finish(event->space, event->tid, event->enter_ns, &call)) {
-		moved_range__free(call.covered);
-	} else {
+	if (!pending__finish(event->space, event->tid, event->enter_ns, &call)) {
 		/* Nothing waits: its start was lost, or came before what /proc showed. */
 		call.taken = space__take(event->space, args->from, args->from_end - args->from);
 		if (!call.taken) {
-			event__note_error(event, -ENOMEM);
+			event__note_error(event, args->from < args->from_end ? -ENOMEM : -EINVAL);
 			return;
 		}
 	}
 	/*
-	 * It succeeded, so all that moved or grew was mapped. To cut off an end the kernel only looks
-	 * at the first page (mm/mremap.c).
+	 * It succeeded, so all of it was mapped; but to cut off an end the kernel only looks at the
+	 * first page, and from 6.17 on a range with holes can move, which leaves what is mapped at
+	 * the new place of a hole (mm/mremap.c: remap_move).
 	 */
-	if (((uint64_t)event->rec->result != args->from ||
-	     args->new_len > args->from_end - args->from) &&
-	    !moved_range__covers(call.taken, args->new_len))
+	if (!shrinks_in_place && !moved_range__covers(call.taken, args->new_len)) {
 		event__want_reread(event);
-	err = space__place(event->space, call.taken, (uint64_t)event->rec->result, args->new_len);
-	event__note_error(event, err);
+		event__note_error(event, space__place(event->space, call.taken, to, args->new_len));
+		if (call.covered)
+			space__put_back(event->space, call.covered);
+		return;
+	}
+	moved_range__free(call.covered);
+	event__note_error(event, space__place(event->space, call.taken, to, args->new_len));
 }
 
 void event__end_mremap(struct event *event)
@@ -143,7 +155,7 @@ void event__end_mremap(struct event *event)
 		return;
 	}
 	event->process->mapping.mremap_calls++;
-	if (args.from < args.from_end && !args.keeps_old) {
+	if (args.from < args.from_end && !args.stays) {
 		/* As for a mapping that changes: others may have had a hand on it before it went.
 		 */
 		op = event__make_op(event, OP_PROTECT, args.from, args.from_end);
@@ -153,7 +165,7 @@ void event__end_mremap(struct event *event)
 	op = event__make_op(event, args.moves_to ? OP_REPLACE : OP_ADD, (uint64_t)rec->result,
 			    (uint64_t)rec->result + args.new_len);
 	event__settle_op(event, &op);
-	if (args.from == args.from_end || args.keeps_old)
+	if (args.stays)
 		duplicate(event, &args);
 	else
 		move(event, &args);

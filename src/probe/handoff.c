@@ -45,21 +45,22 @@ static uint64_t plt_slot(const struct elf_object *elf, uint64_t vaddr)
 	return vaddr + at + 6 + (uint64_t)(int64_t)displacement;
 }
 
-static bool leads_to_entry(const struct allocator_object *object, const struct elf_object *elf,
-			   uint64_t target)
+/* The entry point that code at `target` is, or leads to through the PLT; NULL: none. */
+static const struct allocator_function *entry_at(const struct allocator_object *object,
+						 const struct elf_object *elf, uint64_t target)
 {
 	const char *name;
 	uint64_t slot;
 
 	for (size_t i = 0; i < object->function_count; i++)
 		if (object->functions[i].vaddr == target)
-			return true;
+			return &object->functions[i];
 	slot = plt_slot(elf, target);
 	name = slot ? elf_object__slot_symbol(elf, slot) : NULL;
 	for (size_t i = 0; name && i < object->function_count; i++)
 		if (key_has_name(object->functions[i].key, name))
-			return true;
-	return false;
+			return &object->functions[i];
+	return NULL;
 }
 
 /* Code between the addresses is followed once; what is not there yet waits in `todo`. */
@@ -114,7 +115,7 @@ static bool walk_path(struct walk *walk, uint64_t vaddr)
 		cls = insn__classify(code, walk->insn->size);
 		if (cls == INSN_JMP || cls == INSN_JCC) {
 			insn__branch_displacement(code, walk->insn->size, &displacement);
-			if (leads_to_entry(walk->object, walk->elf, next + (uint64_t)displacement))
+			if (entry_at(walk->object, walk->elf, next + (uint64_t)displacement))
 				return true;
 			walk_later(walk, next + (uint64_t)displacement);
 		}
@@ -144,6 +145,7 @@ static enum handoff find_handoff(struct walk *walk, const struct allocator_funct
 	size_t at = 0, left = len;
 
 	while (left) {
+		const struct allocator_function *entry;
 		uint64_t next = function->vaddr + at, target;
 		const uint8_t *from = code + at, *cursor = from;
 		int64_t displacement;
@@ -162,8 +164,9 @@ static enum handoff find_handoff(struct walk *walk, const struct allocator_funct
 		target = next + (uint64_t)displacement;
 		if (target >= function->vaddr && target < function->vaddr + len)
 			continue;
-		if (leads_to_entry(walk->object, walk->elf, target))
-			return HANDOFF_JUMP;
+		entry = entry_at(walk->object, walk->elf, target);
+		if (entry)
+			return entry->layout == function->layout ? HANDOFF_ALIAS : HANDOFF_JUMP;
 		if (function->layout == ARG_ALIGNED && !handoff && reaches_entry(walk, target))
 			handoff = HANDOFF_SMALL_ALIGN;
 	}

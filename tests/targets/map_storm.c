@@ -425,6 +425,10 @@ static void write_process(struct truth *t, const struct process_counts *p)
 	truth__number(t, "pid", p->pid);
 	truth__number(t, "execs", p->execs);
 	truth__signed(t, "brk_delta_bytes", (int64_t)(p->break_end - p->break_start));
+	/* In whole pages, as a mapping has them. */
+	truth__signed(t, "brk_delta_page_bytes",
+		      (int64_t)(((p->break_end + PAGE - 1) & -PAGE) -
+				((p->break_start + PAGE - 1) & -PAGE)));
 	truth__number(t, "exotic_calls", p->exotic);
 	for (int i = 0; i < CALLS; i++) {
 		const struct call_counts *c = &p->calls[i];

@@ -45,7 +45,7 @@ static inline void feed_process(struct model *model, uint32_t type, uint32_t fla
 	struct rec_process rec = {.hdr = header(type, pid, tid, time_ns), .status = status};
 
 	rec.hdr.flags = flags;
-	memcpy(rec.comm, comm, strnlen(comm, sizeof(rec.comm)));
+	memccpy(rec.comm, comm, '\0', sizeof(rec.comm));
 	model__handle(model, &rec.hdr, sizeof(rec));
 }
 

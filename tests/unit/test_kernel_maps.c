@@ -87,7 +87,8 @@ static long run(struct lab *lab, long nr, long a, long b, long c, long d, long e
 	return result;
 }
 
-static int read_maps(void *ctx, uint32_t pid, uint64_t ticks, struct maps_entry **entries, size_t *n)
+static int read_maps(void *ctx, uint32_t pid, uint64_t ticks, struct maps_entry **entries,
+		     size_t *n)
 {
 	char name[64], *line = NULL;
 	struct maps_entry *list = NULL;
@@ -171,7 +172,8 @@ static void start_lab(struct lab *lab, uint64_t seed)
 	lab->region = (uint64_t)run(lab, SYS_mmap, 0, REGION_PAGES * PAGE, PROT_NONE, ANON, -1, 0);
 	assert_true(lab->region < 1ull << 47);
 	lab->brk = (uint64_t)run(lab, SYS_brk, 0, 0, 0, 0, 0, 0);
-	lab->process = model__add(&lab->model, (uint32_t)lab->child, START_NS, "child", lab->now_ns);
+	lab->process =
+		model__add(&lab->model, (uint32_t)lab->child, START_NS, "child", lab->now_ns);
 	assert_non_null(lab->process);
 	assert_true(lab->process->space->seeded);
 	/* As each program's first brk does, this tells where the break is exactly. */
@@ -446,7 +448,8 @@ static void a_fork_copies_the_model(void **state)
 	for (int i = 0; i < 300; i++)
 		step(&lab);
 	pid = run(&lab, SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
-	/* Both read from one socket now: whoever gets the order, only one process makes the call. */
+	/* Both read from one socket now: whoever gets the order, only one process makes the call.
+	 */
 	assert_true(pid > 0);
 	feed_fork(&lab.model, 0, (uint32_t)lab.child, (uint32_t)pid, ++lab.now_ns);
 	grandchild = model__find(&lab.model, (uint32_t)pid);

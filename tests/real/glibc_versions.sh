@@ -1,0 +1,49 @@
+#!/bin/bash
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# Arenas of other glibc versions of Debian's, unpacked beside the system's and started by their own
+# loader. sid's libc carries the memory_* notes (USDT), the others have no symbol of arena_get2.
+
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/trace.sh
+. "$(dirname "$0")/../trace.sh"
+
+# fetch_libc SUITE: sets $libc to its folder.
+fetch_libc() {
+	need_command apt-get dpkg-deb
+	libc=$BUILD_DIR/pkg/libc6-$1
+	"$TESTS/../tools/fetch-package" "$1" libc6 "$libc" >fetch.log 2>&1 ||
+		skip "libc6 of $1 cannot be had: $(tail -n 1 fetch.log)"
+	libc=$libc/$(cd "$libc" && find . -name libc.so.6 | head -n 1 | xargs dirname)
+	[ -e "$libc/libc.so.6" ] || skip "no libc.so.6 in libc6 of $1"
+}
+
+# arenas_of SUITE SOURCE [MORE_SOURCES]: what is created equals what the program's malloc_info says.
+arenas_of() {
+	local loader
+
+	need_bpf
+	fetch_libc "$1"
+	need_target arena_threads
+	loader=$(find "$libc/../../.." "$libc" -name 'ld-linux-x86-64.so.2' | head -n 1)
+	mkfifo target.in
+	exec 8<>target.in
+	TRUTH=truth.json "$loader" --library-path "$libc" "$TARGETS/arena_threads" --wait \
+		<target.in >target.out 2>target.err 8>&- &
+	TARGET=$!
+	wait_for 60 grep -q '^ready' target.out
+	start_trace -p "$TARGET" --budget none
+	tell_target
+	wait_for 60 grep -Eq '^(peak|done)' target.out
+	end_trace
+	expect_no_losses
+	expect_json report.json '.processes[0].arenas.source == $s' "the source is $2" --arg s "$2"
+	expect_json report.json '.processes[0].arenas.created == $t[0].peak.arenas - 1' \
+		"arenas created, the main one apart" --slurpfile t truth.json
+	expect_json report.json '.processes[0].arenas.sources_agree' "the sources agree"
+	tell_target
+}
+
+test_case "glibc of sid: arenas by USDT" arenas_of sid usdt
+test_case "glibc of trixie: arenas" arenas_of trixie mapping
+test_case "glibc of bullseye: arenas" arenas_of bullseye mapping

@@ -27,6 +27,11 @@ struct signal_struct {
 	atomic_t live;
 	int nr_threads;
 	int group_exit_code;
+	unsigned long long sum_sched_runtime;
+};
+
+struct sched_entity {
+	__u64 sum_exec_runtime;
 };
 
 struct task_struct {
@@ -38,6 +43,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
+	struct sched_entity se;
 	char comm[16];
 };
 

@@ -17,9 +17,9 @@ static __always_inline void follow(__u32 pid, __u64 start_ns)
 		return;
 	/* An entry that is still there belongs to an ended process whose sums nobody has read yet.
 	 */
-	if (bpf_map_lookup_elem(&alloc_counts, &pid))
+	if (!bpf_map_delete_elem(&alloc_counts, &pid))
 		count_loss(LOSS_pid_reused);
-	if (bpf_map_update_elem(&alloc_counts, &pid, &no_counts, BPF_ANY))
+	if (bpf_map_update_elem(&alloc_counts, &pid, &no_counts, BPF_NOEXIST))
 		count_loss(LOSS_counters_full);
 }
 
@@ -62,6 +62,7 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 
 static __always_inline void submit_process(__u32 type, __u32 flags, __s32 status)
 {
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct rec_process *rec = reserve_record(sizeof(*rec));
 
 	if (!rec)
@@ -69,6 +70,10 @@ static __always_inline void submit_process(__u32 type, __u32 flags, __s32 status
 	fill_header(&rec->hdr, type, flags);
 	rec->status = status;
 	rec->reserved = 0;
+	rec->cpu_ns = 0;
+	if (flags & RECF_GROUP_DEAD)
+		rec->cpu_ns = BPF_CORE_READ(task, signal, sum_sched_runtime) +
+			      BPF_CORE_READ(task, se.sum_exec_runtime);
 	bpf_get_current_comm(rec->comm, sizeof(rec->comm));
 	if (flags & RECF_GROUP_DEAD || type == REC_EXEC)
 		submit_record_now(rec);
@@ -94,13 +99,16 @@ SEC("raw_tracepoint/sched_process_exec")
 int process_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	/* The thread that called exec has the process's pid by now; this is the one it had before.
+	 */
+	__u32 old_tid = (__u32)ctx->args[1];
 
 	if (!is_target(pid)) {
 		if (config.target_mode != TARGET_COMM || pid == config.own_pid || !comm_matches())
 			return 0;
 		follow(pid, start_of((struct task_struct *)bpf_get_current_task()));
 	}
-	submit_process(REC_EXEC, 0, 0);
+	submit_process(REC_EXEC, old_tid != pid ? RECF_BY_THREAD : 0, 0);
 	return 0;
 }
 

@@ -17,13 +17,14 @@
 	X(stacks_lost, "stacks not kept: the stack table was full or two stacks collided")    \
 	X(stack_counts_full, "allocator calls without a stack weight: table full")
 
-#define LOSS_COUNTERS_USER(X)                                                                \
-	X(missed_recursion, "probe hits that the kernel skipped inside another BPF program") \
-	X(seeds_missed, "processes that ended before their old mappings could be read")      \
-	X(bad_records, "records of an unknown kind or a wrong length")                       \
-	X(processes_dropped, "processes not reported: more than the model may hold")         \
-	X(mappings_dropped, "mappings not modelled: more than the model may hold")           \
-	X(attach_failed, "allocator probes that could not be attached")                      \
+#define LOSS_COUNTERS_USER(X)                                                                      \
+	X(missed_recursion, "probe hits that the kernel skipped inside another BPF program")       \
+	X(seeds_missed, "processes that ended before their old mappings could be read")            \
+	X(bad_records, "records of an unknown kind or a wrong length")                             \
+	X(processes_dropped, "processes not reported: more than the model may hold")               \
+	X(mappings_dropped, "mappings not modelled: more than the model may hold")                 \
+	X(programs_unscanned, "programs that ended before their code was searched for allocators") \
+	X(attach_failed, "allocator probes that could not be attached")                            \
 	X(objects_unread, "mapped objects that could not be searched for allocators")
 
 #define LOSS_ENUM(name, text) LOSS_##name,

@@ -52,6 +52,7 @@ MEMDRIFT_ASSERT_SIZE(struct rec_header, 32);
 #define RECF_FAILED     (1u << 3) /* the call returned an error: result is -errno */
 #define RECF_THREADED   (1u << 4) /* REC_FORK: the parent has other threads that may map memory */
 #define RECF_UNPAIRED   (1u << 5) /* REC_REREAD: the call had started before the trace */
+#define RECF_BY_THREAD  (1u << 6) /* REC_EXEC: by a thread that was not the first */
 
 /* No stack was taken, or the stack map had no room (a named loss). */
 #define STACK_NONE (-1)
@@ -88,9 +89,10 @@ struct rec_process {
 	struct rec_header hdr;
 	int32_t status; /* REC_EXIT: wait status; REC_EXIT_GROUP: its argument */
 	uint32_t reserved;
+	uint64_t cpu_ns; /* REC_EXIT of a group: CPU time of all its threads */
 	char comm[16];
 };
-MEMDRIFT_ASSERT_SIZE(struct rec_process, 56);
+MEMDRIFT_ASSERT_SIZE(struct rec_process, 64);
 
 struct rec_arena {
 	struct rec_header hdr;

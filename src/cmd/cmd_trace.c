@@ -3,22 +3,21 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/trace_session.h"
 #include "probe/feature.h"
 
-/* Each probe is a descriptor. The hard limit is there for programs that know what they do. */
-static void raise_descriptor_limit(void)
+static int open_output(const char *path, FILE **file)
 {
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
+	if (!path)
+		return EXIT_OK;
+	*file = fopen(path, "we");
+	if (*file)
+		return EXIT_OK;
+	log_error("cannot write %s: %s", path, strerror(errno));
+	return EXIT_FAILED;
 }
 
 int cmd_trace(int argc, char **argv)
@@ -35,9 +34,14 @@ int cmd_trace(int argc, char **argv)
 		log_error("%s", message);
 		return EXIT_FAILED;
 	}
-	raise_descriptor_limit();
 	/* A reader of the report that goes away is an error of writing, not a reason to die. */
-	signal(SIGPIPE, SIG_IGN);
+	session.sigpipe = signal(SIGPIPE, SIG_IGN);
+	/* Before the trace: a long one must not end in a report that cannot be written. */
+	code = open_output(options.output, &session.output);
+	if (code == EXIT_OK)
+		code = open_output(options.folded, &session.folded);
+	if (code != EXIT_OK)
+		return code;
 
 	code = trace_session__start(&session, &options);
 	if (code < 0) {

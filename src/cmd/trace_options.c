@@ -180,9 +180,10 @@ static int parse_weight(struct trace_options *options, const char *text)
 	}
 }
 
-static int parse_time(const char *option, const char *text, double least, double *seconds)
+static int parse_time(const char *option, const char *text, double least, double most,
+		      double *seconds)
 {
-	if (units_parse_seconds(text, seconds) || *seconds < least)
+	if (units_parse_seconds(text, seconds) || *seconds < least || !(*seconds <= most))
 		return usage(option, text, "a time such as 500ms, 30s, 5m or 2h");
 	return -1;
 }
@@ -206,9 +207,9 @@ static int parse_option(struct trace_options *options, int option)
 	case 'p':
 		return parse_pids(options, optarg);
 	case 'd':
-		return parse_time("-d", optarg, 0.001, &options->duration_s);
+		return parse_time("-d", optarg, 0.001, 1e9, &options->duration_s);
 	case 'i':
-		return parse_time("-i", optarg, 0.01, &options->interval_s);
+		return parse_time("-i", optarg, 0.01, 86400, &options->interval_s);
 	case 'o':
 		options->output = optarg;
 		return -1;
@@ -267,16 +268,19 @@ bool trace_options__counts_mallocs(const struct trace_options *options)
 	return options->target != TRACE_HOST || options->malloc;
 }
 
+bool trace_options__weighs_calls(const struct trace_options *options)
+{
+	return options->folded &&
+	       (options->weight == FOLDED_ALLOC_BYTES || options->weight == FOLDED_ALLOC_COUNT);
+}
+
 static int check_combination(const struct trace_options *options)
 {
-	bool by_allocation =
-		options->weight == FOLDED_ALLOC_BYTES || options->weight == FOLDED_ALLOC_COUNT;
-
 	if (options->json && options->target == TRACE_COMMAND && !options->output) {
 		log_error("--json with a command needs -o FILE: stdout is the command's own");
 		return EXIT_USAGE;
 	}
-	if (options->folded && by_allocation && !trace_options__counts_mallocs(options)) {
+	if (trace_options__weighs_calls(options) && !trace_options__counts_mallocs(options)) {
 		log_error("--weight alloc_... needs allocator probes: name a target, or add "
 			  "--malloc");
 		return EXIT_USAGE;
@@ -304,6 +308,8 @@ int trace_options__parse(int argc, char **argv, struct trace_options *options)
 		if (code >= 0)
 			return code;
 	}
+	if (optind == argc && optind > 1 && !strcmp(argv[optind - 1], "--"))
+		return usage("--", "", "a command must follow");
 	if (optind < argc) {
 		if (strcmp(argv[optind - 1], "--"))
 			return usage("argument", argv[optind],

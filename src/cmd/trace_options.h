@@ -42,6 +42,8 @@ struct trace_options {
 /* Returns -1 to go on, or an exit code (after a message, or the help text). */
 int trace_options__parse(int argc, char **argv, struct trace_options *options);
 /* Whether allocator probes are wanted: on by default for all targets but the host. */
+/* Whether allocator calls are to be counted by stack. */
+bool trace_options__weighs_calls(const struct trace_options *options);
 bool trace_options__counts_mallocs(const struct trace_options *options);
 
 #endif

@@ -16,9 +16,7 @@
 
 static uint64_t probed_rows(void *ctx, const struct process *process)
 {
-	struct trace_session *session = ctx;
-
-	return coverage__rows_of(session->coverage, (pid_t)process->pid);
+	return process->probed_rows;
 }
 
 static void fill_rows(struct trace_session *session, struct trace_result *result)
@@ -57,9 +55,11 @@ static void add_cost(struct trace_session *session, const struct process *proces
 	for (int i = 0; i < CALL_ROWS; i++)
 		sums->hits += process->alloc.calls[i];
 	sums->hits += process->alloc.tail_calls;
+	/* A process whose calls were to be counted and were not is present and not covered. */
+	if (session->counts_mallocs && !process->kernel_thread)
+		sums->present_s += fmax(end - fmax(begin, 0), 0);
 	if (!process->counted)
 		return;
-	sums->present_s += end - fmax(begin, 0);
 	sums->covered_s += fmax(to - from, 0);
 	HASH_FIND(hh, session->followers, &process->pid, sizeof(process->pid), follower);
 	if (follower && follower->start_ns == process->start_ns)
@@ -86,24 +86,6 @@ static void fill_overhead(struct trace_session *session, struct trace_result *re
 	overhead->cost_share = sums.cpu_ns > 0 ? sums.cost_ns / sums.cpu_ns : NAN;
 	overhead->budget = session->options->budget < 0 ? NAN : session->options->budget;
 	overhead->detached_at_s = session->detached_at_s;
-}
-
-static void keep_weight(void *ctx, const struct stack_key *key, const struct size_count *sums)
-{
-	struct trace_session *session = ctx;
-	struct process *process = model__find(&session->model, key->pid);
-
-	/* A process that ended is still among the ended ones. */
-	for (struct process *ended = session->model.ended; !process && ended;
-	     ended = ended->next_ended)
-		if (ended->pid == key->pid)
-			process = ended;
-	if (!process)
-		return;
-	if (key->stack >= 0)
-		stack_names__note(session->names, process, key->stack);
-	stack_weights__set(&session->alloc_weights, process->pid, process->start_ns, key->stack,
-			   sums->count, sums->bytes);
 }
 
 static void fill_result(struct trace_session *session, struct trace_result *result)
@@ -134,15 +116,6 @@ static void fill_result(struct trace_session *session, struct trace_result *resu
 	result->probed_ctx = session;
 }
 
-static FILE *open_output(const char *path)
-{
-	FILE *file = fopen(path, "we");
-
-	if (!file)
-		log_error("cannot write %s: %s", path, strerror(errno));
-	return file;
-}
-
 /* 0 or an exit code after a message. */
 static int close_output(FILE *file, const char *path, int err)
 {
@@ -160,12 +133,11 @@ static int write_report(struct trace_session *session, const struct trace_result
 {
 	const struct trace_options *options = session->options;
 	const char *path = options->output ? options->output : "the report to stdout";
-	FILE *file = options->output ? open_output(options->output) : stdout;
+	FILE *file = session->output ? session->output : stdout;
 	struct text_options text = {.all = options->all};
 	int err;
 
-	if (!file)
-		return EXIT_FAILED;
+	session->output = NULL;
 	setlocale(LC_CTYPE, "");
 	text.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	text.colour = isatty(fileno(file)) && !getenv("NO_COLOR");
@@ -177,10 +149,9 @@ static int write_report(struct trace_session *session, const struct trace_result
 static int write_folded(struct trace_session *session, const struct trace_result *result)
 {
 	const char *path = session->options->folded;
-	FILE *file = open_output(path);
+	FILE *file = session->folded;
 
-	if (!file)
-		return EXIT_FAILED;
+	session->folded = NULL;
 	return close_output(file, path,
 			    trace_folded__write(file, result, session->options->weight));
 }
@@ -192,7 +163,6 @@ int trace_report__write(struct trace_session *session)
 	struct large_facts facts;
 	int code;
 
-	tracer__each_weight(session->tracer, keep_weight, session);
 	fill_result(session, &result);
 	census__large_facts(session->census, &facts);
 	if (trace_result__build(&result, options->large, options->large_count, &facts)) {
@@ -200,7 +170,7 @@ int trace_report__write(struct trace_session *session)
 		return EXIT_FAILED;
 	}
 	code = write_report(session, &result);
-	if (options->folded && code == EXIT_OK)
+	if (session->folded && code == EXIT_OK)
 		code = write_folded(session, &result);
 	if (code == EXIT_OK && options->strict && trace_result__losses(&result))
 		code = EXIT_LOSSES;

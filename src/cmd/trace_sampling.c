@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include <math.h>
-#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,12 +18,19 @@
 static void notice_lost_records(struct trace_session *session)
 {
 	uint64_t losses[LOSS_MAX] = {0};
+	struct process *process, *next;
 
 	tracer__read_losses(session->tracer, losses);
 	if (losses[LOSS_ring_full] == session->ring_full_seen)
 		return;
 	session->ring_full_seen = losses[LOSS_ring_full];
 	model__distrust_all(&session->model);
+	trace_targets__find_lost(session);
+	HASH_ITER (hh, session->model.running, process, next) {
+		/* An exec may have been among them. */
+		trace_process__refresh(process);
+		trace_scan__ask(session, process, true);
+	}
 }
 
 /* The record of its end may have been among the lost ones. */
@@ -83,24 +90,33 @@ static double cpu_ns(const struct proc_stat *stat)
 	return (double)stat->cpu_ticks * 1e9 / (double)sysconf(_SC_CLK_TCK);
 }
 
+static void note_drop(struct trace_session *session, const char *who)
+{
+	if (session->detached_at_s < 0)
+		session->detached_at_s = trace_session__now_s(session);
+	log_info("took the allocator probes off %s: they cost more than the budget", who);
+}
+
 static void drop_probes(struct trace_session *session, struct process *process)
 {
-	double now_s = trace_session__now_s(session);
-	struct process *other, *next;
+	char who[32];
 
-	if (session->detached_at_s < 0)
-		session->detached_at_s = now_s;
-	log_info("took the allocator probes off process %u: they cost it more than the budget",
-		 process->pid);
-	if (coverage__scope(session->coverage) == COVERAGE_EACH) {
-		coverage__drop_mallocs(session->coverage, (pid_t)process->pid);
-		process->covered_to_s = now_s;
-		return;
-	}
+	snprintf(who, sizeof(who), "process %u", process->pid);
+	note_drop(session, who);
+	coverage__drop_mallocs(session->coverage, (pid_t)process->pid);
+	process->covered_to_s = trace_session__now_s(session);
+}
+
+static void drop_all_probes(struct trace_session *session)
+{
+	double now_s = trace_session__now_s(session);
+	struct process *process, *next;
+
+	note_drop(session, "every process");
 	coverage__drop_all_mallocs(session->coverage);
-	HASH_ITER (hh, session->model.running, other, next)
-		if (other->covered_to_s < 0)
-			other->covered_to_s = now_s;
+	HASH_ITER (hh, session->model.running, process, next)
+		if (process->covered_to_s < 0)
+			process->covered_to_s = now_s;
 }
 
 /*
@@ -123,30 +139,42 @@ static void watch_bystanders(struct trace_session *session)
 		    100 * cost_ns / ((double)GUARD_NS * host__cpus_online()));
 }
 
+/* Reads what a process has paid; true when it alone is over the limit. */
+static bool update_meter(struct trace_session *session, struct process *process,
+			 struct follower *follower, double limit)
+{
+	struct alloc_counts sums;
+	struct proc_stat stat;
+
+	if (tracer__read_counts(session->tracer, process->pid, &sums) ||
+	    proc_stat__read(process->pid, &stat))
+		return false;
+	process__set_alloc(process, &sums);
+	return budget_meter__update(&follower->meter, coverage__cost_ns(session->coverage, &sums),
+				    cpu_ns(&stat), limit);
+}
+
 void trace_guard(struct trace_session *session)
 {
 	double limit = session->options->budget;
+	double cost_ns = session->ended_cost_ns, all_cpu_ns = session->ended_cpu_ns;
 	struct process *process, *next;
+	bool shared;
 
-	if (!session->counts_mallocs || !session->coverage)
+	if (!session->counts_mallocs || !session->coverage || !coverage__probes(session->coverage))
 		return;
-	if (coverage__scope(session->coverage) == COVERAGE_ALL)
+	shared = coverage__scope(session->coverage) == COVERAGE_ALL;
+	if (shared)
 		watch_bystanders(session);
 	HASH_ITER (hh, session->model.running, process, next) {
-		struct alloc_counts sums;
-		struct follower *follower;
-		struct proc_stat stat;
+		struct follower *follower = trace_follower(session, process);
 
-		if (!process->counted || process->covered_to_s >= 0)
+		if (!follower || !process->counted || process->covered_to_s >= 0)
 			continue;
-		HASH_FIND(hh, session->followers, &process->pid, sizeof(process->pid), follower);
-		if (!follower || tracer__read_counts(session->tracer, process->pid, &sums) ||
-		    proc_stat__read(process->pid, &stat))
-			continue;
-		process__set_alloc(process, &sums);
-		if (budget_meter__update(&follower->meter,
-					 coverage__cost_ns(session->coverage, &sums), cpu_ns(&stat),
-					 limit))
+		if (update_meter(session, process, follower, shared ? -1 : limit))
 			drop_probes(session, process);
+		budget_meter__add(&follower->meter, &cost_ns, &all_cpu_ns);
 	}
+	if (shared && budget_meter__update(&session->all_meter, cost_ns, all_cpu_ns, limit))
+		drop_all_probes(session);
 }

@@ -107,8 +107,7 @@ static int read_stack(void *ctx, int32_t id, uint64_t *frames, size_t max)
 static int load_tracer(struct trace_session *session)
 {
 	const struct trace_options *options = session->options;
-	bool by_allocation =
-		options->weight == FOLDED_ALLOC_BYTES || options->weight == FOLDED_ALLOC_COUNT;
+	bool by_call = trace_options__weighs_calls(options);
 	struct tracer_options tracer = {
 		.ring_bytes = options->ring_bytes,
 		.counted_max = tracer__counted_max(),
@@ -121,10 +120,10 @@ static int load_tracer(struct trace_session *session)
 				.own_pid = (uint32_t)getpid(),
 				/* All stacks for flame graphs; else those worth a line in a report.
 				 */
-				.stack_min_len = options->folded && !by_allocation ? 0 : 1 << 20,
+				.stack_min_len = options->folded && !by_call ? 0 : 1 << 20,
 				.wakeup_bytes = options->ring_bytes / 8,
 				.count_mallocs = session->counts_mallocs,
-				.stack_weights = options->folded && by_allocation,
+				.stack_weights = by_call,
 			},
 	};
 
@@ -174,6 +173,17 @@ static int make_parts(struct trace_session *session)
 	return session->names && session->census ? 0 : -ENOMEM;
 }
 
+/* Each probe is a descriptor. The hard limit is there for programs that know what they do. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int trace_session__start(struct trace_session *session, const struct trace_options *options)
 {
 	int code;
@@ -185,6 +195,7 @@ int trace_session__start(struct trace_session *session, const struct trace_optio
 		if (code)
 			return code;
 	}
+	raise_descriptor_limit();
 	/*
 	 * The reader must not fall behind those it reads about, and what an exec has mapped is only
 	 * to be seen while the process lives. After the command's fork: it keeps the usual one.
@@ -270,7 +281,7 @@ int trace_session__run(struct trace_session *session)
 			n = tracer__poll(session->tracer, POLL_MS, 65536, trace_event, session);
 		if (n < 0 && n != -EINTR)
 			return n;
-		trace_scan_due(session);
+		trace_scan__due(session);
 		if (monotonic_ns() >= session->next_guard_ns) {
 			trace_guard(session);
 			trace_read_residency(session);
@@ -297,6 +308,7 @@ void trace_session__stop(struct trace_session *session)
 	log_progress("%s", "");
 	session->ended_ns = monotonic_ns();
 	drain_ring(session);
+	trace_command__reap(session);
 	trace_tick(session);
 	if (session->options->dump_spaces)
 		trace_dump_spaces(session, session->options->dump_spaces);
@@ -306,6 +318,7 @@ void trace_session__stop(struct trace_session *session)
 	HASH_ITER (hh, session->model.running, process, next)
 		if (process->is_target || session->options->target != TRACE_HOST)
 			census__read(session->census, process, &cost_ns);
+	trace_weights__keep(session, NULL);
 	coverage__drop_all_mallocs(session->coverage);
 }
 

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "census/census.h"
@@ -32,15 +34,20 @@ struct follower {
 	UT_hash_handle hh;
 	uint32_t pid;
 	uint64_t start_ns;
+	uint64_t begun_ns;   /* when its program started, or was first seen */
 	bool scan_due;       /* its maps may hold an allocator that has no probes yet */
 	uint64_t scan_at_ns; /* not before */
-	bool scanned;
+	uint64_t scanned_ns; /* the last time */
+	bool covered;        /* an allocator of its program was found and probed */
 	struct budget_meter meter;
 };
 
 /* All of one run of `memdrift trace`. The stages are in src/ingest, src/model, src/analysis. */
 struct trace_session {
 	const struct trace_options *options;
+	FILE *output, *folded; /* opened before anything is traced; NULL: stdout, none */
+	struct rlimit files;   /* as the command shall have them */
+	void (*sigpipe)(int);
 	struct tracer *tracer;
 	struct allocator_cache *allocators;
 	struct insn_costs costs;
@@ -50,6 +57,7 @@ struct trace_session {
 	struct model model;
 	struct follower *followers;
 	struct stack_weights mmap_weights, alloc_weights;
+	struct budget_meter all_meter; /* of all processes together, when probes are for all */
 	struct trace_command_run command;
 	bool counts_mallocs;
 	uint64_t started_ns, ended_ns;
@@ -79,6 +87,8 @@ void trace_session__free(struct trace_session *session);
 int trace_targets__follow(struct trace_session *session);
 /* Follows those that joined the control group since. */
 void trace_targets__refresh(struct trace_session *session);
+/* Records were lost: whom the kernel follows and the model does not know is found. */
+void trace_targets__find_lost(struct trace_session *session);
 /* True when nothing is left that was asked for. */
 bool trace_targets__ended(struct trace_session *session);
 /* Starts the command, which waits until trace_command__go. 0 or an exit code after a message. */
@@ -93,10 +103,31 @@ void trace_command__reap(struct trace_session *session);
 
 /* One record: hands it to the model and acts on births, new programs and ends. */
 void trace_event(void *session, const struct rec_header *record, size_t size);
+/* Its name and executable as /proc has them now. */
+void trace_process__refresh(struct process *process);
 /* A process that the model just got to know. */
 void trace_process__joined(struct trace_session *session, struct process *process, bool is_target);
-/* Looks for allocators in processes that are due. */
-void trace_scan_due(struct trace_session *session);
+
+/* trace_scan.c */
+
+/* What the loop keeps of a process; made when new. NULL: out of memory. */
+struct follower *trace_follower(struct trace_session *session, const struct process *process);
+void trace_follower__drop(struct trace_session *session, struct follower *follower);
+/* Searches what the process has mapped for allocators, and probes them. */
+void trace_scan(struct trace_session *session, struct process *process, struct follower *follower);
+/* The same soon: at once with the next look at the ring's end, or when it has lived for a while. */
+void trace_scan__ask(struct trace_session *session, struct process *process, bool at_once);
+void trace_scan__due(struct trace_session *session);
+void trace_scan__inherit(struct trace_session *session, struct process *parent,
+			 struct process *child);
+void trace_scan__exec(struct trace_session *session, struct process *process, uint64_t time_ns,
+		      bool by_thread);
+void trace_scan__ended(struct trace_session *session, struct process *process);
+
+/* trace_weights.c */
+
+/* Takes over the calls by stack of one process, or of all that run (NULL). */
+void trace_weights__keep(struct trace_session *session, struct process *process);
 
 /* trace_sampling.c */
 

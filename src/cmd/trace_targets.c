@@ -18,7 +18,7 @@
 
 /* The start as the kernel's records give it is finer than /proc's ticks: 0 until a record tells. */
 static struct process *follow_pid(struct trace_session *session, uint32_t pid,
-				  const struct proc_stat *stat)
+				  const struct proc_stat *stat, bool is_target)
 {
 	uint64_t tick_ns = 1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK);
 	uint64_t start_ns = stat->start_ticks * tick_ns;
@@ -31,7 +31,7 @@ static struct process *follow_pid(struct trace_session *session, uint32_t pid,
 		session->model.losses[LOSS_counters_full]++;
 	process = model__add(&session->model, pid, start_ns, stat->comm, monotonic_ns());
 	if (process)
-		trace_process__joined(session, process, session->options->target != TRACE_HOST);
+		trace_process__joined(session, process, is_target);
 	return process;
 }
 
@@ -54,7 +54,7 @@ static int follow_given_pid(struct trace_session *session, uint32_t pid)
 			  pid);
 		return EXIT_FAILED;
 	}
-	if (!follow_pid(session, tgid, &stat)) {
+	if (!follow_pid(session, tgid, &stat, true)) {
 		log_error("process %u ended before it could be traced", pid);
 		return EXIT_FAILED;
 	}
@@ -75,7 +75,7 @@ static int follow_member(void *ctx, uint32_t pid)
 	struct proc_stat stat;
 
 	if (is_new_target(session, pid, &stat))
-		follow_pid(session, pid, &stat);
+		follow_pid(session, pid, &stat, session->options->target != TRACE_HOST);
 	return 0;
 }
 
@@ -86,8 +86,29 @@ static int follow_namesake(void *ctx, uint32_t pid)
 
 	if (is_new_target(session, pid, &stat) &&
 	    !strncmp(stat.comm, session->options->comm, sizeof(session->options->comm) - 1))
-		follow_pid(session, pid, &stat);
+		follow_pid(session, pid, &stat, true);
 	return 0;
+}
+
+static void find_lost(void *ctx, uint32_t pid)
+{
+	struct trace_session *session = ctx;
+	struct process *process;
+	struct proc_stat stat;
+
+	if (!is_new_target(session, pid, &stat))
+		return;
+	process = follow_pid(session, pid, &stat, false);
+	if (process)
+		process->needs_reread = true;
+}
+
+void trace_targets__find_lost(struct trace_session *session)
+{
+	if (session->options->target == TRACE_HOST)
+		proc_each(follow_member, session);
+	else
+		tracer__each_target(session->tracer, find_lost, session);
 }
 
 static int follow_command(struct trace_session *session)
@@ -95,7 +116,7 @@ static int follow_command(struct trace_session *session)
 	struct proc_stat stat;
 
 	if (proc_stat__read((uint32_t)session->command.pid, &stat) ||
-	    !follow_pid(session, (uint32_t)session->command.pid, &stat)) {
+	    !follow_pid(session, (uint32_t)session->command.pid, &stat, true)) {
 		log_error("the command ended before it could be traced");
 		return EXIT_FAILED;
 	}
@@ -149,14 +170,16 @@ bool trace_targets__ended(struct trace_session *session)
 }
 
 /* In the child, until exec: waits for the word to start, and says why exec failed. */
-static void __attribute__((noreturn)) run_command(char **argv, int go_fd, int error_fd)
+static void __attribute__((noreturn))
+run_command(const struct trace_session *session, int go_fd, int error_fd)
 {
-	int err;
+	char **argv = session->options->command;
 	char byte;
+	int err;
 
 	if (read(go_fd, &byte, 1) != 1)
 		_exit(125);
-	signal(SIGPIPE, SIG_DFL);
+	signal(SIGPIPE, session->sigpipe);
 	execvp(argv[0], argv);
 	err = errno;
 	if (write(error_fd, &err, sizeof(err)) < 0)
@@ -176,7 +199,7 @@ int trace_command__spawn(struct trace_session *session)
 	if (!pid) {
 		/* Else it would keep waiting when memdrift is gone. */
 		close(go[1]);
-		run_command(session->options->command, go[0], error[1]);
+		run_command(session, go[0], error[1]);
 	}
 	close(go[0]);
 	close(error[1]);

@@ -96,6 +96,13 @@ void tracer__read_losses(struct tracer *tracer, uint64_t *losses)
 	}
 }
 
+/* Walks restart when the key at hand is deleted meanwhile: bounded by twice what a map may hold. */
+static bool next_key(struct bpf_map *map, const void *from, void *next, uint32_t *steps)
+{
+	return (*steps)++ < 2 * bpf_map__max_entries(map) &&
+	       !bpf_map__get_next_key(map, from, next, bpf_map__key_size(map));
+}
+
 static size_t add_range(struct address_range *ranges, size_t n, size_t max, uint64_t start,
 			uint64_t len)
 {
@@ -110,11 +117,11 @@ int tracer__read_inflight(struct tracer *tracer, uint32_t pid, struct address_ra
 			  size_t max)
 {
 	struct bpf_map *map = tracer->skel->maps.inflight;
-	uint32_t key, next;
+	uint32_t key, next, steps = 0;
 	void *from = NULL;
 	size_t n = 0;
 
-	while (!bpf_map__get_next_key(map, from, &next, sizeof(next))) {
+	while (n < max && next_key(map, from, &next, &steps)) {
 		struct inflight call;
 
 		key = next;
@@ -150,17 +157,41 @@ size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, s
 	return n;
 }
 
-void tracer__each_weight(struct tracer *tracer, tracer_weight_fn fn, void *ctx)
+void tracer__each_weight(struct tracer *tracer, uint32_t pid, tracer_weight_fn fn, void *ctx)
 {
 	struct bpf_map *map = tracer->skel->maps.stack_counts;
 	struct stack_key key, next;
 	struct size_count sums;
 	void *from = NULL;
+	uint32_t steps = 0;
 
-	while (!bpf_map__get_next_key(map, from, &next, sizeof(next))) {
+	while (next_key(map, from, &next, &steps)) {
 		key = next;
 		from = &key;
-		if (!bpf_map__lookup_elem(map, &key, sizeof(key), &sums, sizeof(sums), 0))
+		if ((!pid || key.pid == pid) &&
+		    !bpf_map__lookup_elem(map, &key, sizeof(key), &sums, sizeof(sums), 0))
 			fn(ctx, &key, &sums);
+	}
+}
+
+bool tracer__was_reused(struct tracer *tracer, uint32_t pid, uint64_t start_ns)
+{
+	struct target target;
+
+	return !bpf_map__lookup_elem(tracer->skel->maps.targets, &pid, sizeof(pid), &target,
+				     sizeof(target), 0) &&
+	       target.start_ns != start_ns;
+}
+
+void tracer__each_target(struct tracer *tracer, void (*fn)(void *ctx, uint32_t pid), void *ctx)
+{
+	struct bpf_map *map = tracer->skel->maps.targets;
+	uint32_t key, next, steps = 0;
+	void *from = NULL;
+
+	while (next_key(map, from, &next, &steps)) {
+		key = next;
+		from = &key;
+		fn(ctx, key);
 	}
 }

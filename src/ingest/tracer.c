@@ -45,6 +45,9 @@ static const struct {
 #define TRACEPOINTS (sizeof(tracepoints) / sizeof(*tracepoints))
 _Static_assert(TRACEPOINTS + 4 <= TRACER_LINKS_MAX, "room for every link");
 
+/* Up to here all counters are made beforehand: 4,096 processes x 1.6 kB x CPUs. */
+#define PREALLOC_CPUS_MAX 16
+
 uint32_t tracer__counted_max(void)
 {
 	uint64_t each = sizeof(struct alloc_counts) * (uint64_t)libbpf_num_possible_cpus();
@@ -78,6 +81,9 @@ static int load_programs(struct memdrift *skel, const struct tracer_options *opt
 	bpf_map__set_max_entries(skel->maps.records, (uint32_t)options->ring_bytes);
 	bpf_map__set_max_entries(skel->maps.alloc_counts,
 				 options->config.count_mallocs ? options->counted_max : 1);
+	/* On large machines most of the memory would never be used. */
+	if (libbpf_num_possible_cpus() > PREALLOC_CPUS_MAX)
+		bpf_map__set_map_flags(skel->maps.alloc_counts, BPF_F_NO_PREALLOC);
 	if (!options->config.stack_weights)
 		bpf_map__set_max_entries(skel->maps.stack_counts, 1);
 	return memdrift__load(skel);

@@ -78,8 +78,14 @@ int tracer__read_inflight(struct tracer *tracer, uint32_t pid, struct address_ra
 /* The frames of a stack, leaf first; 0 when there is none. */
 size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, size_t max);
 /* Each weight of allocator stacks. */
+/* pid 0: those of all processes. */
 typedef void (*tracer_weight_fn)(void *ctx, const struct stack_key *key,
 				 const struct size_count *sums);
-void tracer__each_weight(struct tracer *tracer, tracer_weight_fn fn, void *ctx);
+void tracer__each_weight(struct tracer *tracer, uint32_t pid, tracer_weight_fn fn, void *ctx);
+
+/* True when the pid belongs by now to a followed process with another start. */
+bool tracer__was_reused(struct tracer *tracer, uint32_t pid, uint64_t start_ns);
+/* Each followed process that has not ended. */
+void tracer__each_target(struct tracer *tracer, void (*fn)(void *ctx, uint32_t pid), void *ctx);
 
 #endif

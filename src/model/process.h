@@ -72,6 +72,7 @@ struct process {
 	struct arenas arenas;
 
 	bool counted;                        /* allocator probes cover it */
+	uint64_t probed_rows;                /* bit i: row i of alloc.calls has its probe */
 	double covered_from_s, covered_to_s; /* of the trace; to < 0: until the end */
 	struct alloc_counts alloc;           /* sums over CPUs, as of the last drain */
 

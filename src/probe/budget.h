@@ -25,6 +25,9 @@ struct budget_meter {
  */
 bool budget_meter__update(struct budget_meter *meter, double cost_ns, double cpu_ns, double limit);
 
+/* For a process that is known from its birth; otherwise the first update starts the meter. */
+void budget_meter__start(struct budget_meter *meter, double cost_ns, double cpu_ns);
+
 /* Adds what the process paid, and the CPU time that it used meanwhile, as of the last update. */
 void budget_meter__add(const struct budget_meter *meter, double *cost_ns, double *cpu_ns);
 

@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* Grace periods of several threads are one: this many links are closed in the time of one. */
+#define CLOSER_THREADS 16
+
 struct job {
 	struct job *next;
 	void (*close_fn)(void *thing);
@@ -12,7 +15,8 @@ struct job {
 };
 
 struct closer {
-	pthread_t thread;
+	pthread_t threads[CLOSER_THREADS];
+	int thread_count;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct job *jobs;
@@ -49,7 +53,10 @@ struct closer *closer__new(void)
 		return NULL;
 	pthread_mutex_init(&closer->lock, NULL);
 	pthread_cond_init(&closer->changed, NULL);
-	if (!pthread_create(&closer->thread, NULL, work, closer))
+	while (closer->thread_count < CLOSER_THREADS &&
+	       !pthread_create(&closer->threads[closer->thread_count], NULL, work, closer))
+		closer->thread_count++;
+	if (closer->thread_count)
 		return closer;
 	free(closer);
 	return NULL;
@@ -61,9 +68,10 @@ void closer__free(struct closer *closer)
 		return;
 	pthread_mutex_lock(&closer->lock);
 	closer->done = true;
-	pthread_cond_signal(&closer->changed);
+	pthread_cond_broadcast(&closer->changed);
 	pthread_mutex_unlock(&closer->lock);
-	pthread_join(closer->thread, NULL);
+	for (int i = 0; i < closer->thread_count; i++)
+		pthread_join(closer->threads[i], NULL);
 	free(closer);
 }
 

@@ -4,7 +4,7 @@
 
 /*
  * Taking a probe off waits for a grace period of the kernel, up to 0.1 s each. Whoever reads the
- * ring must not wait that long, so links of ended processes are closed by a thread beside it.
+ * ring must not wait that long, so links of ended processes are closed by threads beside it.
  */
 struct closer;
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -31,18 +32,11 @@ struct place {
 	struct probe_link *mallocs;
 	uint32_t malloc_count;
 	bool tried;
+	uint64_t attached_ns;
 	struct bpf_link *arenas[4];
 	uint64_t rows;
 	bool symbol_probed;
 	bool usdt_probed;
-};
-
-/* What is known of one process. */
-struct member {
-	UT_hash_handle hh;
-	uint32_t pid;
-	uint64_t rows;
-	bool dropped; /* its allocator probes were taken off for good */
 };
 
 struct coverage {
@@ -54,7 +48,6 @@ struct coverage {
 	bool arenas;
 	struct closer *closer;
 	struct place *places;
-	struct member *members;
 	struct coverage_row rows[CALL_ROWS];
 };
 
@@ -108,33 +101,13 @@ static void remove_place(struct coverage *coverage, struct place *place)
 void coverage__free(struct coverage *coverage)
 {
 	struct place *place, *next_place;
-	struct member *member, *next_member;
 
 	if (!coverage)
 		return;
 	HASH_ITER (hh, coverage->places, place, next_place)
 		remove_place(coverage, place);
-	HASH_ITER (hh, coverage->members, member, next_member) {
-		HASH_DEL(coverage->members, member);
-		free(member);
-	}
 	closer__free(coverage->closer);
 	free(coverage);
-}
-
-static struct member *member_of(struct coverage *coverage, uint32_t pid)
-{
-	struct member *member;
-
-	HASH_FIND(hh, coverage->members, &pid, sizeof(pid), member);
-	if (member)
-		return member;
-	member = calloc(1, sizeof(*member));
-	if (!member)
-		return NULL;
-	member->pid = pid;
-	HASH_ADD(hh, coverage->members, pid, sizeof(member->pid), member);
-	return member;
 }
 
 static struct place *place_of(struct coverage *coverage, const struct allocator_object *object,
@@ -218,6 +191,14 @@ static size_t choose_sites(struct coverage *coverage, const struct allocator_obj
 	return n;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
 static void attach_mallocs(struct coverage *coverage, struct place *place,
 			   const struct allocator_object *object, pid_t pid, const char *path,
 			   const char *name, struct coverage_scan *scan)
@@ -229,6 +210,7 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 	char printable[256];
 
 	place->tried = true;
+	place->attached_ns = now_ns();
 	scan->failed += (uint32_t)(object->function_count - n);
 	if (!n || attach__uprobes(prog, pid, path, sites, n, &place->mallocs) == -ESRCH)
 		return;
@@ -244,6 +226,7 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 		scan->failed++;
 	}
 	scan->attached += place->malloc_count;
+	place->attached_ns = now_ns();
 }
 
 /* arena_get2 with its return, and libc's own notes, always for one process alone. */
@@ -282,21 +265,21 @@ static struct place *cover_object(struct coverage *coverage, const struct alloca
 	/* A place can be there for its arenas alone. */
 	if (!place || place->tried)
 		return place;
-	scan->all_were_there = false;
 	attach_mallocs(coverage, place, object, pid ? (pid_t)pid : ATTACH_ALL, path, name, scan);
 	return place;
 }
 
 struct scan_step {
 	struct coverage *coverage;
+	const struct coverage_want *want;
 	struct coverage_scan *scan;
-	struct member *member;
 };
 
 static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
 {
 	struct scan_step *step = ctx;
 	struct coverage *coverage = step->coverage;
+	struct coverage_scan *scan = step->scan;
 	uint32_t own = (uint32_t)mapping->pid;
 	uint32_t shared = coverage->scope == COVERAGE_ALL ? 0 : own;
 	struct place *place;
@@ -304,35 +287,33 @@ static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
 	bool is_new;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", mapping->fd);
-	if (coverage->mallocs && !step->member->dropped) {
-		place = cover_object(coverage, mapping->object, shared, path, mapping->path,
-				     step->scan);
+	if (coverage->mallocs && step->want->mallocs) {
+		place = cover_object(coverage, mapping->object, shared, path, mapping->path, scan);
 		if (place)
-			step->member->rows |= place->rows;
+			scan->rows |= place->rows;
+		if (place && place->attached_ns > scan->attached_ns)
+			scan->attached_ns = place->attached_ns;
 	}
-	if (!coverage->arenas || mapping->object->kind != ALLOCATOR_GLIBC)
+	if (!coverage->arenas || !step->want->arenas || mapping->object->kind != ALLOCATOR_GLIBC)
 		return 0;
 	place = place_of(coverage, mapping->object, own, &is_new);
 	if (place && !place->symbol_probed && !place->usdt_probed && !place->arenas[0])
 		attach_arenas(coverage, place, mapping->object, mapping->pid, path);
 	if (place) {
-		step->scan->symbol_probed |= place->symbol_probed;
-		step->scan->usdt_probed |= place->usdt_probed;
+		scan->symbol_probed |= place->symbol_probed;
+		scan->usdt_probed |= place->usdt_probed;
 	}
 	return 0;
 }
 
-int coverage__scan(struct coverage *coverage, pid_t pid, struct coverage_scan *scan)
+int coverage__scan(struct coverage *coverage, pid_t pid, const struct coverage_want *want,
+		   struct coverage_scan *scan)
 {
 	struct allocator_scan found = {0};
-	struct scan_step step = {.coverage = coverage, .scan = scan};
+	struct scan_step step = {.coverage = coverage, .want = want, .scan = scan};
 	int err;
 
 	memset(scan, 0, sizeof(*scan));
-	scan->all_were_there = true;
-	step.member = member_of(coverage, (uint32_t)pid);
-	if (!step.member)
-		return -ENOMEM;
 	err = allocator_cache__each_mapped(coverage->cache, pid, cover_mapping, &step, &found);
 	scan->unread = found.unread;
 	return err;
@@ -387,25 +368,11 @@ void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *
 	close(fd);
 }
 
-bool coverage__inherit(struct coverage *coverage, pid_t parent, pid_t child)
-{
-	struct member *member;
-	uint64_t rows = coverage__rows_of(coverage, parent);
-
-	if (coverage->scope != COVERAGE_ALL || !coverage->mallocs || !rows)
-		return false;
-	member = member_of(coverage, (uint32_t)child);
-	if (member)
-		member->rows = rows;
-	return member != NULL;
-}
-
 void coverage__forget(struct coverage *coverage, pid_t pid)
 {
 	struct place *place, *next;
 	uint64_t own = (uint64_t)pid;
 
-	/* Its row mask stays: the report still needs it. */
 	HASH_ITER (hh, coverage->places, place, next)
 		if (place->key.pid == own)
 			remove_place(coverage, place);
@@ -413,11 +380,8 @@ void coverage__forget(struct coverage *coverage, pid_t pid)
 
 void coverage__drop_mallocs(struct coverage *coverage, pid_t pid)
 {
-	struct member *member = member_of(coverage, (uint32_t)pid);
 	struct place *place, *next;
 
-	if (member)
-		member->dropped = true;
 	HASH_ITER (hh, coverage->places, place, next)
 		if (place->key.pid == (uint64_t)pid)
 			detach_mallocs(coverage, place);
@@ -444,30 +408,17 @@ const struct coverage_row *coverage__rows(const struct coverage *coverage)
 	return coverage->rows;
 }
 
-uint64_t coverage__rows_of(const struct coverage *coverage, pid_t pid)
-{
-	uint32_t key = (uint32_t)pid;
-	struct member *member;
-
-	HASH_FIND(hh, coverage->members, &key, sizeof(key), member);
-	return member ? member->rows : 0;
-}
-
-void coverage__add_rows(struct coverage *coverage, pid_t pid, uint64_t rows)
-{
-	struct member *member = member_of(coverage, (uint32_t)pid);
-
-	if (member)
-		member->rows |= rows;
-}
-
 double coverage__cost_ns(const struct coverage *coverage, const struct alloc_counts *counts)
 {
-	double cost = 0;
+	double cost = 0, dearest = 0;
 
-	for (int i = 0; i < CALL_ROWS; i++)
+	for (int i = 0; i < CALL_ROWS; i++) {
 		cost += (double)counts->calls[i] * coverage->rows[i].hit_ns;
-	return cost;
+		if (counts->calls[i] && coverage->rows[i].hit_ns > dearest)
+			dearest = coverage->rows[i].hit_ns;
+	}
+	/* Which rows the second hits of handed-on calls fell into is not kept: an upper bound. */
+	return cost + (double)counts->tail_calls * dearest;
 }
 
 uint32_t coverage__probes(const struct coverage *coverage)

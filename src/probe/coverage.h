@@ -28,11 +28,12 @@ struct coverage_row {
 
 /* What a scan of a process did. */
 struct coverage_scan {
-	uint32_t attached;   /* allocator probes put in place by this scan */
-	uint32_t failed;     /* that could not be: LOSS_attach_failed */
-	uint32_t unread;     /* objects that could not be searched: LOSS_objects_unread */
-	bool all_were_there; /* every probe that the process needs was in place before */
-	bool symbol_probed;  /* arena_get2 is probed in it, from now or from before */
+	uint32_t attached; /* allocator probes put in place by this scan */
+	uint32_t failed;   /* that could not be: LOSS_attach_failed */
+	uint32_t unread;   /* objects that could not be searched: LOSS_objects_unread */
+	uint64_t rows;     /* bit i: row i has a probe in this process; 0: no allocator is mapped */
+	uint64_t attached_ns; /* CLOCK_MONOTONIC: when the last of these probes was in place */
+	bool symbol_probed;   /* arena_get2 is probed in it, from now or from before */
 	bool usdt_probed;
 };
 
@@ -54,25 +55,21 @@ void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *
  * Probes what the process has mapped and what is not probed yet. 0, -ESRCH when it is gone, or
  * another negative errno.
  */
-int coverage__scan(struct coverage *coverage, pid_t pid, struct coverage_scan *scan);
-/*
- * A process was forked: probes for all are in the child as they are in its parent. True when it is
- * covered from its first call.
- */
-bool coverage__inherit(struct coverage *coverage, pid_t parent, pid_t child);
-/* The process has ended: its own probes go. */
+struct coverage_want {
+	bool mallocs;
+	bool arenas; /* arena_get2 and USDT */
+};
+int coverage__scan(struct coverage *coverage, pid_t pid, const struct coverage_want *want,
+		   struct coverage_scan *scan);
+/* The process has ended, or its links have lost it: its own probes go. */
 void coverage__forget(struct coverage *coverage, pid_t pid);
 
-/* Takes the allocator probes (not those on arenas) off one process, or off all. They stay off. */
+/* Takes the allocator probes (not those on arenas) off one process, or off all. */
 void coverage__drop_mallocs(struct coverage *coverage, pid_t pid);
 void coverage__drop_all_mallocs(struct coverage *coverage);
 
 enum coverage_scope coverage__scope(const struct coverage *coverage);
 const struct coverage_row *coverage__rows(const struct coverage *coverage); /* CALL_ROWS of them */
-/* Bit i: row i has a probe in this process. */
-uint64_t coverage__rows_of(const struct coverage *coverage, pid_t pid);
-/* Rows that the process is known to have, because calls were counted in them. */
-void coverage__add_rows(struct coverage *coverage, pid_t pid, uint64_t rows);
 /* What the counted calls cost, by the rows' sites. */
 double coverage__cost_ns(const struct coverage *coverage, const struct alloc_counts *counts);
 /* Allocator probes in place now. */

@@ -145,6 +145,16 @@ static struct image *current_image(struct stack_names *names, const struct proce
 	return image;
 }
 
+void stack_names__learn(struct stack_names *names, const struct process *process)
+{
+	struct image *image = find_image(names, process->pid, process->start_ns);
+
+	if (image && image->execs == process->execs)
+		read_image(names, image, process);
+	else
+		current_image(names, process);
+}
+
 static void locate_frame(struct stack_names *names, struct image *image,
 			 const struct process *process, uint64_t address, bool is_return,
 			 struct stack_frame *frame)

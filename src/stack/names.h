@@ -45,6 +45,9 @@ void stack_names__free(struct stack_names *names);
  */
 int stack_names__note(struct stack_names *names, const struct process *process, int32_t stack);
 
+/* Reads what code a running process has mapped now, so that its stacks can be named later. */
+void stack_names__learn(struct stack_names *names, const struct process *process);
+
 /* A process was forked (not a thread). */
 void stack_names__fork(struct stack_names *names, uint32_t child_pid, uint64_t child_start_ns,
 		       uint32_t parent_pid, uint64_t parent_start_ns);

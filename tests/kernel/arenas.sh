@@ -16,22 +16,23 @@ to_peak() {
 	wait_for 120 grep -q '^peak' target.out
 }
 
-# Tells memdrift's own view of the debug files: with a tmpfs over them arena_get2 is not found.
+# Puts an empty folder over the debug files, seen by memdrift and the target alone: arena_get2 is
+# not found, neither here nor by way of the target's root.
 without_debug_files() {
-	[ ! -d /usr/lib/debug ] || unshare --mount true || skip "mount namespaces are not allowed here"
-	cat >without-debug-files <<-'END'
-		#!/bin/sh
-		[ ! -d /usr/lib/debug ] || mount -t tmpfs none /usr/lib/debug || exit 1
-		exec "$REAL_MEMDRIFT" "$@"
+	need_command unshare
+	[ -d /usr/lib/debug ] || return 0
+	unshare --mount true || skip "mount namespaces are not allowed here"
+	cat >hide <<-'END'
+		mount -t tmpfs none /usr/lib/debug && exec "$@"
 	END
-	chmod +x without-debug-files
-	cat >memdrift <<-END
-		#!/bin/sh
-		exec unshare --mount "$PWD/without-debug-files" "\$@"
-	END
-	chmod +x memdrift
-	export REAL_MEMDRIFT=$MEMDRIFT
-	MEMDRIFT=$PWD/memdrift
+	mkdir hidden
+	printf '#!/bin/sh\nexec unshare --mount sh "%s" "%s" "$@"\n' \
+		"$PWD/hide" "$MEMDRIFT" >hidden/memdrift
+	printf '#!/bin/sh\nexec unshare --mount sh "%s" "%s" "$@"\n' \
+		"$PWD/hide" "$TARGETS/arena_threads" >hidden/arena_threads
+	chmod +x hidden/*
+	MEMDRIFT=$PWD/hidden/memdrift
+	TARGETS=$PWD/hidden
 }
 
 # The truth is malloc_info's, with the main arena.
@@ -66,33 +67,38 @@ expect_events() {
 		"each by a thread of its own, in order"
 }
 
-# The source that doctor says this machine has, and the mapping signature, which always works.
-counts_arenas() {
-	local source
+# expect_source mapping: that one. expect_source best: a better one where libc's symbols are there.
+expect_source() {
+	expect_json report.json '.processes[0].arenas.source | if $s == "mapping" then . == $s else
+		IN("usdt", "symbol", "mapping") end' "source of arenas" --arg s "$1"
+	[ "$1" = mapping ] || ! libc_has_debug_file ||
+		expect_json report.json '.processes[0].arenas.source == "symbol"' "source of arenas"
+}
 
+libc_has_debug_file() {
+	local libc id
+
+	command -v readelf >/dev/null || return 1
+	libc=$(ldd "$TARGETS/arena_threads" | sed -n 's/.* => \(.*libc\.so[^ ]*\) .*/\1/p')
+	id=$(readelf -n "$libc" | sed -n 's/^ *Build ID: //p')
+	[ -e "/usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug" ]
+}
+
+counts_arenas() {
 	need_bpf
-	need_command unshare
+	[ "$1" = best ] || without_debug_files
 	start_target arena_threads --wait --threads 20 --mb "$MB"
-	if [ "$1" = mapping ]; then
-		without_debug_files
-		source=mapping
-	else
-		source=$("$MEMDRIFT" doctor -p "$TARGET" --json | jq -r '.process.arenas.source')
-	fi
 	start_trace -p "$TARGET" --budget none
 	to_peak
 	end_trace
 	expect_no_losses
-	expect_json report.json '.processes[0].arenas.source == $s' "source of arenas" --arg s "$source"
+	expect_source "$1"
 	expect_arenas
 	expect_limit "$((8 * CPUS))" "$CPUS online CPUs"
 	expect_events
-	if [ "$source" = symbol ]; then
-		# Each thread asked once: for a new one, or one that there was.
-		expect_json report.json '.processes[0].arenas | .created + .reused == 20' "arena_get2"
-	else
-		expect_json report.json '.processes[0].arenas.reused == null' "unknown is null"
-	fi
+	# Each thread asked once: for a new one, or one that there was.
+	expect_json report.json '.processes[0].arenas | if .source == "symbol" then
+		.created + .reused == 20 else .reused == null end' "reuse"
 }
 
 # A command's, until its end: the report shows what stood at its exit.
@@ -102,7 +108,8 @@ counts_arenas_of_a_command() {
 	TRUTH=truth.json expect_exit 0 "$MEMDRIFT" trace --json -o report.json -- \
 		"$TARGETS/arena_threads" --threads 12 --mb 1
 	expect_no_losses
-	expect_arenas
+	expect_json report.json '.processes[0].arenas.created == $t[0].peak.arenas - 1' \
+		"arenas created" --slurpfile t truth.json
 	expect_events
 }
 
@@ -125,12 +132,12 @@ follows_the_environment() {
 # Made before the trace: present, not created.
 knows_older_arenas() {
 	need_bpf
-	need_command unshare
-	[ "$1" = symbol ] || without_debug_files
+	[ "$1" = best ] || without_debug_files
 	start_target arena_threads --wait --threads 20 --mb 1
 	to_peak
 	start_trace -p "$TARGET" --budget none
 	end_trace
+	expect_source "$1"
 	expect_json report.json '.processes[0].arenas | .created == 0 and .events == []' "none created"
 	expect_json report.json '.processes[0].arenas.present == $t[0].peak.arenas' \
 		"all present" --slurpfile t truth.json
@@ -150,20 +157,22 @@ attached_in_the_middle() {
 	end_trace
 	expect_json report.json '.processes[0].arenas.present == $t[0].peak.arenas' \
 		"arenas present" --slurpfile t truth.json
-	expect_json report.json '.processes[0] | .arenas.created ==
+	expect_json report.json '.processes[0] | .arenas.created + .arenas.further_heaps ==
 		([.large_mappings[] | select(.kind == "glibc-arena" and .before_attach == false)] |
 		 length)' "what was created is not what was there"
+	expect_json report.json '[.processes[0].large_mappings[] | select(.kind == "glibc-arena")] |
+		length >= $t[0].peak.arenas - 1' "every arena is a mapping" --slurpfile t truth.json
 }
 
 # An arena that outgrows its first heap gets another: no new arena.
 further_heaps() {
 	need_bpf
-	need_command unshare
-	[ "$1" = symbol ] || without_debug_files
+	[ "$1" = best ] || without_debug_files
 	start_target arena_threads --wait --threads 2 --mb 70 --max-bytes 65536
 	start_trace -p "$TARGET" --budget none
 	to_peak
 	end_trace
+	expect_source "$1"
 	expect_arenas
 	expect_json report.json '.processes[0].arenas | .created == 2 and .further_heaps == 2' \
 		"two arenas of two heaps"
@@ -215,13 +224,16 @@ resident_as_smaps() {
 # One thread has the main arena alone; a libc without arenas has none to speak of.
 without_thread_arenas() {
 	need_bpf
-	need_target alloc_mix alloc_mix_musl
-	expect_exit 0 "$MEMDRIFT" trace --json -o report.json -- "$TARGETS/alloc_mix" --rounds 10
-	expect_json report.json '.processes[0].arenas | .created == 0 and .present == 1 and .events == []' \
-		"the main arena"
-	expect_exit 0 "$MEMDRIFT" trace --json -o report.json -- "$TARGETS/alloc_mix_musl" --rounds 10
-	expect_json report.json '.processes[0].arenas | .created == 0 and .limit == null and
-		.limit_source == null' "no arenas"
+	start_target "$1" --wait --rounds 100
+	start_trace -p "$TARGET" --budget none
+	tell_target
+	wait_done
+	end_trace
+	expect_json report.json '.processes[0].arenas | .created == 0 and .events == []' "none created"
+	expect_json report.json '.processes[0].arenas | .present == $present' "the main arena" \
+		--argjson present "$2"
+	[ "$2" != null ] || expect_json report.json '.processes[0].arenas | .limit == null and
+		.limit_source == null' "no limit"
 	expect_json report.json '[.processes[].large_mappings[] | select(.kind == "glibc-arena")] == []' \
 		"no arena's mapping"
 }
@@ -229,13 +241,15 @@ without_thread_arenas() {
 test_case "counts arenas by the best source there is" counts_arenas best
 test_case "counts arenas by their mappings alone" counts_arenas mapping
 test_case "counts arenas of a command" counts_arenas_of_a_command
-test_case "MALLOC_ARENA_MAX is the limit" follows_the_environment MALLOC_ARENA_MAX 3 MALLOC_ARENA_MAX=3
-test_case "GLIBC_TUNABLES is the limit" follows_the_environment GLIBC_TUNABLES 4 \
+test_case "MALLOC_ARENA_MAX is the limit" follows_the_environment MALLOC_ARENA_MAX=3 3 MALLOC_ARENA_MAX=3
+test_case "GLIBC_TUNABLES is the limit" follows_the_environment arena_max=4 4 \
 	GLIBC_TUNABLES=glibc.malloc.arena_max=4
-test_case "knows arenas from before the trace" knows_older_arenas symbol
+test_case "knows arenas from before the trace" knows_older_arenas best
 test_case "knows arenas from before the trace, without symbols" knows_older_arenas mapping
 test_case "attached while arenas are made" attached_in_the_middle
-test_case "further heaps are no arenas" further_heaps symbol
+test_case "further heaps are no arenas" further_heaps best
 test_case "further heaps are no arenas, without symbols" further_heaps mapping
 test_case "resident bytes of arenas are those of smaps" resident_as_smaps
-test_case "programs without thread arenas" without_thread_arenas
+test_case "a program with the main arena alone" without_thread_arenas alloc_mix 1
+test_case "musl has no arenas" without_thread_arenas alloc_mix_musl null
+test_case "jemalloc's arenas are not glibc's" without_thread_arenas alloc_mix_jemalloc 1

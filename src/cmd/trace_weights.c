@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Allocator calls by stack, for folded stacks: taken from the kernel while names can be had. */
+#include "cmd/trace_session.h"
+
+struct keeping {
+	struct trace_session *session;
+	struct process *process; /* only this one's; NULL: those of all that run */
+};
+
+static void keep_weight(void *ctx, const struct stack_key *key, const struct size_count *sums)
+{
+	const struct keeping *keeping = ctx;
+	struct trace_session *session = keeping->session;
+	struct process *process = keeping->process;
+
+	if (process ? process->pid != key->pid
+		    : !(process = model__find(&session->model, key->pid)))
+		return;
+	if (key->stack >= 0)
+		stack_names__note(session->names, process, key->stack);
+	stack_weights__set(&session->alloc_weights, process->pid, process->start_ns, key->stack,
+			   sums->count, sums->bytes);
+}
+
+void trace_weights__keep(struct trace_session *session, struct process *process)
+{
+	struct keeping keeping = {session, process};
+
+	if (trace_options__weighs_calls(session->options))
+		tracer__each_weight(session->tracer, process ? process->pid : 0, keep_weight,
+				    &keeping);
+}

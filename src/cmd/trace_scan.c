@@ -140,6 +140,7 @@ void trace_scan__exec(struct trace_session *session, struct process *process, ui
 		      bool by_thread)
 {
 	struct follower *follower = trace_follower(session, process);
+	bool late = false;
 
 	if (!follower || !session->coverage)
 		return;
@@ -150,8 +151,14 @@ void trace_scan__exec(struct trace_session *session, struct process *process, ui
 	 */
 	if (by_thread && coverage__scope(session->coverage) == COVERAGE_EACH)
 		coverage__forget(session->coverage, (pid_t)process->pid);
-	if (process->is_target || coverage__scope(session->coverage) == COVERAGE_ALL)
+	if (coverage__scope(session->coverage) == COVERAGE_ALL &&
+	    trace_program__prepare(session, process, &late)) {
+		process->counted = follower->covered = process->covered_to_s < 0;
+		process->covered_from_s =
+			trace_seconds(session, late ? monotonic_ns() : follower->begun_ns);
+	} else if (process->is_target) {
 		trace_scan(session, process, follower);
+	}
 	trace_scan__ask(session, process, process->is_target);
 }
 

@@ -333,6 +333,7 @@ void trace_session__free(struct trace_session *session)
 		HASH_DEL(session->followers, follower);
 		free(follower);
 	}
+	trace_programs__free(session);
 	model__free(&session->model);
 	stack_names__free(session->names);
 	stack_weights__free(&session->mmap_weights);

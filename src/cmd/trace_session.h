@@ -56,6 +56,7 @@ struct trace_session {
 	struct stack_names *names;
 	struct model model;
 	struct follower *followers;
+	struct known_program *programs; /* see trace_programs.c */
 	struct stack_weights mmap_weights, alloc_weights;
 	struct budget_meter all_meter; /* of all processes together, when probes are for all */
 	struct trace_command_run command;
@@ -123,6 +124,17 @@ void trace_scan__inherit(struct trace_session *session, struct process *parent,
 void trace_scan__exec(struct trace_session *session, struct process *process, uint64_t time_ns,
 		      bool by_thread);
 void trace_scan__ended(struct trace_session *session, struct process *process);
+
+/* trace_programs.c */
+
+/*
+ * A program was loaded: probes what it is going to load, as the command's own program was prepared,
+ * so that it is covered however short it lives. True when that is certain; *late: some probes were
+ * only placed now.
+ */
+bool trace_program__prepare(struct trace_session *session, const struct process *process,
+			    bool *late);
+void trace_programs__free(struct trace_session *session);
 
 /* trace_weights.c */
 

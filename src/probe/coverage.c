@@ -346,7 +346,7 @@ int coverage__prepare(struct coverage *coverage, const char *path)
 	cover_object(coverage, object, 0, path, path, &scan);
 	allocator_object__put(object);
 	close(fd);
-	return scan.failed ? -EIO : 0;
+	return scan.failed ? -EIO : (int)scan.attached;
 }
 
 void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *path)

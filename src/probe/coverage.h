@@ -46,7 +46,10 @@ struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *ca
 /* Detaches everything. */
 void coverage__free(struct coverage *coverage);
 
-/* COVERAGE_ALL: probes the file at path, if it has an allocator, before anybody runs it. */
+/*
+ * COVERAGE_ALL: probes the file at path, if it has an allocator, before anybody runs it. How many
+ * probes were new, or a negative errno: -ENOENT when there is no allocator.
+ */
 int coverage__prepare(struct coverage *coverage, const char *path);
 /* Probes arena_get2 of the file at path for a process that has not mapped it yet. */
 void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *path);

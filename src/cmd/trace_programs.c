@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Programs that a command's children load, each looked at once. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "census/proc_stat.h"
+#include "cmd/trace_session.h"
+#include "probe/dependency.h"
+
+/* A build runs some hundreds of programs; past this they are looked at each time they are loaded.
+ */
+#define PROGRAMS_MAX 4096
+
+struct program_key {
+	uint64_t dev;
+	uint64_t ino;
+};
+
+struct known_program {
+	UT_hash_handle hh;
+	struct program_key key;
+};
+
+static void remember(struct trace_session *session, const struct program_key *key)
+{
+	struct known_program *program;
+
+	if (HASH_COUNT(session->programs) >= PROGRAMS_MAX)
+		return;
+	program = calloc(1, sizeof(*program));
+	if (!program)
+		return;
+	program->key = *key;
+	HASH_ADD(hh, session->programs, key, sizeof(program->key), program);
+}
+
+/* Whether the path names the same file to us as to the process. */
+static bool same_file(const char *path, const struct stat *of_process)
+{
+	struct stat own;
+
+	return !stat(path, &own) && own.st_dev == of_process->st_dev &&
+	       own.st_ino == of_process->st_ino;
+}
+
+bool trace_program__prepare(struct trace_session *session, const struct process *process,
+			    bool *late)
+{
+	struct dependency_list list = {0};
+	char *preload = NULL, *library_path = NULL;
+	struct known_program *known;
+	struct program_key key;
+	char link[64];
+	struct stat st;
+	int attached = 0, err;
+
+	*late = false;
+	snprintf(link, sizeof(link), "/proc/%u/exe", process->pid);
+	if (!process->exe || stat(link, &st))
+		return false;
+	key = (struct program_key){.dev = st.st_dev, .ino = st.st_ino};
+	HASH_FIND(hh, session->programs, &key, sizeof(key), known);
+	if (known)
+		return true;
+	/* In another mount namespace its libraries are others: its maps will tell. */
+	if (!same_file(process->exe, &st))
+		return false;
+	proc_environ(process->pid, "LD_PRELOAD", &preload);
+	proc_environ(process->pid, "LD_LIBRARY_PATH", &library_path);
+	err = dependency__of_command(process->exe, preload, library_path, &list);
+	free(preload);
+	free(library_path);
+	if (err)
+		return false;
+	for (size_t i = 0; i < list.count; i++) {
+		int n = coverage__prepare(session->coverage, list.paths[i]);
+
+		attached += n > 0 ? n : 0;
+	}
+	dependency_list__free(&list);
+	remember(session, &key);
+	*late = attached > 0;
+	return true;
+}
+
+void trace_programs__free(struct trace_session *session)
+{
+	struct known_program *program, *next;
+
+	HASH_ITER (hh, session->programs, program, next) {
+		HASH_DEL(session->programs, program);
+		free(program);
+	}
+}

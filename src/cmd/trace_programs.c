@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Programs that a command's children load, each looked at once. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "census/proc_stat.h"
 #include "cmd/trace_session.h"
 #include "probe/dependency.h"
+#include "probe/elf_object.h"
 
 /* A build runs some hundreds of programs; past this they are looked at each time they are loaded.
  */
@@ -44,6 +48,23 @@ static bool same_file(const char *path, const struct stat *of_process)
 	       own.st_ino == of_process->st_ino;
 }
 
+/* A program with a loader has its allocator from a library, if not in itself. */
+static bool is_dynamic(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct elf_object *elf;
+	bool dynamic = false;
+
+	if (fd < 0)
+		return false;
+	if (!elf_object__open(fd, path, &elf)) {
+		dynamic = elf_object__interpreter(elf) != NULL;
+		elf_object__close(elf);
+	}
+	close(fd);
+	return dynamic;
+}
+
 bool trace_program__prepare(struct trace_session *session, const struct process *process,
 			    bool *late)
 {
@@ -53,7 +74,7 @@ bool trace_program__prepare(struct trace_session *session, const struct process 
 	struct program_key key;
 	char link[64];
 	struct stat st;
-	int attached = 0, err;
+	int attached = 0, own = -ENOENT, err;
 
 	*late = false;
 	snprintf(link, sizeof(link), "/proc/%u/exe", process->pid);
@@ -77,8 +98,13 @@ bool trace_program__prepare(struct trace_session *session, const struct process 
 		int n = coverage__prepare(session->coverage, list.paths[i]);
 
 		attached += n > 0 ? n : 0;
+		if (!i)
+			own = n;
 	}
 	dependency_list__free(&list);
+	/* A static program whose allocator has no name is not covered. */
+	if (own < 0 && !is_dynamic(process->exe))
+		return false;
 	remember(session, &key);
 	*late = attached > 0;
 	return true;

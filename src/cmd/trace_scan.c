@@ -30,7 +30,7 @@ struct follower *trace_follower(struct trace_session *session, const struct proc
 	}
 	follower->start_ns = process->start_ns;
 	follower->begun_ns = process->first_seen_ns;
-	follower->scan_due = follower->covered = false;
+	follower->scan_due = follower->covered = follower->searched = false;
 	memset(&follower->meter, 0, sizeof(follower->meter));
 	return follower;
 }
@@ -75,6 +75,7 @@ void trace_scan(struct trace_session *session, struct process *process, struct f
 	if (!session->coverage ||
 	    coverage__scan(session->coverage, (pid_t)process->pid, &want, &scan))
 		return;
+	follower->searched = true;
 	session->model.losses[LOSS_attach_failed] += scan.failed;
 	session->model.losses[LOSS_objects_unread] += scan.unread;
 	process->arenas.symbol_probed |= scan.symbol_probed;
@@ -145,7 +146,7 @@ void trace_scan__exec(struct trace_session *session, struct process *process, ui
 	if (!follower || !session->coverage)
 		return;
 	/* Another program, perhaps with another allocator. */
-	follower->covered = false;
+	follower->covered = follower->searched = false;
 	follower->begun_ns = time_ns;
 	/* A link for one process hangs on its first thread, which is gone when another one execs.
 	 */
@@ -156,7 +157,7 @@ void trace_scan__exec(struct trace_session *session, struct process *process, ui
 		process->counted = follower->covered = process->covered_to_s < 0;
 		process->covered_from_s =
 			trace_seconds(session, late ? monotonic_ns() : follower->begun_ns);
-	} else if (process->is_target) {
+	} else if (process->is_target || coverage__scope(session->coverage) == COVERAGE_ALL) {
 		trace_scan(session, process, follower);
 	}
 	trace_scan__ask(session, process, process->is_target);
@@ -173,7 +174,8 @@ void trace_scan__ended(struct trace_session *session, struct process *process)
 	if (!session->counts_mallocs || !session->coverage || !follower || process->kernel_thread)
 		return;
 	/* Its code was never seen: whether its allocator had probes nobody knows. */
-	if (!follower->covered && process->execs && process->covered_to_s < 0) {
+	if (!follower->covered && !follower->searched && process->execs &&
+	    process->covered_to_s < 0) {
 		session->model.losses[LOSS_programs_unscanned]++;
 		process->counted = process->probed_rows != 0;
 	}

@@ -38,6 +38,7 @@ struct follower {
 	bool scan_due;       /* its maps may hold an allocator that has no probes yet */
 	uint64_t scan_at_ns; /* not before */
 	uint64_t scanned_ns; /* the last time */
+	bool searched;       /* its program's code was looked at */
 	bool covered;        /* an allocator of its program was found and probed */
 	struct budget_meter meter;
 };

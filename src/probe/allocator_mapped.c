@@ -167,8 +167,11 @@ static int visit_file(struct scan *s, const struct map_line *line)
 	s->counts.objects++;
 	mapping.fd = open_mapped(s->pid, line);
 	if (mapping.fd < 0) {
-		/* Unmapped, or cut, since the line was read: there is nothing to search. */
-		if (mapping.fd != -ENOENT)
+		/*
+		 * Since the line was read it was unmapped or cut, or the process has ended: there
+		 * is nothing to search.
+		 */
+		if (mapping.fd != -ENOENT && mapping.fd != -ESRCH)
 			count_unread(s, line, mapping.fd);
 		return 0;
 	}

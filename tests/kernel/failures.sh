@@ -112,8 +112,8 @@ another_namespace() {
 	cp "/proc/$TARGET/root/out/truth.json" .
 	expect_no_losses
 	expect_json report.json '.processes | length == 1' "one process"
-	expect_json report.json '(.processes[0].allocator.calls | with_entries(select(.value != 0))) ==
-		($t[0].processes[0].calls | with_entries(select(.value != 0)))' \
+	expect_json report.json '(.processes[0].allocator.calls | with_entries(select((.value // 0) != 0))) ==
+		($t[0].processes[0].calls | with_entries(select((.value // 0) != 0)))' \
 		"every call of the process" --slurpfile t truth.json
 	expect_json report.json '.processes[0].pid == $p and ($t[0].processes[0].pid != $p)' \
 		"the number that it has here" --argjson p "$TARGET" --slurpfile t truth.json
@@ -395,8 +395,8 @@ exits_in_mid_trace() {
 	expect_json report.json '.ended_by == "every target ended"' "why the trace ended"
 	expect_json report.json '.processes[0].ended | .reason == "exit" and .status == 0 and .t_s > 0' \
 		"how the target ended"
-	expect_json report.json '(.processes[0].allocator.calls | with_entries(select(.value != 0))) ==
-		($t[0].processes[0].calls | with_entries(select(.value != 0)))' \
+	expect_json report.json '(.processes[0].allocator.calls | with_entries(select((.value // 0) != 0))) ==
+		($t[0].processes[0].calls | with_entries(select((.value // 0) != 0)))' \
 		"its calls up to the end" --slurpfile t truth.json
 }
 

@@ -19,7 +19,8 @@
 
 #define LOSS_COUNTERS_USER(X)                                                                      \
 	X(missed_recursion, "probe hits that the kernel skipped inside another BPF program")       \
-	X(seeds_missed, "processes that ended before their old mappings could be read")            \
+	X(seeds_missed,                                                                            \
+	  "processes whose mappings of before could not be read (gone, or protected)")             \
 	X(bad_records, "records of an unknown kind or a wrong length")                             \
 	X(processes_dropped, "processes not reported: more than the model may hold")               \
 	X(mappings_dropped, "mappings not modelled: more than the model may hold")                 \

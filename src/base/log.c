@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "base/log.h"
+#include "base/text.h"
 
 #include <bpf/libbpf.h>
 #include <stdarg.h>
@@ -23,12 +24,15 @@ static void clear_progress(void)
 
 static void print_message(enum log_level level, const char *prefix, const char *fmt, va_list args)
 {
+	char raw[1024], printable[4 * sizeof(raw)];
+
 	if (level > max_level)
 		return;
 	clear_progress();
-	fprintf(stderr, "memdrift: %s", prefix);
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
+	/* Arguments, names and paths are anyone's bytes. */
+	vsnprintf(raw, sizeof(raw), fmt, args);
+	fprintf(stderr, "memdrift: %s%s\n", prefix,
+		text_printable(printable, sizeof(printable), raw));
 }
 
 #define DEFINE_LOG(name, level, prefix)                  \

@@ -44,8 +44,11 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	}
 	for (size_t i = 0; i < COMMANDS; i++)
-		if (!strcmp(name, commands[i].name))
+		if (!strcmp(name, commands[i].name)) {
+			/* getopt's own messages begin with it. */
+			argv[1] = "memdrift";
 			return commands[i].run(argc - 1, argv + 1);
+		}
 	if (*name)
 		fprintf(stderr, "memdrift: there is no command \"%s\"\n\n", name);
 	print_help(stderr);

@@ -56,7 +56,7 @@ void trace_process__joined(struct trace_session *session, struct process *proces
 	sample_rss(session, process);
 	if (is_target && session->options->target != TRACE_HOST)
 		census__read(session->census, process, &cost_ns);
-	if (is_target && follower)
+	if ((is_target || session->options->target == TRACE_HOST) && follower)
 		trace_scan(session, process, follower);
 	else
 		trace_scan__ask(session, process, false);
@@ -100,6 +100,8 @@ static void before_exit(struct trace_session *session, const struct rec_process 
 		trace_weights__keep(session, process);
 		tracer__uncount(session->tracer, exit->hdr.pid);
 	}
+	memcpy(process->comm, exit->comm, sizeof(process->comm));
+	process->comm[sizeof(process->comm) - 1] = '\0';
 	process__end_interval(process, trace_session__now_s(session));
 	trace_scan__ended(session, process);
 }

@@ -8,7 +8,7 @@
 #include "memdrift/record.h"
 #include "output/derive.h"
 
-#define NO_STACK "[no stack]"
+#define NO_STACK "[no-stack]"
 
 int folded_weight__parse(const char *name, enum folded_weight *weight)
 {

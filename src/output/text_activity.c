@@ -71,7 +71,11 @@ void text_mapping__write(struct text_writer *writer, const struct process_result
 	add_optional_row(&table, "mprotect", counts->mprotect_calls, seconds);
 	add_optional_row(&table, "madvise", counts->madvise_calls, seconds);
 	text__table(writer, &table);
-	if (p->space)
+	if (!p->space->seeded)
+		text__say(writer,
+			  "How much is mapped is unknown: what was mapped before could not be "
+			  "read.");
+	else
 		text__say(writer, "Mapped at the end: %s; %s of it since the trace began.",
 			  units_format_bytes(text, p->space->mapped_bytes),
 			  units_format_bytes(failed, process__unreleased_bytes(p)));

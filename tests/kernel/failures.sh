@@ -3,7 +3,7 @@
 # limit: 300
 # What can go wrong around a trace: targets that are none, files that cannot be written, ends that
 # come too early. A clear sentence or a whole report, and no probe that stays.
-# shellcheck disable=SC2016 # $ in single quotes is for jq and sh -c
+# shellcheck disable=SC2016,SC2119 # $ in single quotes is for jq; arguments are optional
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/trace.sh
@@ -61,7 +61,8 @@ a_thread_means_its_process() {
 
 	need_bpf
 	start_target arena_threads --wait --threads 2 --mb 1
-	tid=$(ls "/proc/$TARGET/task" | grep -vx "$TARGET" | tail -n 1)
+	tid=$(find "/proc/$TARGET/task" -mindepth 1 -maxdepth 1 ! -name "$TARGET" | head -n 1)
+	tid=${tid##*/}
 	start_trace -p "$tid" --budget none
 	tell_target
 	wait_for 60 grep -q '^peak' target.out
@@ -239,6 +240,7 @@ closed_stdout() {
 broken_pipe() {
 	need_bpf
 	mkfifo pipe
+	# shellcheck disable=SC2094 # a reader must be there while the writer opens it
 	exec 7<>pipe 6>pipe 7>&-
 	expect_exit 1 trace_shortly >&6 2>err
 	expect_match err '^memdrift: cannot write .*stdout: Broken pipe' "message"

@@ -3,6 +3,7 @@
 # limit: 180
 # Large mappings that are not released: each with its address, sizes, resident bytes and kind, as
 # the program that made them says.
+# shellcheck disable=SC2016,SC2119 # $ in single quotes is for jq; arguments are optional
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/trace.sh

@@ -3,6 +3,7 @@
 # limit: 300
 # Processes that begin and end in every way: each one is in the report with what it did, or in a
 # loss by name. Names and files that are made to confuse do not.
+# shellcheck disable=SC2016,SC2119 # $ in single quotes is for jq; arguments are optional
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/trace.sh
@@ -369,7 +370,6 @@ make_group() {
 	echo 0 >"$group/memory.swap.max" 2>/dev/null || true
 }
 
-# shellcheck disable=SC2016 # $ in single quotes is for sh -c
 out_of_memory() {
 	need_bpf
 	need_target arena_threads

@@ -58,7 +58,7 @@ static void lines_go_from_root_to_leaf_and_add_up(void **state)
 	assert_string_equal(text,
 			    "cal-8212;main.main;github.com/VictoriaMetrics/fastcache.getChunk;"
 			    "golang.org/x/sys/unix.mmap;syscall.Syscall6 134217728\n"
-			    "cal-8212;[no stack] 75497472\n");
+			    "cal-8212;[no-stack] 75497472\n");
 	assert_true(sum_lines(text) == fix.cal.mapping.mmap_bytes);
 	free(text);
 	fix_free(&fix);
@@ -76,7 +76,7 @@ static void what_is_still_mapped_adds_up(void **state)
 	text = fold(&fix, FOLDED_UNRELEASED_BYTES);
 	assert_true(sum_lines(text) == 128 * FIX_MB + 4096);
 	assert_true(sum_lines(text) == process__unreleased_bytes(&fix.cal));
-	assert_non_null(strstr(text, "cal-8212;[no stack] 4096\n"));
+	assert_non_null(strstr(text, "cal-8212;[no-stack] 4096\n"));
 	assert_non_null(strstr(text, ";calloc;arena_get2 67108864\n"));
 	free(text);
 	fix_free(&fix);
@@ -95,7 +95,7 @@ static void allocations_are_weighed_by_count_and_bytes(void **state)
 	text = fold(&fix, FOLDED_ALLOC_COUNT);
 	assert_string_equal(text,
 			    "cal-8212;main.main.func1;_cgo_0_Cfunc_calloc;calloc;arena_get2 60000\n"
-			    "cal-8212;[no stack] 300\n");
+			    "cal-8212;[no-stack] 300\n");
 	free(text);
 	text = fold(&fix, FOLDED_ALLOC_BYTES);
 	assert_true(sum_lines(text) == 2400007200);

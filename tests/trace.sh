@@ -60,9 +60,20 @@ join_trace() {
 	[ "$got" = "$want" ] || fail "memdrift exited with $got: $(head -c 1000 trace.err)"
 }
 
-# expect_no_losses
+# From 7.x on the kernel runs programs of system call tracepoints with preemption on, and skips one
+# whose like was preempted on the same CPU (trace_call_bpf_faultable): counted, and healed.
+unavoidable_losses() {
+	local major
+
+	major=$(uname -r)
+	[ "${major%%.*}" -lt 7 ] || echo missed_recursion
+}
+
+# expect_no_losses [FILE]
 expect_no_losses() {
-	expect_json report.json '.losses.total == 0' "nothing was lost"
+	tail -n 5 trace.err 2>/dev/null || true
+	expect_json "${1:-report.json}" '.losses | .total == (.[$u] // 0)' "nothing was lost" \
+		--arg u "$(unavoidable_losses)"
 }
 
 # merged_maps: reads "START-END PERMISSIONS" lines, hexadecimal, sorted; prints them with adjacent

@@ -17,13 +17,15 @@
 /* Records were lost: nothing that the model believes of running processes is certain. */
 static void notice_lost_records(struct trace_session *session)
 {
-	uint64_t losses[LOSS_MAX] = {0};
+	uint64_t losses[LOSS_MAX] = {0}, lost;
 	struct process *process, *next;
 
 	tracer__read_losses(session->tracer, losses);
-	if (losses[LOSS_ring_full] == session->ring_full_seen)
+	/* A program that the kernel skipped made no record either. */
+	lost = losses[LOSS_ring_full] + losses[LOSS_missed_recursion];
+	if (lost == session->records_lost_seen)
 		return;
-	session->ring_full_seen = losses[LOSS_ring_full];
+	session->records_lost_seen = lost;
 	model__distrust_all(&session->model);
 	trace_targets__find_lost(session);
 	HASH_ITER (hh, session->model.running, process, next) {
@@ -79,7 +81,7 @@ void trace_tick(struct trace_session *session)
 	notice_lost_records(session);
 	HASH_ITER (hh, session->model.running, process, next) {
 		sample_process(session, process, now_s);
-		if (session->ring_full_seen)
+		if (session->records_lost_seen)
 			end_if_gone(session, process);
 	}
 	model__heal(&session->model, false);

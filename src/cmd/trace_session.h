@@ -64,7 +64,7 @@ struct trace_session {
 	bool counts_mallocs;
 	uint64_t started_ns, ended_ns;
 	uint64_t next_tick_ns, next_guard_ns;
-	uint64_t ring_full_seen; /* lost records that the model already knows of */
+	uint64_t records_lost_seen; /* that the model already knows of */
 	uint64_t bystander_seen;
 	double ended_cost_ns, ended_cpu_ns; /* meters of processes that have ended */
 	double detached_at_s;               /* negative: the budget was kept */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "ingest/tracer_impl.h"
 
 int tracer__count(struct tracer *tracer, uint32_t pid)
@@ -90,9 +91,13 @@ void tracer__read_losses(struct tracer *tracer, uint64_t *losses)
 		struct bpf_prog_info info = {0};
 		__u32 size = sizeof(info);
 
-		if (bpf_program__fd(prog) >= 0 &&
-		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size))
-			losses[LOSS_missed_recursion] += info.recursion_misses;
+		if (bpf_program__fd(prog) < 0 ||
+		    bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size))
+			continue;
+		losses[LOSS_missed_recursion] += info.recursion_misses;
+		if (info.recursion_misses)
+			log_debug("%s was skipped %llu times", bpf_program__name(prog),
+				 (unsigned long long)info.recursion_misses);
 	}
 }
 

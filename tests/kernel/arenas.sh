@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: no
 # limit: 240
 # Arenas of glibc: how many were made, by whom, how many there are and may be, and what of them is
 # resident, against malloc_info and smaps.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: no
 # limit: 300
 # What can go wrong around a trace: targets that are none, files that cannot be written, ends that
 # come too early. A clear sentence or a whole report, and no probe that stays.

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: no
 # limit: 180
 # Large mappings that are not released: each with its address, sizes, resident bytes and kind, as
 # the program that made them says.

@@ -10,7 +10,7 @@ stop_and_compare() {
 	local pid
 
 	end_trace
-	expect_json report.json '.losses.total == 0' "nothing was lost"
+	expect_no_losses
 	# shellcheck disable=SC2013
 	for pid in $(sed -n 's/^done //p' target.out); do
 		expect_same_maps spaces "$pid"
@@ -19,6 +19,8 @@ stop_and_compare() {
 
 # Attached before the storm: counts are exact. The break is kept in whole pages.
 expect_calls() {
+	# A skipped program's call is in no count.
+	jq -e '.losses.missed_recursion == 0' report.json >/dev/null || return 0
 	expect_json report.json '[.processes[] | {pid, mapping}] as $got |
 		[$t[0].processes[] | . as $p | $got[] | select(.pid == $p.pid) | .mapping |
 		 .mmap_calls == $p.mmap.calls and .mmap_bytes == $p.mmap.bytes and

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: no
 # limit: 180
 # What reaches the reader: the text, the names of the JSON, folded stacks, --strict.
 # shellcheck disable=SC2016,SC2119 # $ in single quotes is for jq; arguments are optional

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: no
 # limit: 180
 # Every way to name a target: who is in the report, who is not, and from when.
 # shellcheck disable=SC2016,SC2119 # $ in single quotes is for jq; arguments are optional

@@ -16,6 +16,7 @@ start_target() {
 	# Read and write: neither side waits for the other to open.
 	exec 8<>target.in
 	TRUTH=truth.json "$TARGETS/$name" "$@" <target.in >target.out 8>&- &
+	# shellcheck disable=SC2034 # the tests read it
 	TARGET=$!
 	wait_for 60 grep -q '^ready' target.out
 }
@@ -58,6 +59,27 @@ join_trace() {
 
 	wait "$TRACE" || got=$?
 	[ "$got" = "$want" ] || fail "memdrift exited with $got: $(head -c 1000 trace.err)"
+}
+
+# How many breakpoints are in the target's libc: its code in memory against that of the file.
+breakpoints() {
+	local range offset path start pages
+
+	read -r range _ offset _ _ path < <(grep 'r-xp.*/libc\.so' "/proc/$TARGET/maps")
+	start=$((0x${range%-*} / 4096))
+	pages=$((0x${range#*-} / 4096 - start))
+	dd if="/proc/$TARGET/mem" of=in-memory bs=4096 skip="$start" count="$pages" 2>/dev/null
+	dd if="$path" of=in-file bs=4096 skip=$((0x$offset / 4096)) count="$pages" 2>/dev/null
+	[ "$(wc -c <in-memory)" = $((pages * 4096)) ] || fail "the target's code could not be read"
+	{ cmp -l in-file in-memory || true; } | wc -l
+}
+
+no_breakpoint() {
+	[ "$(breakpoints)" = 0 ]
+}
+
+expect_probed() {
+	[ "$(breakpoints)" -ge 5 ] || fail "libc has $(breakpoints) breakpoints while it is traced"
 }
 
 # From 7.x on the kernel runs programs of system call tracepoints with preemption on, and skips one

@@ -97,7 +97,7 @@ void tracer__read_losses(struct tracer *tracer, uint64_t *losses)
 		losses[LOSS_missed_recursion] += info.recursion_misses;
 		if (info.recursion_misses)
 			log_debug("%s was skipped %llu times", bpf_program__name(prog),
-				 (unsigned long long)info.recursion_misses);
+				  (unsigned long long)info.recursion_misses);
 	}
 }
 

@@ -264,27 +264,6 @@ without_privilege() {
 
 # ---- probes that must not stay -----------------------------------------------------------------
 
-# How many breakpoints are in the target's libc: its code in memory against that of the file.
-breakpoints() {
-	local range offset path start pages
-
-	read -r range _ offset _ _ path < <(grep 'r-xp.*/libc\.so' "/proc/$TARGET/maps")
-	start=$((0x${range%-*} / 4096))
-	pages=$((0x${range#*-} / 4096 - start))
-	dd if="/proc/$TARGET/mem" of=in-memory bs=4096 skip="$start" count="$pages" 2>/dev/null
-	dd if="$path" of=in-file bs=4096 skip=$((0x$offset / 4096)) count="$pages" 2>/dev/null
-	[ "$(wc -c <in-memory)" = $((pages * 4096)) ] || fail "the target's code could not be read"
-	{ cmp -l in-file in-memory || true; } | wc -l
-}
-
-no_breakpoint() {
-	[ "$(breakpoints)" = 0 ]
-}
-
-expect_probed() {
-	[ "$(breakpoints)" -ge 5 ] || fail "libc has $(breakpoints) breakpoints while it is traced"
-}
-
 # Its code is as it was, and it still calls it.
 expect_unprobed() {
 	wait_for 30 no_breakpoint

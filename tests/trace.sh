@@ -82,6 +82,20 @@ expect_probed() {
 	[ "$(breakpoints)" -ge 5 ] || fail "libc has $(breakpoints) breakpoints while it is traced"
 }
 
+# CPU time that the target has used, in ticks of 10 ms; and whether it has used more than that.
+cpu_ticks() {
+	local stat
+
+	stat=$(cat "/proc/$TARGET/stat") || return 1
+	# shellcheck disable=SC2086
+	set -- ${stat##*) }
+	echo $((${12} + ${13}))
+}
+
+has_worked() {
+	[ "$(cpu_ticks)" -gt "$1" ]
+}
+
 # From 7.x on the kernel runs programs of system call tracepoints with preemption on, and skips one
 # whose like was preempted on the same CPU (trace_call_bpf_faultable): counted, and healed.
 unavoidable_losses() {

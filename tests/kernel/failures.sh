@@ -291,19 +291,6 @@ probes_go_after() {
 }
 
 # Killed while the target is inside its probed functions all the time.
-cpu_ticks() {
-	local stat
-
-	stat=$(cat "/proc/$TARGET/stat") || return 1
-	# shellcheck disable=SC2086
-	set -- ${stat##*) }
-	echo $((${12} + ${13}))
-}
-
-has_worked() {
-	[ "$(cpu_ticks)" -gt "$1" ]
-}
-
 killed_in_mid_storm() {
 	local ticks
 

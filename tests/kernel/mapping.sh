@@ -44,12 +44,15 @@ storm_from_start() {
 
 # Attached while it rages, stopped after it.
 storm_in_the_middle() {
+	local from
+
 	need_bpf
 	start_target map_storm --wait --until-line "$@"
 	tell_target
 	start_trace -p "$TARGET" --dump-spaces "$PWD/spaces"
 	# Some thousands of calls with the trace on.
-	wait_for 30 eval '[ "$(wc -c </proc/'"$TRACE"'/stat)" -gt 0 ]'
+	from=$(cpu_ticks)
+	wait_for 30 has_worked "$((from + 20))"
 	tell_target
 	wait_done
 	stop_and_compare

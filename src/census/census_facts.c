@@ -6,20 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "census/proc_file.h"
 #include "census/proc_stat.h"
 #include "probe/elf_object.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* The pagemap of a running process, kept for the next question; NULL when it has ended. */
 static struct pagemap *live_pagemap(struct census *census, const struct process *process)
@@ -60,7 +52,7 @@ static int answer_resident(void *ctx, const struct process *process, uint64_t st
 	struct census *census = ctx;
 	struct pagemap *pm = live_pagemap(census, process);
 	const struct reading *reading;
-	uint64_t now = process->ended_ns ? process->ended_ns : now_ns();
+	uint64_t now = process->ended_ns ? process->ended_ns : monotonic_ns();
 	int err;
 
 	*age_s = 0;

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "census/glibc_arenas.h"
 #include "census/proc_maps.h"
@@ -33,14 +33,6 @@ static void request_stop(int sig)
 	stop_requested = 1;
 	/* The second one ends memdrift at once; the kernel takes the probes off. */
 	signal(sig, SIG_DFL);
-}
-
-uint64_t monotonic_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
 double trace_session__now_s(const struct trace_session *session)

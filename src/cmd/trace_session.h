@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
+#include "base/clock.h"
 #include "census/census.h"
 #include "cmd/trace_options.h"
 #include "ingest/tracer.h"
@@ -72,7 +73,6 @@ struct trace_session {
 	const char *ended_by;
 };
 
-uint64_t monotonic_ns(void);
 double trace_session__now_s(const struct trace_session *session);
 
 /* Loads, calibrates, finds the targets and attaches: an exit code, or -1 when the trace runs. */

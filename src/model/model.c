@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "model/model_impl.h"
 #include "model/pending.h"
 
@@ -45,12 +45,9 @@ void model__free(struct model *model)
 
 uint64_t model__now(const struct model *model)
 {
-	struct timespec now;
-
 	if (model->reader.now_ns)
 		return model->reader.now_ns(model->reader.ctx);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return monotonic_ns();
 }
 
 double model__seconds(const struct model *model, uint64_t time_ns)

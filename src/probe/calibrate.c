@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <link.h>
 #include <stdint.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 /*
@@ -70,21 +70,13 @@ static const struct {
 
 #define SPECIMENS (sizeof(specimens) / sizeof(specimens[0]))
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t time_calls(function_fn fn, unsigned int calls)
 {
-	uint64_t start = now_ns();
+	uint64_t start = monotonic_ns();
 
 	for (unsigned int i = 0; i < calls; i++)
 		fn();
-	return now_ns() - start;
+	return monotonic_ns() - start;
 }
 
 static double least_call_ns(function_fn fn)
@@ -94,13 +86,13 @@ static double least_call_ns(function_fn fn)
 
 	/* The first calls pay for pages that the kernel sets up. */
 	time_calls(fn, 3);
-	start = now_ns();
+	start = monotonic_ns();
 	first = time_calls(fn, 2) / 2 + 1;
 	calls = first > BATCH_NS / BATCH_CALLS_MIN ? BATCH_CALLS_MIN
 						   : (unsigned int)(BATCH_NS / first);
 	if (calls > BATCH_CALLS_MAX)
 		calls = BATCH_CALLS_MAX;
-	for (int i = 0; i < BATCHES && (i < 2 || now_ns() - start < CLASS_NS); i++) {
+	for (int i = 0; i < BATCHES && (i < 2 || monotonic_ns() - start < CLASS_NS); i++) {
 		uint64_t spent = time_calls(fn, calls);
 
 		if (spent < least)
@@ -150,9 +142,9 @@ static void measure_traced(const double untraced_ns[SPECIMENS], size_t attached,
 			   struct insn_costs *costs)
 {
 	double stepped_ns = 0;
-	uint64_t start = now_ns();
+	uint64_t start = monotonic_ns();
 
-	for (size_t i = 0; i < attached && now_ns() - start < CALIBRATE_BUDGET_NS; i++) {
+	for (size_t i = 0; i < attached && monotonic_ns() - start < CALIBRATE_BUDGET_NS; i++) {
 		struct insn_cost *cost = &costs->cls[specimens[i].cls];
 		double hit_ns = least_call_ns(specimens[i].fn) - untraced_ns[i];
 

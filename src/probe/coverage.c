@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <uthash.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "census/proc_stat.h"
@@ -191,14 +191,6 @@ static size_t choose_sites(struct coverage *coverage, const struct allocator_obj
 	return n;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
-
 static void attach_mallocs(struct coverage *coverage, struct place *place,
 			   const struct allocator_object *object, pid_t pid, const char *path,
 			   const char *name, struct coverage_scan *scan)
@@ -210,7 +202,7 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 	char printable[256];
 
 	place->tried = true;
-	place->attached_ns = now_ns();
+	place->attached_ns = monotonic_ns();
 	scan->failed += (uint32_t)(object->function_count - n);
 	if (!n || attach__uprobes(prog, pid, path, sites, n, &place->mallocs) == -ESRCH)
 		return;
@@ -226,7 +218,7 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 		scan->failed++;
 	}
 	scan->attached += place->malloc_count;
-	place->attached_ns = now_ns();
+	place->attached_ns = monotonic_ns();
 }
 
 /* arena_get2 with its return, and libc's own notes, always for one process alone. */

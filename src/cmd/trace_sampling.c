@@ -11,6 +11,8 @@
 
 /* Residency readings together take at most this share of the time. */
 #define CENSUS_SHARE 0.02
+/* So few processes have their RSS read ten times a second, at 2 us each; more, once an interval. */
+#define SAMPLED_OFTEN_MAX 64
 /* What bystanders may pay without a warning, as a share of the host's CPU time. */
 #define BYSTANDER_SHARE 0.05
 
@@ -51,15 +53,21 @@ static void end_if_gone(struct trace_session *session, struct process *process)
 		trace_event(session, &end.hdr, sizeof(end));
 }
 
+static void sample_rss(struct trace_session *session, struct process *process)
+{
+	uint64_t rss;
+
+	if (!proc_stat__rss(process->pid, &rss) && rss)
+		process__sample_rss(process, trace_session__now_s(session), rss);
+}
+
 static void sample_process(struct trace_session *session, struct process *process, double now_s)
 {
 	struct alloc_counts sums;
-	uint64_t rss;
 
 	if (session->counts_mallocs && !tracer__read_counts(session->tracer, process->pid, &sums))
 		process__set_alloc(process, &sums);
-	if (!proc_stat__rss(process->pid, &rss) && rss)
-		process__sample_rss(process, now_s, rss);
+	sample_rss(session, process);
 	process__end_interval(process, now_s);
 }
 
@@ -69,8 +77,11 @@ void trace_read_residency(struct trace_session *session)
 
 	if (session->options->target == TRACE_HOST)
 		return;
-	HASH_ITER (hh, session->model.running, process, next)
+	HASH_ITER (hh, session->model.running, process, next) {
+		if (HASH_COUNT(session->model.running) <= SAMPLED_OFTEN_MAX)
+			sample_rss(session, process);
 		census__read_if_due(session->census, process, CENSUS_SHARE);
+	}
 }
 
 void trace_tick(struct trace_session *session)

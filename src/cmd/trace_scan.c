@@ -167,16 +167,21 @@ void trace_scan__exec(struct trace_session *session, struct process *process, ui
 void trace_scan__ended(struct trace_session *session, struct process *process)
 {
 	struct follower *follower = trace_follower(session, process);
+	uint64_t rows = 0;
 
 	for (int i = 0; i < CALL_ROWS; i++)
 		if (process->alloc.calls[i])
-			process->probed_rows |= 1ull << i;
+			rows |= 1ull << i;
+	process->probed_rows |= rows;
 	if (!session->counts_mallocs || !session->coverage || !follower || process->kernel_thread)
 		return;
+	/* What was counted was covered, by probes for all that were there before it. */
+	if (rows && !process->counted) {
+		process->counted = true;
+		process->covered_from_s = trace_seconds(session, follower->begun_ns);
+	}
 	/* Its code was never seen: whether its allocator had probes nobody knows. */
 	if (!follower->covered && !follower->searched && process->execs &&
-	    process->covered_to_s < 0) {
+	    process->covered_to_s < 0)
 		session->model.losses[LOSS_programs_unscanned]++;
-		process->counted = process->probed_rows != 0;
-	}
 }

@@ -7,22 +7,34 @@
 
 #define PROT_COMMITTED (PROT_READ | PROT_WRITE)
 
+static bool is_behind_heap(const struct space *space, uint64_t addr)
+{
+	uint64_t base = addr - ARENA_HEAP_BYTES;
+	const struct mapping *before = space__find(space, base);
+
+	return addr > ARENA_HEAP_BYTES && before && before->start <= base &&
+	       (before->origin->arena_signature || before->origin->before_trace);
+}
+
 /*
  * 128 MiB reserved, one or two pieces cut off so that an aligned 64 MiB stay; or 64 MiB that came
  * out aligned, with the hint that the last such reservation left, or as the fallback when there is
- * no room for 128. All by the thread that now commits the beginning.
+ * no room for 128. All by the thread that now commits the beginning. Up to glibc 2.40 with
+ * MAP_NORESERVE, later without: then 64 MiB alone are a sign only where that hint pointed, right
+ * behind a heap.
  */
-static bool is_fresh_heap(const struct mapping *piece, uint64_t addr, uint32_t tid)
+static bool is_fresh_heap(const struct space *space, const struct mapping *piece, uint64_t addr,
+			  uint32_t tid)
 {
 	const struct origin *origin = piece->origin;
 
 	return piece->start == addr && origin->address == addr && origin->tid == tid &&
 	       !origin->arena_signature && !origin->before_trace && !origin->found_late &&
-	       origin__is_private_anonymous(origin) && origin->map_flags & MAP_NORESERVE &&
-	       origin->first_prot == PROT_NONE && !origin->committed_bytes &&
-	       origin->live_bytes == ARENA_HEAP_BYTES &&
-	       (origin->created_bytes == ARENA_HEAP_BYTES ||
-		origin->created_bytes == 2 * ARENA_HEAP_BYTES);
+	       origin__is_private_anonymous(origin) && origin->first_prot == PROT_NONE &&
+	       !origin->committed_bytes && origin->live_bytes == ARENA_HEAP_BYTES &&
+	       (origin->created_bytes == 2 * ARENA_HEAP_BYTES ||
+		(origin->created_bytes == ARENA_HEAP_BYTES &&
+		 (origin->map_flags & MAP_NORESERVE || is_behind_heap(space, addr))));
 }
 
 /* What may be one of glibc's heaps: made as one, or made when nobody looked. */
@@ -72,7 +84,7 @@ bool arena_signature(struct space *space, uint64_t addr, uint64_t len, uint32_t 
 	    len > ARENA_HEAP_BYTES)
 		return false;
 	piece = space__find(space, addr);
-	if (!piece || !is_fresh_heap(piece, addr, tid))
+	if (!piece || !is_fresh_heap(space, piece, addr, tid))
 		return false;
 	*undecided = some_heap_is_full(space, len);
 	piece->origin->arena_signature = true;

@@ -204,8 +204,13 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 	place->tried = true;
 	place->attached_ns = monotonic_ns();
 	scan->failed += (uint32_t)(object->function_count - n);
-	if (!n || attach__uprobes(prog, pid, path, sites, n, &place->mallocs) == -ESRCH)
+	if (!n)
 		return;
+	if (attach__uprobes(prog, pid, path, sites, n, &place->mallocs) == -ESRCH) {
+		/* Gone, or between two programs: another scan may find it. */
+		place->tried = false;
+		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		if (!sites[i].error) {
 			place->malloc_count++;

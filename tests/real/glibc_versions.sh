@@ -46,4 +46,3 @@ arenas_of() {
 
 test_case "glibc of sid: arenas by USDT" arenas_of sid usdt
 test_case "glibc of trixie: arenas" arenas_of trixie mapping
-test_case "glibc of bullseye: arenas" arenas_of bullseye mapping

@@ -22,7 +22,8 @@ as_command() {
 
 # A breakpoint makes a private copy of its page of libc's code.
 has_probes() {
-	awk '$2 ~ /x/ { libc = $6 ~ /libc/ } libc && $1 == "Private_Dirty:" && $2 > 0 { found = 1 }
+	awk '$1 ~ /^[0-9a-f]+-[0-9a-f]+$/ { libc = $2 ~ /x/ && $6 ~ /libc/ }
+		libc && $1 == "Private_Dirty:" && $2 > 0 { found = 1 }
 		END { exit !found }' "/proc/$1/smaps"
 }
 

@@ -3,8 +3,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "base/log.h"
 #include "ingest/tracer_impl.h"
@@ -118,6 +120,26 @@ static size_t add_range(struct address_range *ranges, size_t n, size_t max, uint
 	return n + 1;
 }
 
+/*
+ * Whether the thread has left the call that its entry tells of: the kernel may have skipped the
+ * program that would have removed the entry. A thread that runs at this moment tells nothing.
+ */
+static bool has_left(uint32_t pid, uint32_t tid, uint32_t type)
+{
+	long number = type == REC_MUNMAP ? SYS_munmap : type == REC_MREMAP ? SYS_mremap : SYS_mmap;
+	char path[64], text[32] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/task/%u/syscall", pid, tid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (!fgets(text, sizeof(text), file))
+		text[0] = '\0';
+	fclose(file);
+	return text[0] && strncmp(text, "running", 7) && strtol(text, NULL, 10) != number;
+}
+
 int tracer__read_inflight(struct tracer *tracer, uint32_t pid, struct address_range *ranges,
 			  size_t max)
 {
@@ -132,7 +154,7 @@ int tracer__read_inflight(struct tracer *tracer, uint32_t pid, struct address_ra
 		key = next;
 		from = &key;
 		if (bpf_map__lookup_elem(map, &key, sizeof(key), &call, sizeof(call), 0) ||
-		    call.pid != pid)
+		    call.pid != pid || has_left(pid, key, call.type))
 			continue;
 		if (call.type == REC_MUNMAP || call.type == REC_MREMAP ||
 		    (call.type == REC_MMAP && call.map_flags & 0x10 /* MAP_FIXED */))

@@ -7,24 +7,18 @@
 
 #define PROT_COMMITTED (PROT_READ | PROT_WRITE)
 
-static bool is_behind_heap(const struct space *space, uint64_t addr)
-{
-	uint64_t base = addr - ARENA_HEAP_BYTES;
-	const struct mapping *before = space__find(space, base);
-
-	return addr > ARENA_HEAP_BYTES && before && before->start <= base &&
-	       (before->origin->arena_signature || before->origin->before_trace);
-}
+/* Where the kernel places mappings of 64-bit programs by itself, far above Go's first heap arenas.
+ */
+#define MMAP_AREA_START 0x700000000000ull
 
 /*
  * 128 MiB reserved, one or two pieces cut off so that an aligned 64 MiB stay; or 64 MiB that came
  * out aligned, with the hint that the last such reservation left, or as the fallback when there is
  * no room for 128. All by the thread that now commits the beginning. Up to glibc 2.40 with
- * MAP_NORESERVE, later without: then 64 MiB alone are a sign only where that hint pointed, right
- * behind a heap.
+ * MAP_NORESERVE, later without: then 64 MiB alone are a sign only with that hint, which points
+ * into the kernel's own area.
  */
-static bool is_fresh_heap(const struct space *space, const struct mapping *piece, uint64_t addr,
-			  uint32_t tid)
+static bool is_fresh_heap(const struct mapping *piece, uint64_t addr, uint32_t tid)
 {
 	const struct origin *origin = piece->origin;
 
@@ -34,7 +28,8 @@ static bool is_fresh_heap(const struct space *space, const struct mapping *piece
 	       !origin->committed_bytes && origin->live_bytes == ARENA_HEAP_BYTES &&
 	       (origin->created_bytes == 2 * ARENA_HEAP_BYTES ||
 		(origin->created_bytes == ARENA_HEAP_BYTES &&
-		 (origin->map_flags & MAP_NORESERVE || is_behind_heap(space, addr))));
+		 (origin->map_flags & MAP_NORESERVE ||
+		  (origin->hinted && addr >= MMAP_AREA_START))));
 }
 
 /* What may be one of glibc's heaps: made as one, or made when nobody looked. */
@@ -84,7 +79,7 @@ bool arena_signature(struct space *space, uint64_t addr, uint64_t len, uint32_t 
 	    len > ARENA_HEAP_BYTES)
 		return false;
 	piece = space__find(space, addr);
-	if (!piece || !is_fresh_heap(space, piece, addr, tid))
+	if (!piece || !is_fresh_heap(piece, addr, tid))
 		return false;
 	*undecided = some_heap_is_full(space, len);
 	piece->origin->arena_signature = true;

@@ -52,7 +52,7 @@ storm_in_the_middle() {
 	start_trace -p "$TARGET" --dump-spaces "$PWD/spaces"
 	# Some thousands of calls with the trace on.
 	from=$(cpu_ticks)
-	wait_for 30 has_worked "$((from + 20))"
+	wait_for 120 has_worked "$((from + 20))"
 	tell_target
 	wait_done
 	stop_and_compare

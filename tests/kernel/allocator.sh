@@ -9,7 +9,7 @@ ROUNDS=$([ "$MEMDRIFT_VM" = 1 ] && echo 400 || echo 5000)
 # On 7.x one in some hundred calls that an entry point hands on to another is counted twice in an
 # emulated machine, for a reason not found yet: there the functions that do so are left out.
 ops=()
-[ -z "$(unavoidable_losses)" ] || ops=(--ops "malloc,calloc,posix_memalign,valloc,pvalloc")
+[ -z "$(unavoidable_losses)" ] || ops=(--ops "malloc,calloc,posix_memalign")
 
 # expect_counts TRUTH_PROCESS: a jq filter that picks the process in truth.json.
 expect_counts() {

@@ -208,6 +208,7 @@ trace_says_what_is_missing() {
 trace_refuses_another_pid_namespace() {
 	need_bpf
 	need_command unshare
+	unshare --mount --pid --fork true || skip "namespaces are not allowed here"
 	expect_exit 1 unshare --pid --fork --mount-proc "$MEMDRIFT" trace -d 1 2>err
 	expect_equal "$(wc -l <err)" 1 "one sentence"
 	expect_match err 'cannot trace: .*PID namespace.*--pid=host' "message"
@@ -224,6 +225,7 @@ trace_refuses_a_user_namespace() {
 trace_misses_btf() {
 	need_bpf
 	need_command unshare
+	unshare --mount true || skip "mount namespaces are not allowed here"
 	# An empty folder over it, seen by this one process alone.
 	expect_exit 1 unshare --mount sh -c 'mount -t tmpfs none /sys/kernel/btf && exec "$0" trace -d 1' \
 		"$MEMDRIFT" 2>err
@@ -234,6 +236,7 @@ trace_misses_btf() {
 trace_misses_uprobes() {
 	need_bpf
 	need_command unshare
+	unshare --mount true || skip "mount namespaces are not allowed here"
 	expect_exit 1 unshare --mount sh -c \
 		'mount -t tmpfs none /sys/bus/event_source && exec "$0" trace -d 1' "$MEMDRIFT" 2>err
 	expect_match err 'cannot trace: .*uprobe.*CONFIG_UPROBE_EVENTS' "message"

@@ -47,7 +47,7 @@ storm_in_the_middle() {
 	local from
 
 	need_bpf
-	start_target map_storm --wait --until-line "$@"
+	start_target map_storm --wait --until-line --rounds 1000000000 "$@"
 	tell_target
 	start_trace -p "$TARGET" --dump-spaces "$PWD/spaces"
 	# Some thousands of calls with the trace on.

@@ -105,11 +105,15 @@ unavoidable_losses() {
 	[ "${major%%.*}" -lt 7 ] || echo missed_recursion
 }
 
-# expect_no_losses [FILE]
+# expect_no_losses [FILE]: a test case in which the kernel skipped programs proves nothing.
 expect_no_losses() {
+	local unavoidable skipped=0
+
 	tail -n 5 trace.err 2>/dev/null || true
-	expect_json "${1:-report.json}" '.losses | .total == (.[$u] // 0)' "nothing was lost" \
-		--arg u "$(unavoidable_losses)"
+	unavoidable=$(unavoidable_losses)
+	[ -z "$unavoidable" ] || skipped=$(jq ".losses.$unavoidable" "${1:-report.json}")
+	[ "$skipped" = 0 ] || skip "the kernel skipped $skipped programs of preempted system calls (7.x)"
+	expect_json "${1:-report.json}" '.losses.total == 0' "nothing was lost"
 }
 
 # merged_maps: reads "START-END PERMISSIONS" lines, hexadecimal, sorted; prints them with adjacent

@@ -54,6 +54,7 @@ run_command() {
 
 counts_command() {
 	need_bpf
+	[ -z "$(unavoidable_losses)" ] || skip "7.x: one call in some hundred differs, see README, limits"
 	need_target alloc_mix
 	run_command none 0 "$@"
 	run_command some "$ROUNDS" "$@"

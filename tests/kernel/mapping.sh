@@ -85,6 +85,7 @@ heals_after_loss() {
 	wait_done
 	end_trace 3
 	expect_json report.json '.losses.ring_full > 0' "lost records are counted"
+	[ "$(jq .losses.missed_recursion report.json)" = 0 ] || skip "the kernel skipped programs (7.x)"
 	expect_same_maps spaces "$TARGET"
 	tell_target
 }

@@ -64,12 +64,6 @@ static __always_inline void note_tail_call(struct pt_regs *regs, __u64 cookie, _
 		count_loss(LOSS_tail_notes_full);
 }
 
-/* A page of the stack may be away for a moment: what cannot be read is no evidence against. */
-static __always_inline bool same_address(__u64 noted, __u64 now)
-{
-	return noted == now || !noted || !now;
-}
-
 /* pvalloc asks on for whole pages, the others for what they were asked for. */
 static __always_inline bool is_handed_on(__u64 asked, __u64 size)
 {
@@ -90,7 +84,7 @@ static __always_inline bool is_tail_call(struct pt_regs *regs, __u64 cookie, __u
 		return false;
 	same = note->row != COOKIE_ROW(cookie) && is_handed_on(note->size, size) &&
 	       note->sp == entry_sp(regs, cookie) &&
-	       same_address(note->return_address, read_return_address(note->sp));
+	       note->return_address == read_return_address(note->sp);
 	forget_tail_call(tid);
 	return same;
 }

@@ -133,6 +133,7 @@ void trace_scan__inherit(struct trace_session *session, struct process *parent,
 		trace_scan(session, parent, of_parent);
 	child->probed_rows = parent->probed_rows;
 	child->counted = parent->counted;
+	child->covered_from_s = trace_seconds(session, of_child->begun_ns);
 	child->covered_to_s = parent->covered_to_s;
 	of_child->covered = of_parent->covered;
 }
@@ -154,9 +155,11 @@ void trace_scan__exec(struct trace_session *session, struct process *process, ui
 		coverage__forget(session->coverage, (pid_t)process->pid);
 	if (coverage__scope(session->coverage) == COVERAGE_ALL &&
 	    trace_program__prepare(session, process, &late)) {
-		process->counted = follower->covered = process->covered_to_s < 0;
-		process->covered_from_s =
-			trace_seconds(session, late ? monotonic_ns() : follower->begun_ns);
+		if (process->covered_to_s < 0) {
+			process->counted = follower->covered = true;
+			process->covered_from_s =
+				trace_seconds(session, late ? monotonic_ns() : follower->begun_ns);
+		}
 	} else if (process->is_target || coverage__scope(session->coverage) == COVERAGE_ALL) {
 		trace_scan(session, process, follower);
 	}

@@ -3,6 +3,8 @@
 #include "allocator.h"
 #include "tail.h"
 
+NO_PROGRAMS(allocator_none);
+
 /* True when the hit is a call of its own. */
 static __always_inline bool begins_call(struct pt_regs *ctx, struct alloc_counts *counts,
 					__u64 cookie, __u64 size)
@@ -46,6 +48,7 @@ int allocator_enter(struct pt_regs *ctx)
 	__u64 cookie, size;
 	__u32 layout;
 
+	stay_on_own_stack(ctx, &allocator_none);
 	if (!counts)
 		return 0;
 	cookie = bpf_get_attach_cookie(ctx);

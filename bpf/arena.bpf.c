@@ -6,6 +6,8 @@
 
 #include <bpf/usdt.bpf.h>
 
+NO_PROGRAMS(arena_none);
+
 struct arena_call {
 	__u64 enter_ns;
 	__u64 size;
@@ -29,6 +31,7 @@ int arena_get2_enter(struct pt_regs *ctx)
 	__u32 tid = (__u32)pid_tgid;
 	struct arena_call call = {.enter_ns = bpf_ktime_get_ns(), .size = ctx->di};
 
+	stay_on_own_stack(ctx, &arena_none);
 	if (!is_target(pid_tgid >> 32))
 		return 0;
 	call.stack = take_stack(ctx);
@@ -58,6 +61,7 @@ int arena_get2_exit(struct pt_regs *ctx)
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct arena_call *call = bpf_map_lookup_elem(&arena_calls, &tid);
 
+	stay_on_own_stack(ctx, &arena_none);
 	if (!call)
 		return 0;
 	submit_arena(REC_ARENA_GET, call, ctx->ax);
@@ -83,6 +87,7 @@ static __always_inline void submit_usdt(struct pt_regs *ctx, __u32 type)
 SEC("usdt")
 int arena_new(struct pt_regs *ctx)
 {
+	stay_on_own_stack(ctx, &arena_none);
 	submit_usdt(ctx, REC_ARENA_NEW);
 	return 0;
 }
@@ -91,6 +96,7 @@ int arena_new(struct pt_regs *ctx)
 SEC("usdt")
 int heap_new(struct pt_regs *ctx)
 {
+	stay_on_own_stack(ctx, &arena_none);
 	submit_usdt(ctx, REC_HEAP_NEW);
 	return 0;
 }

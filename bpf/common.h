@@ -68,6 +68,28 @@ static __always_inline void count_loss(__u32 loss)
 		__sync_fetch_and_add(n, 1);
 }
 
+/*
+ * To be called by every program on uprobes. Kernels from 6.13 on give programs with 64 bytes of
+ * stack and more one private stack for each CPU (e00931c02568), in the belief that none is entered
+ * twice on a CPU. Programs on uprobes are: they can be preempted, and nothing keeps the next task
+ * from the same program. Measured on 7.2: wrong counts, and an oops. A program with a tail call in
+ * it is left on the stack of its task; this one is never taken. Programs of different kinds cannot
+ * share the map.
+ */
+#define NO_PROGRAMS(name)                              \
+	struct {                                       \
+		__uint(type, BPF_MAP_TYPE_PROG_ARRAY); \
+		__uint(max_entries, 1);                \
+		__uint(key_size, sizeof(__u32));       \
+		__uint(value_size, sizeof(__u32));     \
+	} name SEC(".maps")
+
+static __always_inline void stay_on_own_stack(void *ctx, void *no_programs)
+{
+	if (config.never)
+		bpf_tail_call(ctx, no_programs, 0);
+}
+
 static __always_inline bool is_target(__u32 pid)
 {
 	if (pid == config.own_pid)

@@ -116,6 +116,15 @@ expect_no_losses() {
 	expect_json "${1:-report.json}" '.losses.total == 0' "nothing was lost"
 }
 
+# The same for what comes from uprobes, which the kernel skips nowhere.
+expect_no_call_losses() {
+	local file=${1:-report.json} unavoidable
+
+	tail -n 5 trace.err 2>/dev/null || true
+	unavoidable=$(unavoidable_losses)
+	expect_json "$file" '.losses.total == (.losses[$u] // 0)' "nothing was lost" --arg u "$unavoidable"
+}
+
 # merged_maps: reads "START-END PERMISSIONS" lines, hexadecimal, sorted; prints them with adjacent
 # ranges of the same permissions as one, as the kernel shows those that it merges.
 merged_maps() {

@@ -21,6 +21,7 @@ struct bpf_config {
 	uint64_t wakeup_bytes;  /* wake the reader when this much waits in the ring */
 	uint32_t count_mallocs; /* children of targets get allocator counters */
 	uint32_t stack_weights; /* allocator calls are also counted by stack */
+	uint32_t never;         /* 0 */
 	char comm[16];          /* TARGET_COMM */
 };
 

@@ -34,6 +34,17 @@ struct sched_entity {
 	__u64 sum_exec_runtime;
 };
 
+/* Return probes whose functions have not returned, innermost first (include/linux/uprobes.h). */
+struct return_instance {
+	unsigned long func;  /* the probed address */
+	unsigned long stack; /* of the return address */
+	struct return_instance *next;
+};
+
+struct uprobe_task {
+	struct return_instance *return_instances;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int pid;
@@ -44,6 +55,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct sched_entity se;
+	struct uprobe_task *utask;
 	char comm[16];
 };
 

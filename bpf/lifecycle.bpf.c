@@ -1,12 +1,89 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Birth, new programs and death of processes and threads. */
 #include "common.h"
+#include "live.h"
 #include "tail.h"
 
 /* One value for new entries of alloc_counts: too large for the stack of a program. */
 static const struct alloc_counts no_counts;
 
-static __always_inline void follow(__u32 pid, __u64 start_ns)
+struct space_step {
+	__u32 pid;
+	__u64 space;
+};
+
+static long set_space_on(__u32 cpu, struct space_step *step)
+{
+	struct alloc_counts *counts = bpf_map_lookup_percpu_elem(&alloc_counts, &step->pid, cpu);
+
+	if (!counts)
+		return 1;
+	counts->space = step->space;
+	return 0;
+}
+
+/* The process's allocations belong to this space from now on. */
+static __always_inline void set_space(__u32 pid, __u32 space)
+{
+	struct space_step step = {.pid = pid, .space = space};
+
+	bpf_loop(config.cpus, set_space_on, &step, 0);
+}
+
+/* With one user. 0: none is left. */
+static __always_inline __u32 new_space(void)
+{
+	struct live_space *space;
+	__u32 id = 0;
+
+	if (bpf_map_pop_elem(&live_free_ids, &id)) {
+		count_loss(LOSS_live_spaces_full);
+		return 0;
+	}
+	space = bpf_map_lookup_elem(&live_spaces, &id);
+	if (!space)
+		return 0;
+	space->users = 1;
+	space->taken = 1;
+	return id;
+}
+
+static __always_inline void use_space(__u32 id, int users)
+{
+	struct live_space *space = bpf_map_lookup_elem(&live_spaces, &id);
+
+	if (id && space)
+		__sync_fetch_and_add(&space->users, users);
+}
+
+/* What the parent has allocated until now is the child's as well. */
+static __always_inline __u32 copy_space(__u32 parent)
+{
+	struct live_space *from = bpf_map_lookup_elem(&live_spaces, &parent), *to;
+	__u32 id;
+
+	if (!parent || !from)
+		return 0;
+	id = new_space();
+	to = bpf_map_lookup_elem(&live_spaces, &id);
+	if (!id || !to)
+		return 0;
+	to->bytes = from->bytes;
+	to->peak_bytes = from->bytes;
+	to->parent = parent;
+	to->parent_epoch = __sync_fetch_and_add(&from->epoch, 1);
+	from->keep = to->parent_epoch + 1;
+	return id;
+}
+
+static __always_inline __u32 space_of(__u32 pid)
+{
+	struct alloc_counts *counts = bpf_map_lookup_elem(&alloc_counts, &pid);
+
+	return counts ? counts->space : 0;
+}
+
+static __always_inline void follow(__u32 pid, __u64 start_ns, __u32 space)
 {
 	struct target target = {.start_ns = start_ns};
 
@@ -21,6 +98,8 @@ static __always_inline void follow(__u32 pid, __u64 start_ns)
 		count_loss(LOSS_pid_reused);
 	if (bpf_map_update_elem(&alloc_counts, &pid, &no_counts, BPF_NOEXIST))
 		count_loss(LOSS_counters_full);
+	else if (space)
+		set_space(pid, space);
 }
 
 /* Runs in the parent, after the child's memory is set up and before it first runs. */
@@ -31,7 +110,7 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *child = (struct task_struct *)ctx->args[1];
 	__u32 parent_pid = bpf_get_current_pid_tgid() >> 32;
 	__u32 child_pid = BPF_CORE_READ(child, tgid);
-	__u32 flags = 0;
+	__u32 flags = 0, space = 0;
 	struct rec_fork *rec;
 
 	if (!is_target(parent_pid))
@@ -43,7 +122,13 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 	if (!(flags & RECF_THREAD)) {
 		if (BPF_CORE_READ(parent, signal, nr_threads) > 1)
 			flags |= RECF_THREADED;
-		follow(child_pid, start_of(child));
+		if (config.track_live)
+			space = space_of(parent_pid);
+		if (flags & RECF_SHARES_VM)
+			use_space(space, 1);
+		else
+			space = copy_space(space);
+		follow(child_pid, start_of(child), space);
 	}
 	rec = reserve_record(sizeof(*rec));
 	if (!rec)
@@ -106,7 +191,11 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	if (!is_target(pid)) {
 		if (config.target_mode != TARGET_COMM || pid == config.own_pid || !comm_matches())
 			return 0;
-		follow(pid, start_of((struct task_struct *)bpf_get_current_task()));
+		follow(pid, start_of((struct task_struct *)bpf_get_current_task()), 0);
+	}
+	if (config.track_live) {
+		use_space(space_of(pid), -1);
+		set_space(pid, new_space());
 	}
 	submit_process(REC_EXEC, old_tid != pid ? RECF_BY_THREAD : 0, 0);
 	return 0;
@@ -132,11 +221,17 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	bpf_map_delete_elem(&inflight, &tid);
 	forget_tail_call(tid);
+	if (config.track_live)
+		bpf_map_delete_elem(&live_calls, &tid);
+	if (config.live_temporary)
+		bpf_map_delete_elem(&last_pointers, &tid);
 	/* do_exit() has taken this thread off `live` before the tracepoint (kernel/exit.c). */
 	if (BPF_CORE_READ(task, signal, live.counter) > 0) {
 		submit_process(REC_EXIT, 0, BPF_CORE_READ(task, exit_code));
 		return 0;
 	}
+	if (config.track_live)
+		use_space(space_of(pid), -1);
 	status = BPF_CORE_READ(task, signal, group_exit_code);
 	if (!status)
 		status = BPF_CORE_READ(task, group_leader, exit_code);

@@ -22,6 +22,63 @@ STACK_TABLE(stacks, 8192);
 STACK_TABLE(more_stacks, 4096);
 STACK_TABLE(last_stacks, 2048);
 
+/*
+ * Callers alone, where there are no frame pointers to walk: code built without them has anything
+ * in the register, and what the kernel then makes of it is another stack each time.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, STACK_CALLERS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} caller_ids __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, STACK_CALLERS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} callers __weak SEC(".maps");
+
+__u32 caller_count __weak;
+
+static __always_inline __s32 take_caller(__u64 address)
+{
+	__u32 *known = bpf_map_lookup_elem(&caller_ids, &address), id;
+	__u64 *place;
+
+	if (known)
+		return STACK_ID(STACK_TABLE_CALLERS, *known);
+	id = __sync_fetch_and_add(&caller_count, 1);
+	place = bpf_map_lookup_elem(&callers, &id);
+	if (!place || bpf_map_update_elem(&caller_ids, &address, &id, BPF_ANY)) {
+		count_loss(LOSS_stacks_lost);
+		return STACK_NONE;
+	}
+	*place = address;
+	return STACK_ID(STACK_TABLE_CALLERS, id);
+}
+
+/* Frames are rarely larger, threads' stacks mostly not. */
+#define FRAME_BYTES_MAX (1 << 20)
+
+/*
+ * Whether the register holds a frame: it lies on the stack, and so does the caller's frame that is
+ * saved there, further up, beside an address that is on no stack.
+ */
+static __always_inline bool has_frame_pointer(const struct pt_regs *regs)
+{
+	__u64 frame[2];
+
+	if (regs->bp < regs->sp || regs->bp - regs->sp >= FRAME_BYTES_MAX || regs->bp & 7 ||
+	    bpf_probe_read_user(frame, sizeof(frame), (void *)regs->bp))
+		return false;
+	/* The outermost frame has no caller. */
+	if (frame[0] && (frame[0] <= regs->bp || frame[0] - regs->bp >= FRAME_BYTES_MAX))
+		return false;
+	return frame[1] > 4096 && (frame[1] <= regs->sp || frame[1] - regs->sp >= FRAME_BYTES_MAX);
+}
+
 /* An id, or STACK_NONE. */
 static __always_inline __s32 take_stack(void *ctx)
 {
@@ -40,6 +97,12 @@ static __always_inline __s32 take_stack(void *ctx)
 		return STACK_ID(2, id);
 	count_loss(LOSS_stacks_lost);
 	return STACK_NONE;
+}
+
+/* The same of a function that returns: the program stands behind the call. */
+static __always_inline __s32 take_callers_stack(struct pt_regs *regs)
+{
+	return has_frame_pointer(regs) ? take_stack(regs) : take_caller(regs->ip);
 }
 
 #endif

@@ -16,13 +16,18 @@ enum target_mode {
 
 struct bpf_config {
 	uint32_t target_mode;
-	uint32_t own_pid;       /* memdrift itself is never a target */
-	uint64_t stack_min_len; /* take stacks of mappings from this length on */
-	uint64_t wakeup_bytes;  /* wake the reader when this much waits in the ring */
-	uint32_t count_mallocs; /* children of targets get allocator counters */
-	uint32_t stack_weights; /* allocator calls are also counted by stack */
-	uint32_t never;         /* 0 */
-	char comm[16];          /* TARGET_COMM */
+	uint32_t own_pid;          /* memdrift itself is never a target */
+	uint64_t stack_min_len;    /* take stacks of mappings from this length on */
+	uint64_t wakeup_bytes;     /* wake the reader when this much waits in the ring */
+	uint32_t count_mallocs;    /* children of targets get allocator counters */
+	uint32_t stack_weights;    /* allocator calls are also counted by stack */
+	uint32_t track_live;       /* the live set is kept: children of targets get spaces of it */
+	uint32_t cpus;             /* possible ones */
+	uint32_t live_bucket_mask; /* buckets of the live set less 1 */
+	uint32_t live_stacks;      /* each allocation of it with its stack */
+	uint32_t live_temporary; /* what is freed before its thread's next allocation is counted */
+	uint32_t never;          /* 0 */
+	char comm[16];           /* TARGET_COMM */
 };
 
 /* A followed process; presence in the map is what counts. */
@@ -55,6 +60,10 @@ struct alloc_counts {
 	struct size_count buckets[SIZE_BUCKETS];
 	uint64_t impossible;
 	uint64_t tail_calls; /* hits that belonged to the call before: not in calls or buckets */
+	uint64_t failed;     /* --live: calls that returned nothing, and what they asked for */
+	uint64_t failed_bytes;
+	uint64_t unknown_frees; /* --live: frees of what is not in the live set */
+	uint64_t space;         /* --live: number of its address space, the same on each CPU */
 };
 
 /* What a probed entry point is, by where it expects the size. */
@@ -81,6 +90,15 @@ enum handoff {
  * The attach cookie of an allocator probe site: row of calls[], bytes pushed before it, layout,
  * and handoff.
  */
+/*
+ * With --live the upper half is the file offset of the site, and a bit says that the function may
+ * go on into another entry point: then its return is wanted whatever it returns.
+ */
+#define COOKIE_OFFSET(cookie)  ((uint32_t)((cookie) >> 32))
+#define COOKIE_REACHES(cookie) ((cookie) >> 24 & 1)
+#define COOKIE_MAKE_LIVE(row, layout, reaches, offset)                            \
+	((uint64_t)(row) | (uint64_t)(layout) << 16 | (uint64_t)(reaches) << 24 | \
+	 (uint64_t)(offset) << 32)
 #define COOKIE_ROW(cookie)      ((uint32_t)(cookie)&0xff)
 #define COOKIE_SP_DELTA(cookie) ((uint32_t)((cookie) >> 8) & 0xff)
 #define COOKIE_LAYOUT(cookie)   ((uint32_t)((cookie) >> 16) & 0xff)

@@ -15,7 +15,12 @@
 	X(pid_reused, "processes whose counts were lost: their pid was taken again too soon") \
 	X(tail_notes_full, "calls that an entry point handed on and that were counted twice") \
 	X(stacks_lost, "stacks not kept: the stack table was full or two stacks collided")    \
-	X(stack_counts_full, "allocator calls without a stack weight: table full")
+	X(stack_counts_full, "allocator calls without a stack weight: table full")            \
+	X(live_full, "allocations not kept in the live set: it was full")                     \
+	X(live_spaces_full, "processes whose live memory was not tracked: too many at once")  \
+	X(live_too_large, "allocations above 512 GiB: not kept in the live set")              \
+	X(live_calls_full, "allocations not kept: too many threads inside the allocator")     \
+	X(temporary_full, "temporary allocations not counted: table full")
 
 #define LOSS_COUNTERS_USER(X)                                                                      \
 	X(missed_recursion, "probe hits that the kernel skipped inside another BPF program")       \
@@ -26,7 +31,8 @@
 	X(mappings_dropped, "mappings not modelled: more than the model may hold")                 \
 	X(programs_unscanned, "programs that ended before their code was searched for allocators") \
 	X(attach_failed, "allocator probes that could not be attached")                            \
-	X(objects_unread, "mapped objects that could not be searched for allocators")
+	X(objects_unread, "mapped objects that could not be searched for allocators")              \
+	X(live_copies_dropped, "forked children whose memory from before their fork is not known")
 
 #define LOSS_ENUM(name, text) LOSS_##name,
 enum loss {

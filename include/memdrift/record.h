@@ -56,7 +56,9 @@ MEMDRIFT_ASSERT_SIZE(struct rec_header, 32);
 
 /* No stack was taken, or the stack map had no room (a named loss). */
 #define STACK_NONE (-1)
-/* Which of the stack tables of bpf/stack.h, and the id in it. */
+/* Which of the stack tables of bpf/stack.h, and the id in it. The last one has callers alone. */
+#define STACK_TABLE_CALLERS   3
+#define STACK_CALLERS_MAX     8192
 #define STACK_ID(table, id)   ((int32_t)((table) << 16 | (id)))
 #define STACK_TABLE_OF(stack) ((stack) >> 16)
 #define STACK_KEY_OF(stack)   ((uint32_t)(stack)&0xffff)

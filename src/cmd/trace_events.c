@@ -49,6 +49,7 @@ void trace_process__joined(struct trace_session *session, struct process *proces
 	/* Before its exec the command is a copy of memdrift: nothing of it is worth a look. */
 	if (waits) {
 		process->mapped_start_bytes = 0;
+		process->begins_with_exec = true;
 		if (follower)
 			budget_meter__start(&follower->meter, 0, 0);
 		return;
@@ -67,7 +68,7 @@ static void note_stack(struct trace_session *session, uint32_t pid, int32_t stac
 	struct process *process = stack < 0 ? NULL : model__find(&session->model, pid);
 
 	if (process)
-		stack_names__note(session->names, process, stack);
+		stack_names__note(session->names, process, stack, STACK_LEAF_SITE);
 }
 
 static void weigh_mapping(struct trace_session *session, const struct rec_mapping *mapping)
@@ -97,6 +98,7 @@ static void before_exit(struct trace_session *session, const struct rec_process 
 			budget_meter__update(&follower->meter,
 					     coverage__cost_ns(session->coverage, &sums),
 					     (double)exit->cpu_ns, -1);
+		trace_live__follow(session, process);
 		trace_weights__keep(session, process);
 		tracer__uncount(session->tracer, exit->hdr.pid);
 	}

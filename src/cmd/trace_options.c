@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "ingest/live_set.h"
 #include "ingest/tracer.h"
 
 static const char help[] =
@@ -39,14 +40,25 @@ static const char help[] =
 	"      --ring-size SIZE     ring buffer for records, a power of two (default 64M)\n"
 	"      --strict             exit with 3 when anything was lost\n"
 	"\n"
+	"What is outstanding (not freed)\n"
+	"      --live               follow every allocation from its return to its free\n"
+	"      --no-stacks          without its call stack: at the lowest cost\n"
+	"      --temporary          also count what is freed before its thread's next allocation\n"
+	"      --older AGE          list only what is at least this old\n"
+	"      --min-size SIZE, --max-size SIZE  list only requests of these sizes\n"
+	"      --top N              list so many groups (default 10)\n"
+	"      --live-memory SIZE   memory of the live set, a power of two (default 64M: 700,000\n"
+	"                           allocations; beyond that it becomes a sample)\n"
+	"\n"
 	"Report\n"
+	"      --print              a report after each interval as well\n"
 	"  -o, --output FILE        write the report to FILE instead of stdout\n"
 	"      --json               one JSON object instead of text; with COMMAND it needs -o\n"
 	"      --large SIZES        sizes of large mappings to list (default 64M,128M)\n"
 	"      --all                list everything, not only the largest\n"
 	"      --folded FILE        folded stacks for flame graphs\n"
 	"      --weight KIND        of folded stacks: mmap_bytes (default), unreleased_bytes,\n"
-	"                           alloc_bytes, alloc_count\n"
+	"                           alloc_bytes, alloc_count, live_bytes (with --live)\n"
 	"  -v, --verbose            say more on stderr; twice for libbpf's and the kernel's words\n"
 	"  -h, --help               this text\n"
 	"\n"
@@ -55,6 +67,8 @@ static const char help[] =
 	"  sudo memdrift trace -- ls -R /usr\n"
 	"  sudo memdrift trace --cgroup /system.slice/ssh.service -d 1m --json > ssh.json\n"
 	"  sudo memdrift trace --folded stacks.folded -d 10s\n"
+	"  sudo memdrift trace --live --older 1m -d 5m -p $(pidof redis-server)\n"
+	"  sudo memdrift trace --live --folded leak.folded --weight live_bytes -- ls -R /usr\n"
 	"\n"
 	"Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 something was lost and --strict was given.\n";
 
@@ -70,6 +84,15 @@ enum {
 	OPT_ALL,
 	OPT_FOLDED,
 	OPT_WEIGHT,
+	OPT_LIVE,
+	OPT_NO_STACKS,
+	OPT_LIVE_MEMORY,
+	OPT_TEMPORARY,
+	OPT_OLDER,
+	OPT_MIN_SIZE,
+	OPT_MAX_SIZE,
+	OPT_TOP,
+	OPT_PRINT,
 	OPT_HOLD_READER,
 	OPT_DUMP_SPACES,
 };
@@ -90,6 +113,15 @@ static const struct option long_options[] = {
 	{"all", no_argument, NULL, OPT_ALL},
 	{"folded", required_argument, NULL, OPT_FOLDED},
 	{"weight", required_argument, NULL, OPT_WEIGHT},
+	{"live", no_argument, NULL, OPT_LIVE},
+	{"no-stacks", no_argument, NULL, OPT_NO_STACKS},
+	{"live-memory", required_argument, NULL, OPT_LIVE_MEMORY},
+	{"temporary", no_argument, NULL, OPT_TEMPORARY},
+	{"older", required_argument, NULL, OPT_OLDER},
+	{"min-size", required_argument, NULL, OPT_MIN_SIZE},
+	{"max-size", required_argument, NULL, OPT_MAX_SIZE},
+	{"top", required_argument, NULL, OPT_TOP},
+	{"print", no_argument, NULL, OPT_PRINT},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	/* For tests; not in the help text. */
@@ -97,6 +129,9 @@ static const struct option long_options[] = {
 	{"hold-reader", no_argument, NULL, OPT_HOLD_READER},
 	{NULL, 0, NULL, 0},
 };
+
+/* Rows of outstanding allocations, with a line of stack each: a screen. */
+#define TOP_OUTSTANDING 10
 
 static int usage(const char *what, const char *value, const char *wanted)
 {
@@ -176,7 +211,8 @@ static int parse_weight(struct trace_options *options, const char *text)
 		return usage("--weight", text, "this version cannot weigh stacks by that yet");
 	default:
 		return usage("--weight", text,
-			     "one of mmap_bytes, unreleased_bytes, alloc_bytes, alloc_count");
+			     "one of mmap_bytes, unreleased_bytes, alloc_bytes, alloc_count, "
+			     "live_bytes");
 	}
 }
 
@@ -196,6 +232,35 @@ static int parse_ring(struct trace_options *options, const char *text)
 	    bytes & (bytes - 1))
 		return usage("--ring-size", text, "a power of two from 4K to 1G");
 	options->ring_bytes = bytes;
+	return -1;
+}
+
+static int parse_size(const char *option, const char *text, uint64_t *bytes)
+{
+	if (units_parse_bytes(text, bytes))
+		return usage(option, text, "a size such as 100, 4K or 1M");
+	return -1;
+}
+
+static int parse_top(struct trace_options *options, const char *text)
+{
+	char *end;
+	unsigned long top = strtoul(text, &end, 10);
+
+	if (!*text || *end || *text == '-' || !top || top > 1000000)
+		return usage("--top", text, "a number of rows");
+	options->top = (uint32_t)top;
+	return -1;
+}
+
+static int parse_live_memory(struct trace_options *options, const char *text)
+{
+	uint64_t bytes;
+
+	if (units_parse_bytes(text, &bytes) || bytes < LIVE_BYTES_MIN || bytes > LIVE_BYTES_MAX ||
+	    bytes & (bytes - 1))
+		return usage("--live-memory", text, "a power of two from 64K to 256M");
+	options->live_bytes = bytes;
 	return -1;
 }
 
@@ -253,6 +318,28 @@ static int parse_option(struct trace_options *options, int option)
 	case OPT_DUMP_SPACES:
 		options->dump_spaces = optarg;
 		return -1;
+	case OPT_LIVE:
+		options->live = true;
+		return -1;
+	case OPT_NO_STACKS:
+		options->no_stacks = true;
+		return -1;
+	case OPT_LIVE_MEMORY:
+		return parse_live_memory(options, optarg);
+	case OPT_TEMPORARY:
+		options->temporary = true;
+		return -1;
+	case OPT_OLDER:
+		return parse_time("--older", optarg, 0, 1e9, &options->live_filter.older_s);
+	case OPT_MIN_SIZE:
+		return parse_size("--min-size", optarg, &options->live_filter.min_bytes);
+	case OPT_MAX_SIZE:
+		return parse_size("--max-size", optarg, &options->live_filter.max_bytes);
+	case OPT_TOP:
+		return parse_top(options, optarg);
+	case OPT_PRINT:
+		options->print = true;
+		return -1;
 	case OPT_HOLD_READER:
 		options->hold_reader = true;
 		return -1;
@@ -274,10 +361,37 @@ bool trace_options__weighs_calls(const struct trace_options *options)
 	       (options->weight == FOLDED_ALLOC_BYTES || options->weight == FOLDED_ALLOC_COUNT);
 }
 
+static bool live_option_given(const struct trace_options *options)
+{
+	const struct live_filter *filter = &options->live_filter;
+
+	return filter->older_s > 0 || filter->min_bytes || filter->max_bytes != UINT64_MAX ||
+	       options->no_stacks || options->temporary ||
+	       (options->folded && options->weight == FOLDED_LIVE_BYTES);
+}
+
 static int check_combination(const struct trace_options *options)
 {
 	if (options->json && options->target == TRACE_COMMAND && !options->output) {
 		log_error("--json with a command needs -o FILE: stdout is the command's own");
+		return EXIT_USAGE;
+	}
+	if (!options->live && live_option_given(options)) {
+		log_error("--older, --min-size, --max-size, --no-stacks, --temporary and "
+			  "--weight live_bytes are about outstanding allocations: add --live");
+		return EXIT_USAGE;
+	}
+	if (options->live && !trace_options__counts_mallocs(options)) {
+		log_error("--live needs allocator probes: name a target, or add --malloc");
+		return EXIT_USAGE;
+	}
+	if (options->print && options->target == TRACE_COMMAND && !options->output) {
+		log_error("--print with a command needs -o FILE: stdout is the command's own");
+		return EXIT_USAGE;
+	}
+	if (options->print && options->json) {
+		log_error("--print writes reports for people after each interval; --json is one "
+			  "object at the end");
 		return EXIT_USAGE;
 	}
 	if (trace_options__weighs_calls(options) && !trace_options__counts_mallocs(options)) {
@@ -299,6 +413,9 @@ int trace_options__parse(int argc, char **argv, struct trace_options *options)
 	options->budget = 0.05;
 	options->weight = FOLDED_MMAP_BYTES;
 	options->ring_bytes = TRACER_RING_BYTES;
+	options->live_bytes = LIVE_BYTES_DEFAULT;
+	options->live_filter.max_bytes = UINT64_MAX;
+	options->top = TOP_OUTSTANDING;
 	options->large_count = 2;
 	memcpy(options->large, large_default, sizeof(large_default));
 

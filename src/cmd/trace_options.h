@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "model/live_view.h"
 #include "output/result.h"
 
 /* What the command line of `memdrift trace` asks for. */
@@ -24,7 +25,14 @@ struct trace_options {
 	double duration_s; /* negative: open */
 	double interval_s;
 	bool json;
-	bool malloc; /* --malloc */
+	bool malloc;         /* --malloc */
+	bool live;           /* --live: outstanding allocations */
+	bool no_stacks;      /* of them */
+	bool temporary;      /* --temporary: those freed before their thread's next one */
+	uint64_t live_bytes; /* memory of the live set */
+	struct live_filter live_filter;
+	uint32_t top; /* rows of outstanding allocations */
+	bool print;   /* a report after each interval */
 	bool strict;
 	bool all;      /* no short lists */
 	double budget; /* share; negative: none */

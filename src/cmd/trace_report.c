@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "census/host.h"
 #include "cmd/cmd.h"
 #include "cmd/trace_session.h"
@@ -112,6 +113,8 @@ static void fill_result(struct trace_session *session, struct trace_result *resu
 	result->namer = stack_names__namer(session->names);
 	result->mmap_weights = &session->mmap_weights;
 	result->alloc_weights = &session->alloc_weights;
+	result->temporary_weights =
+		session->options->temporary ? &session->temporary_weights : NULL;
 	result->probed_rows = session->coverage ? probed_rows : NULL;
 	result->probed_ctx = session;
 }
@@ -129,21 +132,48 @@ static int close_output(FILE *file, const char *path, int err)
 	return EXIT_FAILED;
 }
 
+static int write_text(struct trace_session *session, const struct trace_result *result, FILE *file)
+{
+	struct text_options text = {.all = session->options->all, .top = session->options->top};
+
+	setlocale(LC_CTYPE, "");
+	text.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	text.colour = isatty(fileno(file)) && !getenv("NO_COLOR");
+	return trace_text__write(file, result, &text);
+}
+
 static int write_report(struct trace_session *session, const struct trace_result *result)
 {
 	const struct trace_options *options = session->options;
 	const char *path = options->output ? options->output : "the report to stdout";
 	FILE *file = session->output ? session->output : stdout;
-	struct text_options text = {.all = options->all};
 	int err;
 
 	session->output = NULL;
-	setlocale(LC_CTYPE, "");
-	text.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	text.colour = isatty(fileno(file)) && !getenv("NO_COLOR");
-	err = options->json ? trace_json__write(file, result)
-			    : trace_text__write(file, result, &text);
+	err = options->json ? trace_json__write(file, result) : write_text(session, result, file);
 	return close_output(file, path, err);
+}
+
+int trace_report__print(struct trace_session *session)
+{
+	FILE *file = session->output ? session->output : stdout;
+	char after[UNIT_TEXT_MAX];
+	struct trace_result result;
+	struct large_facts facts;
+	int err;
+
+	session->ended_ns = monotonic_ns();
+	fill_result(session, &result);
+	census__large_facts(session->census, &facts);
+	if (trace_result__build(&result, session->options->large, session->options->large_count,
+				&facts))
+		return -ENOMEM;
+	log_progress("%s", "");
+	fprintf(file, "==== after %s\n\n", units_format_seconds(after, result.duration_s));
+	err = write_text(session, &result, file);
+	fputc('\n', file);
+	trace_result__free(&result);
+	return err;
 }
 
 static int write_folded(struct trace_session *session, const struct trace_result *result)

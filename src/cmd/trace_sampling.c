@@ -84,7 +84,7 @@ void trace_read_residency(struct trace_session *session)
 	}
 }
 
-void trace_tick(struct trace_session *session)
+void trace_tick(struct trace_session *session, bool for_report)
 {
 	double now_s = trace_session__now_s(session);
 	struct process *process, *next;
@@ -95,6 +95,7 @@ void trace_tick(struct trace_session *session)
 		if (session->records_lost_seen)
 			end_if_gone(session, process);
 	}
+	trace_live__read(session, for_report);
 	model__heal(&session->model, false);
 }
 

@@ -2,6 +2,7 @@
 #include "cmd/trace_session.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@
 #include "census/proc_maps.h"
 #include "census/proc_stat.h"
 #include "cmd/cmd.h"
-#include "memdrift.skel.h"
+#include "ingest/programs.h"
+#include "probe/attach.h"
 #include "probe/hit_cost.h"
 
 /* How long records of no urgency may lie in the ring. */
@@ -104,6 +106,9 @@ static int load_tracer(struct trace_session *session)
 		.ring_bytes = options->ring_bytes,
 		.counted_max = tracer__counted_max(),
 		.arenas = options->target != TRACE_HOST,
+		.live_bytes = session->follows_live ? options->live_bytes : 0,
+		.live_stacks = !options->no_stacks,
+		.live_temporary = options->temporary,
 		.config =
 			{
 				.target_mode = options->target == TRACE_HOST   ? TARGET_HOST
@@ -129,9 +134,12 @@ static int make_coverage(struct trace_session *session)
 	/* Whose children must be covered from the first call, or everyone. */
 	enum coverage_scope scope =
 		target == TRACE_COMMAND || target == TRACE_HOST ? COVERAGE_ALL : COVERAGE_EACH;
+	double return_ns = 0;
 
 	insn_costs__assume(&session->costs);
-	if (session->counts_mallocs && hit_cost__measure(session->tracer, false, &session->costs))
+	if (session->counts_mallocs && !hit_cost__measure(session->tracer, false, &session->costs))
+		return_ns = hit_cost__of_return(session->tracer, &session->costs);
+	else if (session->counts_mallocs)
 		log_warning("the cost of a probe could not be measured here: it is reported as "
 			    "unknown and --budget cannot be kept");
 	if (target == TRACE_HOST && !session->counts_mallocs)
@@ -139,7 +147,8 @@ static int make_coverage(struct trace_session *session)
 	session->allocators = allocator_cache__new(&session->costs);
 	if (session->allocators)
 		session->coverage =
-			coverage__new(session->tracer, session->allocators, &session->costs, scope,
+			coverage__new(session->tracer, session->allocators, &session->costs,
+				      isnan(return_ns) ? 0 : return_ns, scope,
 				      session->counts_mallocs, target != TRACE_HOST);
 	return session->coverage ? 0 : -ENOMEM;
 }
@@ -194,6 +203,11 @@ int trace_session__start(struct trace_session *session, const struct trace_optio
 	 */
 	if (setpriority(PRIO_PROCESS, 0, READER_NICE))
 		log_info("cannot raise the own priority: %s", strerror(errno));
+	session->follows_live = options->live && attach__return_probes_safe();
+	if (options->live && !session->follows_live)
+		log_warning("this kernel kills processes under a strict seccomp filter that run "
+			    "into a return probe (mended in 6.14): calls are counted, what is "
+			    "outstanding stays unknown");
 	if (load_tracer(session))
 		return EXIT_FAILED;
 	if (make_coverage(session))
@@ -202,7 +216,7 @@ int trace_session__start(struct trace_session *session, const struct trace_optio
 		trace_command__prepare(session);
 	/* What came before is set-up. */
 	session->started_ns = monotonic_ns();
-	if (make_parts(session))
+	if (make_parts(session) || trace_live__start(session))
 		goto no_memory;
 	signal(SIGINT, request_stop);
 	signal(SIGTERM, request_stop);
@@ -282,7 +296,10 @@ int trace_session__run(struct trace_session *session)
 		if (monotonic_ns() >= session->next_tick_ns) {
 			drain_ring(session);
 			trace_targets__refresh(session);
-			trace_tick(session);
+			trace_tick(session, session->options->print);
+			n = session->options->print ? trace_report__print(session) : 0;
+			if (n < 0)
+				return n;
 			show_progress(session);
 			/* A late tick is not made up for: intervals say when they ended. */
 			session->next_tick_ns = monotonic_ns() + interval_ns;
@@ -301,7 +318,7 @@ void trace_session__stop(struct trace_session *session)
 	session->ended_ns = monotonic_ns();
 	drain_ring(session);
 	trace_command__reap(session);
-	trace_tick(session);
+	trace_tick(session, true);
 	if (session->options->dump_spaces)
 		trace_dump_spaces(session, session->options->dump_spaces);
 	/* The model is compared with /proc once more, whether or not anything gave reason to. */
@@ -330,6 +347,8 @@ void trace_session__free(struct trace_session *session)
 	stack_names__free(session->names);
 	stack_weights__free(&session->mmap_weights);
 	stack_weights__free(&session->alloc_weights);
+	stack_weights__free(&session->temporary_weights);
+	trace_live__free(session);
 	census__free(session->census);
 	allocator_cache__free(session->allocators);
 	if (session->command.pid && session->command.go_fd >= 0)

@@ -58,11 +58,13 @@ struct trace_session {
 	struct stack_names *names;
 	struct model model;
 	struct follower *followers;
-	struct known_program *programs; /* see trace_programs.c */
-	struct stack_weights mmap_weights, alloc_weights;
+	struct known_program *programs;  /* see trace_programs.c */
+	struct live_spaces *live_spaces; /* NULL without --live */
+	struct stack_weights mmap_weights, alloc_weights, temporary_weights;
 	struct budget_meter all_meter; /* of all processes together, when probes are for all */
 	struct trace_command_run command;
 	bool counts_mallocs;
+	bool follows_live; /* --live, and return probes do no harm here */
 	uint64_t started_ns, ended_ns;
 	uint64_t next_tick_ns, next_guard_ns;
 	uint64_t records_lost_seen; /* that the model already knows of */
@@ -142,10 +144,21 @@ void trace_programs__free(struct trace_session *session);
 /* Takes over the calls by stack of one process, or of all that run (NULL). */
 void trace_weights__keep(struct trace_session *session, struct process *process);
 
+/* trace_live.c */
+
+/* 0 or -ENOMEM. */
+int trace_live__start(struct trace_session *session);
+void trace_live__free(struct trace_session *session);
+/* Gives the process the view of its address space, once its counts are known. */
+void trace_live__follow(struct trace_session *session, struct process *process);
+/* Reads the live set, if there is one. ages: with the median ages. */
+void trace_live__read(struct trace_session *session, bool ages);
+
 /* trace_sampling.c */
 
-/* The end of an interval: counters, RSS, residency, losses, healing. */
-void trace_tick(struct trace_session *session);
+/* The end of an interval: counters, RSS, residency, losses, healing. for_report: with what only a
+ * report asks for. */
+void trace_tick(struct trace_session *session, bool for_report);
 /*
  * Resident memory by part, of each process whose turn it is: more often than once an interval, so
  * that something is known of those that live shorter.
@@ -164,6 +177,8 @@ void trace_dump_spaces(const struct trace_session *session, const char *path);
 
 /* trace_report.c */
 
+/* The report as of now, for --print. 0 or a negative errno. */
+int trace_report__print(struct trace_session *session);
 /* Writes the report and folded stacks as the options say: an exit code. */
 int trace_report__write(struct trace_session *session);
 

@@ -14,18 +14,25 @@
 int tracer__count(struct tracer *tracer, uint32_t pid)
 {
 	struct bpf_map *map = tracer->skel->maps.alloc_counts;
-	size_t size = sizeof(struct alloc_counts) * (size_t)libbpf_num_possible_cpus();
-	void *zeros;
+	size_t cpus = (size_t)libbpf_num_possible_cpus(), size = sizeof(struct alloc_counts) * cpus;
+	struct alloc_counts *fresh;
+	uint32_t space = 0;
 	int err;
 
 	if (!tracer->count_mallocs)
 		return 0;
-	zeros = calloc(1, size);
-	if (!zeros)
+	fresh = calloc(cpus, sizeof(*fresh));
+	if (!fresh)
 		return -ENOMEM;
+	if (tracer->live)
+		space = live_set__new_space(tracer->live);
+	for (size_t i = 0; i < cpus; i++)
+		fresh[i].space = space;
 	/* A child may be counted since its birth; its sums must stay. */
-	err = bpf_map__update_elem(map, &pid, sizeof(pid), zeros, size, BPF_NOEXIST);
-	free(zeros);
+	err = bpf_map__update_elem(map, &pid, sizeof(pid), fresh, size, BPF_NOEXIST);
+	free(fresh);
+	if (err && space)
+		live_set__release(tracer->live, space);
 	return err == -EEXIST ? 0 : err;
 }
 
@@ -44,6 +51,11 @@ static void add_counts(struct alloc_counts *sums, const struct alloc_counts *cpu
 	}
 	sums->impossible += cpu->impossible;
 	sums->tail_calls += cpu->tail_calls;
+	sums->failed += cpu->failed;
+	sums->failed_bytes += cpu->failed_bytes;
+	sums->unknown_frees += cpu->unknown_frees;
+	/* The same on all. */
+	sums->space = cpu->space;
 }
 
 int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts *sums)
@@ -173,6 +185,9 @@ size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, s
 	uint32_t key = STACK_KEY_OF(id);
 	size_t n = 0;
 
+	if (id >= 0 && STACK_TABLE_OF(id) == STACK_TABLE_CALLERS)
+		return max && !bpf_map__lookup_elem(tracer->skel->maps.callers, &key, sizeof(key),
+						    frames, sizeof(*frames), 0);
 	if (id < 0 || STACK_TABLE_OF(id) > 2 ||
 	    bpf_map__lookup_elem(tables[STACK_TABLE_OF(id)], &key, sizeof(key), kept, sizeof(kept),
 				 0))
@@ -184,9 +199,8 @@ size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, s
 	return n;
 }
 
-void tracer__each_weight(struct tracer *tracer, uint32_t pid, tracer_weight_fn fn, void *ctx)
+static void each_weight(struct bpf_map *map, uint32_t pid, tracer_weight_fn fn, void *ctx)
 {
-	struct bpf_map *map = tracer->skel->maps.stack_counts;
 	struct stack_key key, next;
 	struct size_count sums;
 	void *from = NULL;
@@ -199,6 +213,16 @@ void tracer__each_weight(struct tracer *tracer, uint32_t pid, tracer_weight_fn f
 		    !bpf_map__lookup_elem(map, &key, sizeof(key), &sums, sizeof(sums), 0))
 			fn(ctx, &key, &sums);
 	}
+}
+
+void tracer__each_weight(struct tracer *tracer, uint32_t pid, tracer_weight_fn fn, void *ctx)
+{
+	each_weight(tracer->skel->maps.stack_counts, pid, fn, ctx);
+}
+
+void tracer__each_temporary(struct tracer *tracer, uint32_t pid, tracer_weight_fn fn, void *ctx)
+{
+	each_weight(tracer->skel->maps.temporaries, pid, fn, ctx);
 }
 
 bool tracer__was_reused(struct tracer *tracer, uint32_t pid, uint64_t start_ns)

@@ -56,28 +56,94 @@ uint32_t tracer__counted_max(void)
 	return n < 256 ? 256 : n > 4096 ? 4096 : (uint32_t)n;
 }
 
+uint32_t tracer__cpus(void)
+{
+	return (uint32_t)libbpf_num_possible_cpus();
+}
+
 struct memdrift *tracer__programs(struct tracer *tracer)
 {
 	return tracer->skel;
 }
 
-/* Programs that the options do not call for are not even loaded. */
-static void choose_programs(struct memdrift *skel, const struct tracer_options *options)
+enum tracer_calls tracer__calls(const struct tracer *tracer)
 {
+	return tracer->calls;
+}
+
+struct live_set *tracer__live_set(struct tracer *tracer)
+{
+	return tracer->live;
+}
+
+/* The cheapest way to see returns that this kernel has. */
+static enum tracer_calls choose_calls(struct memdrift *skel, const struct tracer_options *options)
+{
+	if (!options->live_bytes)
+		return CALLS_ENTRY;
+	if (!attach__choose_session(skel->progs.live_session))
+		return CALLS_SESSION;
+	attach__choose_type(skel->progs.live_enter);
+	attach__choose_type(skel->progs.live_return);
+	return CALLS_PAIR;
+}
+
+/* Programs that the options do not call for are not even loaded. */
+static void choose_programs(struct tracer *tracer, const struct tracer_options *options)
+{
+	struct memdrift *skel = tracer->skel;
 	struct bpf_program *const arenas[] = {skel->progs.arena_get2_enter,
 					      skel->progs.arena_get2_exit, skel->progs.arena_new,
 					      skel->progs.heap_new};
 	for (size_t i = 0; i < sizeof(arenas) / sizeof(*arenas); i++)
 		bpf_program__set_autoload(arenas[i], options->arenas);
-	bpf_program__set_autoload(skel->progs.allocator_enter, options->config.count_mallocs);
+	tracer->calls = choose_calls(skel, options);
+	bpf_program__set_autoload(skel->progs.allocator_enter,
+				  options->config.count_mallocs && tracer->calls == CALLS_ENTRY);
+	bpf_program__set_autoload(skel->progs.live_session, tracer->calls == CALLS_SESSION);
+	bpf_program__set_autoload(skel->progs.live_enter, tracer->calls == CALLS_PAIR);
+	bpf_program__set_autoload(skel->progs.live_return, tracer->calls == CALLS_PAIR);
 	bpf_program__set_autoload(skel->progs.empty_probe, false);
+	bpf_program__set_autoload(skel->progs.empty_session, false);
+	bpf_program__set_autoload(skel->progs.empty_skip, false);
+	bpf_program__set_autoload(skel->progs.empty_return, false);
 	attach__choose_type(skel->progs.allocator_enter);
 }
 
-static int load_programs(struct memdrift *skel, const struct tracer_options *options)
+static void size_live_maps(struct memdrift *skel, uint64_t bytes)
 {
-	memcpy((void *)&skel->rodata->config, &options->config, sizeof(options->config));
-	choose_programs(skel, options);
+	uint32_t spaces = bytes ? LIVE_SPACES_MAX : 1;
+
+	bpf_map__set_max_entries(skel->maps.live_buckets,
+				 bytes ? (uint32_t)(bytes / sizeof(struct live_bucket)) : 1);
+	bpf_map__set_max_entries(skel->maps.live_spaces, spaces);
+	bpf_map__set_max_entries(skel->maps.live_held, spaces);
+	bpf_map__set_max_entries(skel->maps.live_free_ids, spaces);
+	if (!skel->rodata->config.live_temporary) {
+		bpf_map__set_max_entries(skel->maps.last_pointers, 1);
+		bpf_map__set_max_entries(skel->maps.temporaries, 1);
+	}
+	if (!bytes) {
+		bpf_map__set_max_entries(skel->maps.live_calls, 1);
+		bpf_map__set_max_entries(skel->maps.return_sites, 1);
+	}
+	skel->bss->live.limit = live_set__limit(live_set__slots(bytes));
+}
+
+static int load_programs(struct tracer *tracer, const struct tracer_options *options)
+{
+	struct memdrift *skel = tracer->skel;
+	struct bpf_config config = options->config;
+
+	config.cpus = (uint32_t)libbpf_num_possible_cpus();
+	config.track_live = options->live_bytes != 0;
+	config.live_stacks = options->live_stacks;
+	config.live_temporary = options->live_temporary;
+	if (options->live_bytes)
+		config.live_bucket_mask =
+			(uint32_t)(options->live_bytes / sizeof(struct live_bucket)) - 1;
+	memcpy((void *)&skel->rodata->config, &config, sizeof(config));
+	choose_programs(tracer, options);
 	bpf_map__set_max_entries(skel->maps.records, (uint32_t)options->ring_bytes);
 	bpf_map__set_max_entries(skel->maps.alloc_counts,
 				 options->config.count_mallocs ? options->counted_max : 1);
@@ -86,6 +152,7 @@ static int load_programs(struct memdrift *skel, const struct tracer_options *opt
 		bpf_map__set_map_flags(skel->maps.alloc_counts, BPF_F_NO_PREALLOC);
 	if (!options->config.stack_weights)
 		bpf_map__set_max_entries(skel->maps.stack_counts, 1);
+	size_live_maps(skel, options->live_bytes);
 	return memdrift__load(skel);
 }
 
@@ -112,7 +179,7 @@ int tracer__open(const struct tracer_options *options, struct tracer **out)
 		log_error("cannot open the built-in BPF programs: %s", strerror(-err));
 		goto fail;
 	}
-	err = load_programs(tracer->skel, options);
+	err = load_programs(tracer, options);
 	if (err) {
 		log_error("the kernel did not accept the BPF programs: %s; run `memdrift doctor`, "
 			  "or --verbose for the kernel's reasons",
@@ -125,6 +192,12 @@ int tracer__open(const struct tracer_options *options, struct tracer **out)
 	if (!tracer->ring) {
 		err = -errno;
 		log_error("cannot map the ring buffer: %s", strerror(-err));
+		goto fail;
+	}
+	if (options->live_bytes)
+		err = live_set__open(tracer->skel, options->counted_max * 4, &tracer->live);
+	if (err) {
+		log_error("cannot map the live set: %s", strerror(-err));
 		goto fail;
 	}
 	*out = tracer;
@@ -141,6 +214,7 @@ void tracer__close(struct tracer *tracer)
 	for (int i = 0; i < tracer->link_count; i++)
 		bpf_link__destroy(tracer->links[i]);
 	ring_buffer__free(tracer->ring);
+	live_set__close(tracer->live);
 	memdrift__destroy(tracer->skel);
 	free(tracer);
 }

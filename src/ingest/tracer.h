@@ -11,6 +11,7 @@
 #include "model/space.h"
 
 struct bpf_program;
+struct live_set;
 struct memdrift;
 
 /*
@@ -22,6 +23,16 @@ struct tracer_options {
 	uint64_t ring_bytes;  /* a power of two and a multiple of the page size */
 	uint32_t counted_max; /* processes whose allocator calls are counted at once */
 	bool arenas;          /* arena_get2 and USDT programs are wanted */
+	uint64_t live_bytes;  /* memory of the live set; 0: none is kept */
+	bool live_stacks;
+	bool live_temporary;
+};
+
+/* How allocator calls are probed: counted at their entry, or followed to their return. */
+enum tracer_calls {
+	CALLS_ENTRY,   /* allocator_enter */
+	CALLS_SESSION, /* live_session: one link for both */
+	CALLS_PAIR,    /* live_enter and live_return */
 };
 
 /* 0.6 s of records at the rate of a map and unmap storm from two CPUs; see README, what it costs.
@@ -41,7 +52,12 @@ int tracer__open(const struct tracer_options *options, struct tracer **out);
 /* Detaches and unloads everything. NULL is fine. */
 void tracer__close(struct tracer *tracer);
 
+/* Possible CPUs: what per-CPU figures come from. */
+uint32_t tracer__cpus(void);
 struct memdrift *tracer__programs(struct tracer *tracer);
+enum tracer_calls tracer__calls(const struct tracer *tracer);
+/* NULL: none is kept. */
+struct live_set *tracer__live_set(struct tracer *tracer);
 
 /*
  * Attaches process lifecycle and mapping probes. From here on records of targets are made.
@@ -82,6 +98,8 @@ size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, s
 typedef void (*tracer_weight_fn)(void *ctx, const struct stack_key *key,
 				 const struct size_count *sums);
 void tracer__each_weight(struct tracer *tracer, uint32_t pid, tracer_weight_fn fn, void *ctx);
+/* The same of allocations that were freed before their thread's next one. */
+void tracer__each_temporary(struct tracer *tracer, uint32_t pid, tracer_weight_fn fn, void *ctx);
 
 /* True when the pid belongs by now to a followed process with another start. */
 bool tracer__was_reused(struct tracer *tracer, uint32_t pid, uint64_t start_ns);

@@ -2,8 +2,9 @@
 #ifndef MEMDRIFT_INGEST_TRACER_IMPL_H
 #define MEMDRIFT_INGEST_TRACER_IMPL_H
 
+#include "ingest/live_set.h"
 #include "ingest/tracer.h"
-#include "memdrift.skel.h"
+#include "ingest/programs.h"
 
 /* Shared by the files of src/ingest alone. */
 
@@ -15,6 +16,8 @@ struct tracer {
 	struct bpf_link *links[TRACER_LINKS_MAX];
 	int link_count;
 	bool count_mallocs;
+	enum tracer_calls calls;
+	struct live_set *live;
 	/* Of the round under way in tracer__poll. */
 	tracer_record_fn fn;
 	void *fn_ctx;

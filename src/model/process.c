@@ -67,9 +67,18 @@ void process__free(struct process *process)
 	arenas__free(&process->arenas);
 	ring__free(&process->intervals);
 	ring__free(&process->bucket_series);
+	live_view__unref(process->live);
 	free(process->interval_alloc);
 	free(process->exe);
 	free(process);
+}
+
+void process__set_live(struct process *process, struct live_view *view)
+{
+	if (process->live == view)
+		return;
+	live_view__unref(process->live);
+	process->live = live_view__ref(view);
 }
 
 void process__set_space(struct process *process, struct space *space)

@@ -10,6 +10,7 @@
 #include "memdrift/config.h"
 #include "memdrift/record.h"
 #include "model/arenas.h"
+#include "model/live_view.h"
 #include "model/ring.h"
 #include "model/space.h"
 
@@ -58,6 +59,7 @@ struct process {
 	char *exe;            /* raw path, NULL when unknown */
 	bool is_target;       /* named by the user, not only a child */
 	bool kernel_thread;
+	bool begins_with_exec; /* the command: it calls no allocator before its exec */
 	uint64_t first_seen_ns, ended_ns;
 	enum process_end end;
 	int32_t exit_status; /* wait status once ended; -1 unknown */
@@ -75,6 +77,7 @@ struct process {
 	uint64_t probed_rows;                /* bit i: row i of alloc.calls has its probe */
 	double covered_from_s, covered_to_s; /* of the trace; to < 0: until the end */
 	struct alloc_counts alloc;           /* sums over CPUs, as of the last drain */
+	struct live_view *live; /* what it has not freed; NULL: not tracked. A reference */
 
 	struct ring intervals;     /* of struct interval */
 	struct ring bucket_series; /* of uint64_t[SIZE_BUCKETS]: calls per interval */
@@ -101,6 +104,8 @@ struct process *process__new(uint32_t pid, uint64_t start_ns, const char *comm, 
 void process__free(struct process *process);
 /* Leaves the space it has for another one (a reference that it takes over). */
 void process__set_space(struct process *process, struct space *space);
+/* Takes a reference; gives back the one to what it had. NULL is fine. */
+void process__set_live(struct process *process, struct live_view *view);
 /* Clock ticks since boot, as /proc/PID/stat gives them, of a boot time in nanoseconds. */
 uint64_t process__ticks(uint64_t start_ns);
 /* At most 15 bytes and a NUL are copied; an empty name leaves what was known. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "output/derive.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -51,6 +53,56 @@ double process__covered_s(const struct process *process, double duration_s)
 	if (!process->counted || to <= process->covered_from_s)
 		return 0;
 	return to - process->covered_from_s;
+}
+
+bool process__live_known(const struct process *process)
+{
+	const struct live_view *view = process->live;
+
+	return view && view->readings && !view->incomplete && process->counted;
+}
+
+static int compare_weights(const void *a, const void *b)
+{
+	const struct stack_weight *const *x = a, *const *y = b;
+
+	if ((*x)->count != (*y)->count)
+		return (*x)->count < (*y)->count ? 1 : -1;
+	return ((*x)->key.stack > (*y)->key.stack) - ((*x)->key.stack < (*y)->key.stack);
+}
+
+size_t process__weights(const struct process *process, const struct stack_weights *weights,
+			const struct stack_weight ***list)
+{
+	size_t n = 0;
+
+	*list = calloc(weights->count + 1, sizeof(**list));
+	for (struct stack_weight *weight = weights->table; *list && weight;
+	     weight = weight->hh.next)
+		if (weight->key.pid == process->pid && weight->key.start_ns == process->start_ns)
+			(*list)[n++] = weight;
+	if (n)
+		qsort(*list, n, sizeof(**list), compare_weights);
+	return n;
+}
+
+uint64_t process__unknown_frees(const struct process *process)
+{
+	uint64_t inherited = process->live ? process->live->inherited_frees : 0;
+
+	return process->alloc.unknown_frees > inherited ? process->alloc.unknown_frees - inherited
+							: 0;
+}
+
+double process__freed_bytes(const struct process *process)
+{
+	const struct live_view *view = process->live;
+
+	if (!process__live_known(process) || view->sampled ||
+	    process->execs > (process->begins_with_exec ? 1u : 0u))
+		return NAN;
+	return (double)process__requested_bytes(process) - (double)process->alloc.failed_bytes -
+	       (view->total.bytes - view->inherited.bytes);
 }
 
 bool process__has_rss(const struct process *process)

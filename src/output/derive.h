@@ -22,6 +22,18 @@ double process__covered_s(const struct process *process, double duration_s);
 double trace_seconds(const struct model *model, uint64_t time_ns);
 
 bool process__has_rss(const struct process *process);
+/* Whether what it has not freed was tracked, read at least once, and is whole. */
+bool process__live_known(const struct process *process);
+/*
+ * What of these weights is the process's, most calls first; *list is the caller's. Returns how
+ * many, 0 when memory is out.
+ */
+size_t process__weights(const struct process *process, const struct stack_weights *weights,
+			const struct stack_weight ***list);
+/* Frees of what it was given before it was covered; its parent's gifts are known. */
+uint64_t process__unknown_frees(const struct process *process);
+/* Of what it was given during the trace; NAN when unknown or when the live set is a sample. */
+double process__freed_bytes(const struct process *process);
 
 /* The comm as a string of its own (it may fill its 16 bytes without NUL), printable. */
 #define COMM_TEXT_MAX 80

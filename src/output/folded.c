@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ int folded_weight__parse(const char *name, enum folded_weight *weight)
 		[FOLDED_UNRELEASED_BYTES] = "unreleased_bytes",
 		[FOLDED_ALLOC_BYTES] = "alloc_bytes",
 		[FOLDED_ALLOC_COUNT] = "alloc_count",
+		[FOLDED_LIVE_BYTES] = "live_bytes",
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
@@ -25,7 +27,7 @@ int folded_weight__parse(const char *name, enum folded_weight *weight)
 			return 0;
 		}
 	}
-	return !strcmp(name, "live_bytes") || !strcmp(name, "fault_bytes") ? -ENOTSUP : -EINVAL;
+	return !strcmp(name, "fault_bytes") ? -ENOTSUP : -EINVAL;
 }
 
 /* A line and its weight: stacks whose names are equal are one line. */
@@ -147,7 +149,8 @@ static const struct stack_weight **sort_weights(struct folding *folding, size_t 
 	size_t count = 0;
 
 	*n = 0;
-	if (folding->weight == FOLDED_UNRELEASED_BYTES || !weights || !weights->count)
+	if (folding->weight == FOLDED_UNRELEASED_BYTES || folding->weight == FOLDED_LIVE_BYTES ||
+	    !weights || !weights->count)
 		return NULL;
 	sorted = calloc(weights->count, sizeof(*sorted));
 	if (!sorted) {
@@ -217,11 +220,25 @@ static uint64_t fold_mappings(struct folding *folding, const struct process *pro
 	return sum;
 }
 
+/* By groups, those without a stack among them: filters leave some out of groups and report alike.
+ */
+static void fold_live(struct folding *folding, const struct process *process)
+{
+	if (!process__live_known(process))
+		return;
+	for (const struct live_group *group = process->live->groups; group; group = group->hh.next)
+		fold_stack(folding, process, group->key.stack, (uint64_t)llround(group->now.bytes));
+}
+
 static void fold_process(struct folding *folding, const struct process *process,
 			 const struct stack_weight **sorted, size_t n)
 {
 	uint64_t total = process_total(folding, process), sum;
 
+	if (folding->weight == FOLDED_LIVE_BYTES) {
+		fold_live(folding, process);
+		return;
+	}
 	if (folding->weight == FOLDED_UNRELEASED_BYTES)
 		sum = fold_mappings(folding, process);
 	else

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <math.h>
+
 #include "base/text.h"
 #include "output/derive.h"
 #include "output/json.h"
@@ -24,15 +26,19 @@ static json_t *json_calls(const struct trace_result *result, const struct proces
 json_t *json_allocator(const struct trace_result *result, const struct process_result *process)
 {
 	const struct process *p = process->process;
+	bool live = process__live_known(p);
+	double freed = process__freed_bytes(p);
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "calls",
 			 json_calls(result, process), "requested_bytes",
 			 json_count_if(p->counted, process__requested_bytes(p)), "requests",
 			 json_count_if(p->counted, process__requests(p)), "freed_bytes",
-			 json_null(), "live_bytes", json_null(), "impossible_requests",
-			 json_count_if(p->counted, p->alloc.impossible), "tail_calls",
-			 json_count_if(p->counted, p->alloc.tail_calls), "covered_from_s",
-			 json_number_if(p->counted, p->covered_from_s), "covered_to_s",
+			 json_count_if(freed >= 0, freed >= 0 ? (uint64_t)freed : 0), "live_bytes",
+			 json_count_if(live, live ? (uint64_t)llround(p->live->total.bytes) : 0),
+			 "impossible_requests", json_count_if(p->counted, p->alloc.impossible),
+			 "tail_calls", json_count_if(p->counted, p->alloc.tail_calls),
+			 "covered_from_s", json_number_if(p->counted, p->covered_from_s),
+			 "covered_to_s",
 			 json_number_if(p->counted, p->covered_to_s < 0 ? result->duration_s
 									: p->covered_to_s));
 }
@@ -50,9 +56,15 @@ static json_t *json_series(const struct process *process, unsigned int bucket)
 	return series;
 }
 
+static json_t *json_held(const struct live_sum *held, double sum)
+{
+	return json_count_if(held, held ? (uint64_t)llround(sum) : 0);
+}
+
 /* Buckets that were asked for; null when nothing was counted, which is not the same as none. */
 json_t *json_buckets(const struct process *process)
 {
+	bool live = process__live_known(process);
 	json_t *array;
 
 	if (!process->counted)
@@ -60,17 +72,19 @@ json_t *json_buckets(const struct process *process)
 	array = json_array();
 	for (unsigned int i = 0; i < SIZE_BUCKETS; i++) {
 		const struct size_count *bucket = &process->alloc.buckets[i];
+		const struct live_sum *held = live ? &process->live->buckets[i] : NULL;
 
-		if (!bucket->count)
+		if (!bucket->count && !(held && held->count > 0))
 			continue;
-		json_array_append_new(array,
-				      json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "min_bytes",
-						json_count(bucket__min_bytes(i)), "max_bytes",
-						json_count(bucket__max_bytes(i)), "count",
-						json_count(bucket->count), "bytes",
-						json_count(bucket->bytes), "live_count",
-						json_null(), "live_bytes", json_null(), "series",
-						json_series(process, i)));
+		json_array_append_new(
+			array,
+			json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "min_bytes",
+				  json_count(bucket__min_bytes(i)), "max_bytes",
+				  json_count(bucket__max_bytes(i)), "count",
+				  json_count(bucket->count), "bytes", json_count(bucket->bytes),
+				  "live_count", json_held(held, held ? held->count : 0),
+				  "live_bytes", json_held(held, held ? held->bytes : 0), "series",
+				  json_series(process, i)));
 	}
 	return array;
 }

@@ -73,6 +73,8 @@ struct trace_result {
 	struct stack_namer namer;
 	const struct stack_weights *mmap_weights;  /* successful mmaps; may be NULL */
 	const struct stack_weights *alloc_weights; /* allocator calls; may be NULL */
+	/* Freed before their thread's next allocation; NULL: that was not asked for. */
+	const struct stack_weights *temporary_weights;
 	/* Which rows have probes in a process (bit i = row i); NULL: all named rows. */
 	uint64_t (*probed_rows)(void *ctx, const struct process *process);
 	void *probed_ctx;
@@ -99,8 +101,9 @@ const char *loss__text(enum loss loss);                           /* what was lo
 
 struct text_options {
 	bool colour;
-	bool utf8; /* bars of eighth blocks; else '#' */
-	bool all;  /* no top lists: every process, arena, mapping */
+	bool utf8;  /* bars of eighth blocks; else '#' */
+	bool all;   /* no top lists: every process, arena, mapping */
+	size_t top; /* rows of outstanding allocations */
 };
 
 /* The report for people, 100 columns wide. 0 or -EIO when `out` failed. */
@@ -114,6 +117,7 @@ enum folded_weight {
 	FOLDED_UNRELEASED_BYTES, /* total: mapping.unreleased_bytes */
 	FOLDED_ALLOC_BYTES,      /* total: allocator.requested_bytes */
 	FOLDED_ALLOC_COUNT,      /* total: requests, the sum of buckets' counts */
+	FOLDED_LIVE_BYTES,       /* total: live.bytes */
 };
 
 /* 0; -EINVAL for an unknown name; -ENOTSUP for one of the contract that this build has not. */

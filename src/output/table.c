@@ -109,6 +109,14 @@ static void print_row(const struct table *table, FILE *out, char *const *cells,
 	fputc('\n', out);
 }
 
+void table__free(struct table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		free(table->cells[i]);
+	free(table->cells);
+	*table = (struct table){0};
+}
+
 int table__print(struct table *table, FILE *out, bool has_head, bool colour)
 {
 	size_t widths[TABLE_COLUMNS_MAX] = {0};
@@ -124,10 +132,7 @@ int table__print(struct table *table, FILE *out, bool has_head, bool colour)
 			fputs(dim ? "\033[0m" : "", out);
 		}
 	}
-	for (size_t i = 0; i < table->count; i++)
-		free(table->cells[i]);
-	free(table->cells);
-	*table = (struct table){0};
+	table__free(table);
 	return err;
 }
 

@@ -27,6 +27,8 @@ void table__init(struct table *table, const char *align);
 void table__add(struct table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Fills up the row that was begun. */
 void table__end_row(struct table *table);
+/* Of one that is not printed. */
+void table__free(struct table *table);
 /*
  * Prints and frees. The first row is the head when has_head: in colour it is dim. 0 or -ENOMEM.
  */

@@ -2,6 +2,8 @@
 #ifndef MEMDRIFT_OUTPUT_TEXT_H
 #define MEMDRIFT_OUTPUT_TEXT_H
 
+#include <string.h>
+
 #include "output/derive.h"
 #include "output/table.h"
 
@@ -39,6 +41,10 @@ void text_answer__write(struct text_writer *writer, const struct process_result 
 void text_arenas__write(struct text_writer *writer, const struct process_result *process);
 void text_large__write(struct text_writer *writer, const struct process_result *process);
 void text_mapping__write(struct text_writer *writer, const struct process_result *process);
+void text_live__write(struct text_writer *writer, const struct process_result *process);
+void text_live__answer(const struct text_writer *writer, const struct process *process);
+/* "16 - 31 B", "1 - 2 kB", "512 kB - 1 MB". */
+void text_bucket__format(char *buf, size_t size, unsigned int bucket);
 void text_buckets__write(struct text_writer *writer, const struct process_result *process);
 void text_drift__write(struct text_writer *writer, const struct process_result *process);
 /* Processes from `first` on, a line each. */

@@ -86,8 +86,7 @@ void text_mapping__write(struct text_writer *writer, const struct process_result
 			  counts->failed_calls == 1 ? "is" : "are");
 }
 
-/* "16 - 31 B", "1.0 - 2.0 kB" without its zeroes: "1 - 2 kB", "512 kB - 1 MB". */
-static void format_bucket(char *buf, size_t size, unsigned int bucket)
+void text_bucket__format(char *buf, size_t size, unsigned int bucket)
 {
 	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
 	unsigned int low, high;
@@ -177,7 +176,7 @@ static void write_sizes(struct text_writer *writer, const struct process *proces
 
 		if (!bucket->count)
 			continue;
-		format_bucket(label, sizeof(label), i);
+		text_bucket__format(label, sizeof(label), i);
 		add_call_row(&table, label, bucket->count, seconds);
 		table__add(&table, "%s", units_format_bytes(text, bucket->bytes));
 		if (seconds > 0)
@@ -209,11 +208,14 @@ void text_buckets__write(struct text_writer *writer, const struct process_result
 	if (process__requests(p)) {
 		fputc('\n', writer->out);
 		write_sizes(writer, p);
-		text__say(writer,
-			  "%s requests for %s in all; what of it is still in use is unknown.",
+		text__say(writer, "%s requests for %s in all%s.",
 			  units_format_count(requests, process__requests(p)),
-			  units_format_bytes(bytes, process__requested_bytes(p)));
+			  units_format_bytes(bytes, process__requested_bytes(p)),
+			  p->live ? "" : "; what of it is still in use is unknown (see --live)");
 	}
+	if (p->alloc.failed)
+		text__say(writer, "%s of them failed.",
+			  units_format_count(requests, p->alloc.failed));
 	if (p->alloc.impossible)
 		text__say(writer, "%s requests were for more than any allocator can give.",
 			  units_format_count(requests, p->alloc.impossible));

@@ -166,6 +166,7 @@ void text_answer__write(struct text_writer *writer, const struct process_result 
 	text__say(writer, "%s", sentence);
 	write_arenas(writer, process->process);
 	write_large(writer, process);
+	text_live__answer(writer, process->process);
 	write_end(writer, process->process);
 	write_coverage(writer, process->process);
 	write_trust(writer, process->process);

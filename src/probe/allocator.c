@@ -269,6 +269,11 @@ void allocator_function__choose_site(struct allocator_function *function,
 		function->ready =
 			!site__choose(code, (size_t)got, function->vaddr, function->file_offset,
 				      function->layout, flags, costs, &function->site);
+	function->return_site = function->site;
+	if (function->ready && function->layout != ARG_FREE)
+		function->ready = !site__choose(
+			code, (size_t)got, function->vaddr, function->file_offset, function->layout,
+			flags | SITE_FOR_RETURN, costs, &function->return_site);
 	free(code);
 }
 

@@ -50,7 +50,8 @@ struct allocator_function {
 	uint64_t size;        /* bytes, 0 when unknown */
 	bool ready;           /* false: site is not usable, no probe is possible here */
 	struct site site;
-	enum handoff handoff; /* jumps on to another entry point: see handoff.h */
+	struct site return_site; /* for a probe of entry and return; frees: = site */
+	enum handoff handoff;    /* jumps on to another entry point: see handoff.h */
 };
 
 /* How glibc's internal arena_get2 was found. */

@@ -10,9 +10,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "probe/seccomp_trial.h"
+#include "probe/session.h"
+
 /* From include/uapi/linux/bpf.h of 6.6; Debian 12's headers are older. */
-#define LINK_CREATE        28
-#define TRACE_UPROBE_MULTI 48
+#define LINK_CREATE          28
+#define TRACE_UPROBE_MULTI   48
+#define TRACE_UPROBE_SESSION 57
+#define UPROBE_MULTI_RETURN  1u
 
 struct multi_attr {
 	uint32_t prog_fd;
@@ -51,11 +56,16 @@ bool attach__multi_usable(void)
 
 bool attach__return_probes_safe(void)
 {
+	static int verdict = -1;
 	int major, minor;
 
 	if (!kernel_version(&major, &minor))
 		return false;
-	return major < 6 || (major == 6 && minor < 11) || major > 6 || minor >= 14;
+	if (major < 6 || (major == 6 && minor < 11) || major > 6 || minor >= 14)
+		return true;
+	if (verdict < 0)
+		verdict = seccomp_trial__run() == 1;
+	return verdict;
 }
 
 void attach__choose_type(struct bpf_program *prog)
@@ -64,18 +74,29 @@ void attach__choose_type(struct bpf_program *prog)
 		bpf_program__set_expected_attach_type(prog, TRACE_UPROBE_MULTI);
 }
 
+int attach__choose_session(struct bpf_program *prog)
+{
+	int major, minor;
+
+	if (!kernel_version(&major, &minor) || major < 6 || (major == 6 && minor < 13))
+		return -ENOTSUP;
+	bpf_program__set_expected_attach_type(prog, TRACE_UPROBE_SESSION);
+	return session__resolve_cookie(prog);
+}
+
 /* A descriptor or a negative errno. */
-static int open_multi(const struct bpf_program *prog, pid_t pid, const char *path,
-		      const struct attach_site *sites, size_t count)
+static int open_multi(const struct bpf_program *prog, enum attach_where where, pid_t pid,
+		      const char *path, const struct attach_site *sites, size_t count)
 {
 	uint64_t *offsets = calloc(count, 2 * sizeof(*offsets));
 	struct multi_attr attr = {
 		.prog_fd = (uint32_t)bpf_program__fd(prog),
-		.attach_type = TRACE_UPROBE_MULTI,
+		.attach_type = (uint32_t)bpf_program__get_expected_attach_type(prog),
 		.path = (uint64_t)(uintptr_t)path,
 		.offsets = (uint64_t)(uintptr_t)offsets,
 		.cookies = (uint64_t)(uintptr_t)(offsets + count),
 		.count = (uint32_t)count,
+		.multi_flags = where == ATTACH_RETURN ? UPROBE_MULTI_RETURN : 0,
 		.pid = pid == ATTACH_ALL ? 0 : (uint32_t)pid,
 	};
 	int fd;
@@ -93,10 +114,11 @@ static int open_multi(const struct bpf_program *prog, pid_t pid, const char *pat
 	return fd;
 }
 
-static void attach_multi(const struct bpf_program *prog, pid_t pid, const char *path,
-			 struct attach_site *sites, size_t count, struct probe_link *link)
+static void attach_multi(const struct bpf_program *prog, enum attach_where where, pid_t pid,
+			 const char *path, struct attach_site *sites, size_t count,
+			 struct probe_link *link)
 {
-	int fd = open_multi(prog, pid, path, sites, count);
+	int fd = open_multi(prog, where, pid, path, sites, count);
 
 	if (fd >= 0) {
 		link->fds[link->fd_count++] = fd;
@@ -108,14 +130,16 @@ static void attach_multi(const struct bpf_program *prog, pid_t pid, const char *
 	}
 	/* One refused site refuses them all: one by one the others get in. */
 	for (size_t i = 0; i < count; i++)
-		attach_multi(prog, pid, path, &sites[i], 1, link);
+		attach_multi(prog, where, pid, path, &sites[i], 1, link);
 }
 
-static void attach_perf(const struct bpf_program *prog, pid_t pid, const char *path,
-			struct attach_site *sites, size_t count, struct probe_link *link)
+static void attach_perf(const struct bpf_program *prog, enum attach_where where, pid_t pid,
+			const char *path, struct attach_site *sites, size_t count,
+			struct probe_link *link)
 {
 	for (size_t i = 0; i < count; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = sites[i].cookie);
+		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = sites[i].cookie,
+			    .retprobe = where == ATTACH_RETURN);
 		struct bpf_link *one =
 			bpf_program__attach_uprobe_opts(prog, pid, path, sites[i].offset, &opts);
 
@@ -126,8 +150,9 @@ static void attach_perf(const struct bpf_program *prog, pid_t pid, const char *p
 	}
 }
 
-int attach__uprobes(const struct bpf_program *prog, pid_t pid, const char *path,
-		    struct attach_site *sites, size_t count, struct probe_link **out)
+int attach__uprobes(const struct bpf_program *prog, enum attach_where where, pid_t pid,
+		    const char *path, struct attach_site *sites, size_t count,
+		    struct probe_link **out)
 {
 	struct probe_link *link = calloc(1, sizeof(*link));
 
@@ -139,9 +164,9 @@ int attach__uprobes(const struct bpf_program *prog, pid_t pid, const char *path,
 	for (size_t i = 0; i < count; i++)
 		sites[i].error = 0;
 	if (link->fds && link->links && attach__multi_usable())
-		attach_multi(prog, pid, path, sites, count, link);
+		attach_multi(prog, where, pid, path, sites, count, link);
 	else if (link->fds && link->links)
-		attach_perf(prog, pid, path, sites, count, link);
+		attach_perf(prog, where, pid, path, sites, count, link);
 	if (link->fd_count || link->link_count) {
 		*out = link;
 		return 0;

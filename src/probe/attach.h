@@ -23,6 +23,14 @@ bool attach__multi_usable(void);
  * other. */
 void attach__choose_type(struct bpf_program *prog);
 
+/*
+ * One program and one link for entry and return, which keeps a word between them and can spare the
+ * return call by call: from 6.13 on (d920179b3d48). To be called before the program is loaded; also
+ * resolves its call of bpf_session_cookie(). 0, or a negative errno when the kernel has no such
+ * links: then entry and return take a program each.
+ */
+int attach__choose_session(struct bpf_program *prog);
+
 struct attach_site {
 	uint64_t offset; /* in the file */
 	uint64_t cookie; /* reaches the program */
@@ -31,17 +39,18 @@ struct attach_site {
 
 struct probe_link;
 
+enum attach_where { ATTACH_HERE, ATTACH_RETURN };
+
 /*
  * Puts uprobes at sites of the file at path (which may be /proc/self/fd/N) for one process or for
  * ATTACH_ALL. 0 when at least one site was attached, else the first error: -ESRCH when the process
  * is gone.
  */
-int attach__uprobes(const struct bpf_program *prog, pid_t pid, const char *path,
-		    struct attach_site *sites, size_t count, struct probe_link **link);
+int attach__uprobes(const struct bpf_program *prog, enum attach_where where, pid_t pid,
+		    const char *path, struct attach_site *sites, size_t count,
+		    struct probe_link **link);
 /* NULL is fine. */
 void probe_link__close(struct probe_link *link);
-
-enum attach_where { ATTACH_HERE, ATTACH_RETURN };
 
 /* One site by a perf link, entry or return. 0 or a negative errno. */
 int attach__uprobe(const struct bpf_program *prog, pid_t pid, const char *path, uint64_t offset,
@@ -50,8 +59,9 @@ int attach__uprobe(const struct bpf_program *prog, pid_t pid, const char *path, 
 /*
  * A return probe makes its process enter the kernel by the system call uretprobe() from 6.11 on;
  * a seccomp filter that does not know the call then kills the process (systemd issue 34615). From
- * 6.14 on (cf6cb56ef244) seccomp lets it pass; some stable kernels have that too, but their
- * version does not tell. True before 6.11 and from 6.14 on.
+ * 6.14 on (cf6cb56ef244) seccomp lets it pass, and so do some stable kernels before, whose version
+ * does not tell: between the two it is tried on a child of memdrift's own, once. True: no process
+ * is harmed by return probes.
  */
 bool attach__return_probes_safe(void);
 

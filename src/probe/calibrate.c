@@ -125,16 +125,20 @@ static int find_own_offset(struct dl_phdr_info *info, size_t size, void *ctx)
 	return 1;
 }
 
+bool calibrate__own_offset(uintptr_t address, uint64_t *offset)
+{
+	struct own_code own = {.address = address};
+
+	dl_iterate_phdr(find_own_offset, &own);
+	*offset = own.offset;
+	return own.found;
+}
+
 static int find_offsets(uint64_t offsets[SPECIMENS])
 {
-	for (size_t i = 0; i < SPECIMENS; i++) {
-		struct own_code own = {.address = (uintptr_t)specimens[i].fn};
-
-		dl_iterate_phdr(find_own_offset, &own);
-		if (!own.found)
+	for (size_t i = 0; i < SPECIMENS; i++)
+		if (!calibrate__own_offset((uintptr_t)specimens[i].fn, &offsets[i]))
 			return -ENOTSUP;
-		offsets[i] = own.offset;
-	}
 	return 0;
 }
 

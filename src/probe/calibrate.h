@@ -43,4 +43,7 @@ struct calibrate_ops {
  */
 int calibrate__run(const struct calibrate_ops *ops, struct insn_costs *costs);
 
+/* Where in /proc/self/exe code of the program itself lies. */
+bool calibrate__own_offset(uintptr_t address, uint64_t *offset);
+
 #endif

@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "census/proc_stat.h"
 #include "ingest/tracer.h"
-#include "memdrift.skel.h"
+#include "ingest/programs.h"
 #include "probe/attach.h"
 #include "probe/closer.h"
 
@@ -30,6 +30,7 @@ struct place {
 	UT_hash_handle hh;
 	struct place_key key;
 	struct probe_link *mallocs;
+	struct probe_link *returns; /* where they need a link of their own */
 	uint32_t malloc_count;
 	bool tried;
 	uint64_t attached_ns;
@@ -43,6 +44,7 @@ struct coverage {
 	struct tracer *tracer;
 	struct allocator_cache *cache;
 	struct insn_costs costs;
+	double return_ns;
 	enum coverage_scope scope;
 	bool mallocs;
 	bool arenas;
@@ -52,8 +54,8 @@ struct coverage {
 };
 
 struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *cache,
-			       const struct insn_costs *costs, enum coverage_scope scope,
-			       bool mallocs, bool arenas)
+			       const struct insn_costs *costs, double return_ns,
+			       enum coverage_scope scope, bool mallocs, bool arenas)
 {
 	struct coverage *coverage = calloc(1, sizeof(*coverage));
 
@@ -62,6 +64,7 @@ struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *ca
 	coverage->tracer = tracer;
 	coverage->cache = cache;
 	coverage->costs = *costs;
+	coverage->return_ns = return_ns;
 	coverage->scope = scope;
 	coverage->mallocs = mallocs;
 	coverage->arenas = arenas;
@@ -82,7 +85,8 @@ static void close_arenas(void *link)
 static void detach_mallocs(struct coverage *coverage, struct place *place)
 {
 	closer__add(coverage->closer, close_mallocs, place->mallocs);
-	place->mallocs = NULL;
+	closer__add(coverage->closer, close_mallocs, place->returns);
+	place->mallocs = place->returns = NULL;
 	place->malloc_count = 0;
 }
 
@@ -131,14 +135,19 @@ static struct place *place_of(struct coverage *coverage, const struct allocator_
 /* The row of a key, taken when it is new; -ENOSPC beyond CALL_ROWS. */
 static int row_of(struct coverage *coverage, const struct allocator_function *function)
 {
-	double hit_ns = coverage->costs.cls[function->site.cls].hit_ns;
+	bool frees = function->layout == ARG_FREE;
+	const struct site *site = tracer__calls(coverage->tracer) == CALLS_ENTRY
+					  ? &function->site
+					  : &function->return_site;
+	/* A call whose return is spared costs less: an upper bound. */
+	double hit_ns = coverage->costs.cls[site->cls].hit_ns + (frees ? 0 : coverage->return_ns);
 
 	for (int i = 0; i < CALL_ROWS; i++) {
 		struct coverage_row *row = &coverage->rows[i];
 
 		if (!row->key[0]) {
 			snprintf(row->key, sizeof(row->key), "%s", function->key);
-			row->frees = function->layout == ARG_FREE;
+			row->frees = frees;
 		}
 		if (!strcmp(row->key, function->key)) {
 			if (hit_ns > row->hit_ns)
@@ -169,6 +178,24 @@ static enum call_layout call_layout(const struct allocator_function *function)
 	}
 }
 
+/* The site of a function as the calls are probed, and its cookie. */
+static void set_site(struct coverage *coverage, const struct allocator_function *function, int row,
+		     struct attach_site *site)
+{
+	bool reaches;
+
+	if (tracer__calls(coverage->tracer) == CALLS_ENTRY) {
+		site->offset = function->site.offset;
+		site->cookie = COOKIE_MAKE(row, function->site.sp_delta, call_layout(function),
+					   function->handoff);
+		return;
+	}
+	site->offset = function->return_site.offset;
+	/* Of malloc itself it is known that it is the end of the way. */
+	reaches = function->layout != ARG_SIZE || function->handoff != HANDOFF_NONE;
+	site->cookie = COOKIE_MAKE_LIVE(row, call_layout(function), reaches, site->offset);
+}
+
 /* Functions that can be probed at all, and their rows. Returns how many. */
 static size_t choose_sites(struct coverage *coverage, const struct allocator_object *object,
 			   struct attach_site *sites, const struct allocator_function **functions)
@@ -183,19 +210,61 @@ static size_t choose_sites(struct coverage *coverage, const struct allocator_obj
 		sites[n].error = row < 0 ? row : 0;
 		if (row < 0)
 			continue;
-		sites[n].offset = function->site.offset;
-		sites[n].cookie = COOKIE_MAKE(row, function->site.sp_delta, call_layout(function),
-					      function->handoff);
+		set_site(coverage, function, row, &sites[n]);
 		n++;
 	}
 	return n;
+}
+
+/* Tells the programs where returns are seen: a hit inside of such a function is no call of its own.
+ */
+static size_t note_return_sites(struct coverage *coverage, const struct attach_site *sites,
+				size_t count, struct attach_site *returns)
+{
+	struct bpf_map *map = tracer__programs(coverage->tracer)->maps.return_sites;
+	uint32_t one = 1;
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint32_t offset = (uint32_t)sites[i].offset;
+
+		if (COOKIE_LAYOUT(sites[i].cookie) == LAYOUT_FREE)
+			continue;
+		bpf_map__update_elem(map, &offset, sizeof(offset), &one, sizeof(one), BPF_ANY);
+		returns[n++] = sites[i];
+	}
+	return n;
+}
+
+/* Entries, and returns where they are wanted. 0 when some are in place; see attach__uprobes. */
+static int attach_sites(struct coverage *coverage, struct place *place, pid_t pid, const char *path,
+			struct attach_site *sites, size_t count)
+{
+	struct memdrift *skel = tracer__programs(coverage->tracer);
+	struct attach_site returns[ALLOCATOR_FUNCTIONS_MAX + 1];
+	size_t n;
+	int err;
+
+	if (tracer__calls(coverage->tracer) == CALLS_ENTRY)
+		return attach__uprobes(skel->progs.allocator_enter, ATTACH_HERE, pid, path, sites,
+				       count, &place->mallocs);
+	n = note_return_sites(coverage, sites, count, returns);
+	if (tracer__calls(coverage->tracer) == CALLS_SESSION)
+		return attach__uprobes(skel->progs.live_session, ATTACH_HERE, pid, path, sites,
+				       count, &place->mallocs);
+	/* Returns first: a call whose entry was seen must not lack its end. */
+	err = attach__uprobes(skel->progs.live_return, ATTACH_RETURN, pid, path, returns, n,
+			      &place->returns);
+	if (err)
+		return err;
+	return attach__uprobes(skel->progs.live_enter, ATTACH_HERE, pid, path, sites, count,
+			       &place->mallocs);
 }
 
 static void attach_mallocs(struct coverage *coverage, struct place *place,
 			   const struct allocator_object *object, pid_t pid, const char *path,
 			   const char *name, struct coverage_scan *scan)
 {
-	const struct bpf_program *prog = tracer__programs(coverage->tracer)->progs.allocator_enter;
 	const struct allocator_function *functions[ALLOCATOR_FUNCTIONS_MAX + 1];
 	struct attach_site sites[ALLOCATOR_FUNCTIONS_MAX + 1];
 	size_t n = choose_sites(coverage, object, sites, functions);
@@ -206,7 +275,7 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 	scan->failed += (uint32_t)(object->function_count - n);
 	if (!n)
 		return;
-	if (attach__uprobes(prog, pid, path, sites, n, &place->mallocs) == -ESRCH) {
+	if (attach_sites(coverage, place, pid, path, sites, n) == -ESRCH) {
 		/* Gone, or between two programs: another scan may find it. */
 		place->tried = false;
 		return;

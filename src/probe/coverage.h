@@ -39,10 +39,11 @@ struct coverage_scan {
 
 struct coverage;
 
-/* cache and tracer must outlive it. arenas: also probe arena_get2 and USDT. NULL: out of memory. */
+/* cache and tracer must outlive it. return_ns: see hit_cost__of_return. arenas: also probe
+ * arena_get2 and USDT. NULL: out of memory. */
 struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *cache,
-			       const struct insn_costs *costs, enum coverage_scope scope,
-			       bool mallocs, bool arenas);
+			       const struct insn_costs *costs, double return_ns,
+			       enum coverage_scope scope, bool mallocs, bool arenas);
 /* Detaches everything. */
 void coverage__free(struct coverage *coverage);
 

@@ -16,4 +16,10 @@ struct tracer;
  */
 int hit_cost__measure(struct tracer *tracer, bool every_class, struct insn_costs *costs);
 
+/*
+ * What the return of an allocation that is followed costs besides its entry, with the live set's
+ * part; 0 when calls are only counted, NAN when it could not be measured.
+ */
+double hit_cost__of_return(struct tracer *tracer, const struct insn_costs *costs);
+
 #endif

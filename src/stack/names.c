@@ -176,7 +176,8 @@ static void locate_frame(struct stack_names *names, struct image *image,
 	image->wait = image->backoff;
 }
 
-int stack_names__note(struct stack_names *names, const struct process *process, int32_t id)
+int stack_names__note(struct stack_names *names, const struct process *process, int32_t id,
+		      enum stack_leaf leaf)
 {
 	uint64_t addresses[STACK_DEPTH];
 	struct image *image;
@@ -201,7 +202,8 @@ int stack_names__note(struct stack_names *names, const struct process *process, 
 	if (!stack)
 		return -ENOSPC;
 	for (int i = 0; i < depth; i++) {
-		locate_frame(names, image, process, addresses[i], i > 0, &stack->frames[i]);
+		locate_frame(names, image, process, addresses[i],
+			     i > 0 || leaf == STACK_LEAF_CALLER, &stack->frames[i]);
 		/*
 		 * A caller outside all code is what code without frame pointers had in the
 		 * register: the walk went astray there, and what follows is no caller either.

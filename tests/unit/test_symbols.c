@@ -185,8 +185,8 @@ static void stacks_are_named_by_function_and_return_addresses_by_their_call(void
 	self.stack[0] = (uint64_t)(uintptr_t)landmark_one;
 	self.stack[1] = (uint64_t)(uintptr_t)landmark_two + 1;
 	self.stack[2] = 0;
-	assert_int_equal(stack_names__note(names, &process, 3), 0);
-	assert_int_equal(stack_names__note(names, &process, 3), 0);
+	assert_int_equal(stack_names__note(names, &process, 3, STACK_LEAF_SITE), 0);
+	assert_int_equal(stack_names__note(names, &process, 3, STACK_LEAF_SITE), 0);
 	assert_int_equal(self.stacks_read, 1);
 	self.gone = true;
 	stack_names__ended(names, process.pid, process.start_ns);
@@ -215,13 +215,13 @@ static void unknown_code_is_named_by_object_and_offset(void **state)
 	assert_true(code != MAP_FAILED);
 	self.stack[0] = (uint64_t)(uintptr_t)code + 0x40;
 	self.stack[1] = 0x123;
-	assert_int_equal(stack_names__note(names, &process, 1), 0);
+	assert_int_equal(stack_names__note(names, &process, 1, STACK_LEAF_SITE), 0);
 	/* A caller outside all code is none: the stack ends before it. */
 	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 1, frames, 4), 1);
 	assert_string_equal(frames[0].text, "[anon]+0x40");
 	assert_string_equal(frames[0].object, "[anon]");
 	self.stack[0] = 0x456;
-	assert_int_equal(stack_names__note(names, &process, 2), 0);
+	assert_int_equal(stack_names__note(names, &process, 2, STACK_LEAF_SITE), 0);
 	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 2, frames, 4), 2);
 	assert_string_equal(frames[0].text, "[unknown]+0x456");
 	assert_string_equal(frames[1].text, "[unknown]+0x123");
@@ -237,7 +237,7 @@ static void strange_frames_do_not_make_maps_be_read_each_time(void **state)
 	struct process process = own_process();
 
 	for (int i = 0; i < 1000; i++)
-		assert_int_equal(stack_names__note(names, &process, i == 99 ? 1001 : i), 0);
+		assert_int_equal(stack_names__note(names, &process, i == 99 ? 1001 : i, STACK_LEAF_SITE), 0);
 	assert_true(self.maps_read < 14);
 	stack_names__free(names);
 }
@@ -252,7 +252,7 @@ static void a_child_has_its_parents_stacks(void **state)
 	struct frame_name frames[4];
 
 	self.stack[0] = (uint64_t)(uintptr_t)landmark_two;
-	assert_int_equal(stack_names__note(names, &process, 1), 0);
+	assert_int_equal(stack_names__note(names, &process, 1, STACK_LEAF_SITE), 0);
 	assert_int_equal(stack_namer__name(&namer, 77, 8, 1, frames, 4), 0);
 	stack_names__fork(names, 77, 8, process.pid, 5);
 	assert_int_equal(stack_namer__name(&namer, 77, 8, 1, frames, 4), 1);
@@ -270,10 +270,10 @@ static void a_process_that_is_gone_has_addresses_for_names(void **state)
 	struct stack_namer namer = stack_names__namer(names);
 	struct frame_name frames[4];
 
-	assert_int_equal(stack_names__note(names, &process, 1), 0);
+	assert_int_equal(stack_names__note(names, &process, 1, STACK_LEAF_SITE), 0);
 	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 1, frames, 4), 1);
 	assert_string_equal(frames[0].text, "[unknown]+0xabc");
-	assert_int_equal(stack_names__note(names, &process, 99), -ENOENT);
+	assert_int_equal(stack_names__note(names, &process, 99, STACK_LEAF_SITE), -ENOENT);
 	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 99, frames, 4), 0);
 	stack_names__free(names);
 }

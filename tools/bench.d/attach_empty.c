@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "cmd/doctor_calibrate.h"
 #include "memdrift/config.h"
-#include "memdrift.skel.h"
+#include "ingest/programs.h"
 #include "probe/allocator.h"
 #include "probe/attach.h"
 
@@ -64,7 +64,7 @@ static int attach_object(void *ctx, const struct allocator_mapping *mapping)
 			sites[n++] =
 				(struct attach_site){.offset = object->functions[i].site.offset};
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", mapping->fd);
-	err = attach__uprobes(empty->skel->progs.empty_probe, empty->pid, path, sites, n,
+	err = attach__uprobes(empty->skel->progs.empty_probe, ATTACH_HERE, empty->pid, path, sites, n,
 			      &empty->links[empty->object_count]);
 	if (err)
 		return err;

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Outstanding allocations: reads the live set at the end of each interval. */
+#include "cmd/trace_session.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "ingest/live_set.h"
+#include "model/live_spaces.h"
+
+int trace_live__start(struct trace_session *session)
+{
+	if (!tracer__live_set(session->tracer))
+		return 0;
+	session->live_spaces = live_spaces__new();
+	return session->live_spaces ? 0 : -ENOMEM;
+}
+
+void trace_live__free(struct trace_session *session)
+{
+	live_spaces__free(session->live_spaces);
+}
+
+void trace_live__follow(struct trace_session *session, struct process *process)
+{
+	uint32_t id = (uint32_t)process->alloc.space;
+	struct live_space *space;
+	struct live_view *view;
+
+	if (!session->live_spaces || !id)
+		return;
+	view = live_spaces__view(session->live_spaces, id);
+	/* Known already: this process's, or after vfork(2) its parent's, which reports it. */
+	if (view)
+		return;
+	space = live_set__space(tracer__live_set(session->tracer), id);
+	if (!space)
+		return;
+	/* Probes of its own come later than its first frees: what it inherited cannot be known. */
+	if (session->coverage && coverage__scope(session->coverage) == COVERAGE_EACH)
+		space->parent = 0;
+	view = live_spaces__track(session->live_spaces, id, space->parent, space->parent_epoch,
+				  (double)(int64_t)(process->first_seen_ns - session->started_ns) /
+					  1e9);
+	if (view)
+		process__set_live(process, view);
+}
+
+static double seconds_of(void *ctx, uint32_t time)
+{
+	const struct trace_session *session = ctx;
+
+	return ((double)time * LIVE_TIME_UNIT_NS - (double)session->started_ns) / 1e9;
+}
+
+static uint32_t epoch_of(void *ctx, uint32_t id)
+{
+	struct trace_session *session = ctx;
+
+	return __atomic_load_n(&live_set__space(tracer__live_set(session->tracer), id)->epoch,
+			       __ATOMIC_ACQUIRE);
+}
+
+static void forget(void *ctx, uint32_t id, uint32_t epoch)
+{
+	struct trace_session *session = ctx;
+
+	__atomic_compare_exchange_n(&live_set__space(tracer__live_set(session->tracer), id)->keep,
+				    &epoch, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+static void release(void *ctx, uint32_t id)
+{
+	struct trace_session *session = ctx;
+
+	live_set__release(tracer__live_set(session->tracer), id);
+}
+
+struct pass {
+	struct trace_session *session;
+	struct live_reading reading;
+};
+
+static bool read_entry(void *ctx, uint64_t key, const struct live_value *value)
+{
+	struct pass *pass = ctx;
+
+	return live_spaces__entry(pass->session->live_spaces, &pass->reading, key, value,
+				  live_value__weight(value));
+}
+
+static void read_peak(struct trace_session *session, struct process *process)
+{
+	struct live_set *set = tracer__live_set(session->tracer);
+	struct live_space *space = live_set__space(set, (uint32_t)process->alloc.space);
+
+	/* Sums of a sample, or of what a child inherited and frees, are no sums of the whole. */
+	if (process->live->sampled)
+		process->live->peak_bytes = process->live->peak_error_bytes = NAN;
+	if (!space || process->live->sampled || space->parent ||
+	    live_spaces__view(session->live_spaces, (uint32_t)process->alloc.space) !=
+		    process->live)
+		return;
+	process->live->peak_bytes = fmax((double)space->peak_bytes, process->live->total.bytes);
+	process->live->peak_error_bytes = (double)LIVE_HELD_BYTES * tracer__cpus();
+}
+
+/* Spaces that nobody is in: known ones are read for the last time, others hold nothing of
+ * interest. */
+static void find_left(struct trace_session *session)
+{
+	struct live_set *set = tracer__live_set(session->tracer);
+
+	for (uint32_t id = 1; id < LIVE_SPACES_MAX; id++) {
+		struct live_space *space = live_set__space(set, id);
+
+		if (!space->taken || space->users)
+			continue;
+		/* Of a process that the model never knew. It goes as the others do. */
+		if (!live_spaces__view(session->live_spaces, id))
+			live_spaces__track(session->live_spaces, id, 0, 0, 0);
+		live_spaces__left(session->live_spaces, id);
+	}
+}
+
+static void name_stacks(struct trace_session *session, const struct process *process)
+{
+	for (struct live_group *group = process->live->groups; group; group = group->hh.next) {
+		if (group->named)
+			continue;
+		group->named = true;
+		stack_names__note(session->names, process, group->key.stack, STACK_LEAF_CALLER);
+	}
+}
+
+/* Of the processes that run, and of those that have ended since the last reading. */
+static void finish_views(struct trace_session *session)
+{
+	struct process *process, *next;
+
+	HASH_ITER (hh, session->model.running, process, next)
+		if (process->live) {
+			name_stacks(session, process);
+			read_peak(session, process);
+		}
+	for (process = session->model.ended; process; process = process->next_ended)
+		if (process->live && !process->live->final) {
+			name_stacks(session, process);
+			read_peak(session, process);
+		}
+}
+
+void trace_live__read(struct trace_session *session, bool ages)
+{
+	struct pass pass = {
+		.session = session,
+		.reading = {.ctx = session,
+			    .now_s = trace_session__now_s(session),
+			    .ages = ages,
+			    .filter = &session->options->live_filter,
+			    .seconds = seconds_of,
+			    .epoch = epoch_of,
+			    .forget = forget,
+			    .release = release},
+	};
+	struct live_set *set = tracer__live_set(session->tracer);
+	struct process *process, *next;
+
+	if (!session->live_spaces)
+		return;
+	HASH_ITER (hh, session->model.running, process, next)
+		trace_live__follow(session, process);
+	find_left(session);
+	live_set__thin(set);
+	live_spaces__begin(session->live_spaces, &pass.reading);
+	live_set__each(set, read_entry, &pass);
+	/* Before the end, which makes those of ended processes final and gives numbers back. */
+	finish_views(session);
+	session->model.losses[LOSS_live_copies_dropped] +=
+		live_spaces__end(session->live_spaces, &pass.reading);
+}

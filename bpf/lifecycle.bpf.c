@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Birth, new programs and death of processes and threads. */
 #include "common.h"
+#include "size_class.h"
 #include "tail.h"
 
 /* One value for new entries of alloc_counts: too large for the stack of a program. */
 static const struct alloc_counts no_counts;
+static const struct class_counts no_classes;
+
+/* As alloc_counts and after it: a process that has no calls counted has no classes either. */
+static __always_inline void begin_classes(__u32 pid)
+{
+	bpf_map_delete_elem(&class_counts, &pid);
+	if (bpf_map_update_elem(&class_counts, &pid, &no_classes, BPF_NOEXIST))
+		count_loss(LOSS_counters_full);
+}
 
 static __always_inline void follow(__u32 pid, __u64 start_ns)
 {
@@ -21,6 +31,8 @@ static __always_inline void follow(__u32 pid, __u64 start_ns)
 		count_loss(LOSS_pid_reused);
 	if (bpf_map_update_elem(&alloc_counts, &pid, &no_counts, BPF_NOEXIST))
 		count_loss(LOSS_counters_full);
+	else if (config.count_by & (COUNT_BY_CLASS | COUNT_GO_BY_CLASS))
+		begin_classes(pid);
 }
 
 /* Runs in the parent, after the child's memory is set up and before it first runs. */

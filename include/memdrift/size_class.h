@@ -22,10 +22,11 @@ enum size_rules { SIZE_RULES_LOG2, SIZE_RULES_GLIBC, SIZE_RULES_JEMALLOC, SIZE_R
 #define CLASS_TABLE_STEP 8
 
 /*
- * Rows: glibc has 64 classes in its table, jemalloc 41, Go 68; 156 more are 39 doublings, up to
- * 2^49 bytes for glibc, the smallest. What is larger cannot be had and is in the last row.
+ * Rows: glibc has 64 classes in its table, jemalloc 41, Go 68. The others are 47 doublings or more,
+ * up to 2^57 bytes, the whole of an address space; what is larger is in the last row. A byte is
+ * always a row, which saves the programs a check.
  */
-#define CLASS_ROWS 224
+#define CLASS_ROWS 256
 
 struct class_table {
 	uint64_t table_max;

@@ -62,6 +62,7 @@ struct trace_session {
 	struct stack_weights mmap_weights, alloc_weights;
 	struct budget_meter all_meter; /* of all processes together, when probes are for all */
 	struct trace_command_run command;
+	struct class_table classes; /* of --buckets, unless log2 */
 	bool counts_mallocs;
 	uint64_t started_ns, ended_ns;
 	uint64_t next_tick_ns, next_guard_ns;
@@ -133,8 +134,7 @@ void trace_scan__ended(struct trace_session *session, struct process *process);
  * so that it is covered however short it lives. True when that is certain; *late: some probes were
  * only placed now.
  */
-bool trace_program__prepare(struct trace_session *session, const struct process *process,
-			    bool *late);
+bool trace_program__prepare(struct trace_session *session, struct process *process, bool *late);
 void trace_programs__free(struct trace_session *session);
 
 /* trace_weights.c */
@@ -142,10 +142,18 @@ void trace_programs__free(struct trace_session *session);
 /* Takes over the calls by stack of one process, or of all that run (NULL). */
 void trace_weights__keep(struct trace_session *session, struct process *process);
 
+/* trace_classes.c: for struct trace_result */
+
+enum rules_match trace_classes__match(const struct class_table *classes,
+				      const struct process *process);
+const char *trace_classes__allocator(const struct process *process, unsigned int index);
+
 /* trace_sampling.c */
 
 /* The end of an interval: counters, RSS, residency, losses, healing. */
 void trace_tick(struct trace_session *session);
+/* Takes over the calls by size class of a process. */
+void trace_read_classes(struct trace_session *session, struct process *process);
 /*
  * Resident memory by part, of each process whose turn it is: more often than once an interval, so
  * that something is known of those that live shorter.

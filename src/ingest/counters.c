@@ -11,27 +11,36 @@
 #include "base/log.h"
 #include "ingest/tracer_impl.h"
 
-int tracer__count(struct tracer *tracer, uint32_t pid)
+/* A child may be counted since its birth; its sums must stay. */
+static int add_zeros(struct bpf_map *map, uint32_t pid)
 {
-	struct bpf_map *map = tracer->skel->maps.alloc_counts;
-	size_t size = sizeof(struct alloc_counts) * (size_t)libbpf_num_possible_cpus();
-	void *zeros;
+	size_t size = bpf_map__value_size(map) * (size_t)libbpf_num_possible_cpus();
+	void *zeros = calloc(1, size);
 	int err;
 
-	if (!tracer->count_mallocs)
-		return 0;
-	zeros = calloc(1, size);
 	if (!zeros)
 		return -ENOMEM;
-	/* A child may be counted since its birth; its sums must stay. */
 	err = bpf_map__update_elem(map, &pid, sizeof(pid), zeros, size, BPF_NOEXIST);
 	free(zeros);
 	return err == -EEXIST ? 0 : err;
 }
 
+int tracer__count(struct tracer *tracer, uint32_t pid)
+{
+	int err = 0;
+
+	if (tracer->count_classes)
+		err = add_zeros(tracer->skel->maps.class_counts, pid);
+	if (!err && tracer->count_mallocs)
+		err = add_zeros(tracer->skel->maps.alloc_counts, pid);
+	return err;
+}
+
 void tracer__uncount(struct tracer *tracer, uint32_t pid)
 {
 	bpf_map__delete_elem(tracer->skel->maps.alloc_counts, &pid, sizeof(pid), 0);
+	if (tracer->count_classes)
+		bpf_map__delete_elem(tracer->skel->maps.class_counts, &pid, sizeof(pid), 0);
 }
 
 static void add_counts(struct alloc_counts *sums, const struct alloc_counts *cpu)
@@ -44,6 +53,7 @@ static void add_counts(struct alloc_counts *sums, const struct alloc_counts *cpu
 	}
 	sums->impossible += cpu->impossible;
 	sums->tail_calls += cpu->tail_calls;
+	sums->go_calls += cpu->go_calls;
 }
 
 int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts *sums)
@@ -58,6 +68,35 @@ int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts
 	memset(sums, 0, sizeof(*sums));
 	for (int i = 0; !err && i < cpus; i++)
 		add_counts(sums, &values[i]);
+	free(values);
+	return err;
+}
+
+static void add_classes(struct class_counts *sums, const struct class_counts *cpu)
+{
+	for (int i = 0; i < CLASS_ROWS; i++) {
+		sums->rows[i].count += cpu->rows[i].count;
+		sums->rows[i].requested_bytes += cpu->rows[i].requested_bytes;
+		sums->rows[i].class_bytes += cpu->rows[i].class_bytes;
+	}
+	sums->header_unknown += cpu->header_unknown;
+}
+
+int tracer__read_classes(struct tracer *tracer, uint32_t pid, struct class_counts *sums)
+{
+	int cpus = libbpf_num_possible_cpus(), err;
+	struct class_counts *values;
+
+	if (!tracer->count_classes)
+		return -ENOENT;
+	values = malloc(sizeof(*values) * (size_t)cpus);
+	if (!values)
+		return -ENOMEM;
+	err = bpf_map__lookup_elem(tracer->skel->maps.class_counts, &pid, sizeof(pid), values,
+				   sizeof(*values) * (size_t)cpus, 0);
+	memset(sums, 0, sizeof(*sums));
+	for (int i = 0; !err && i < cpus; i++)
+		add_classes(sums, &values[i]);
 	free(values);
 	return err;
 }

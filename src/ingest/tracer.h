@@ -19,9 +19,10 @@ struct memdrift;
  */
 struct tracer_options {
 	struct bpf_config config;
-	uint64_t ring_bytes;  /* a power of two and a multiple of the page size */
-	uint32_t counted_max; /* processes whose allocator calls are counted at once */
-	bool arenas;          /* arena_get2 and USDT programs are wanted */
+	uint64_t ring_bytes;               /* a power of two and a multiple of the page size */
+	uint32_t counted_max;              /* processes whose allocator calls are counted at once */
+	bool arenas;                       /* arena_get2 and USDT programs are wanted */
+	const struct class_table *classes; /* with COUNT_BY_CLASS */
 };
 
 /* 0.6 s of records at the rate of a map and unmap storm from two CPUs; see README, what it costs.
@@ -32,7 +33,7 @@ struct tracer_options {
 #define TRACER_COUNTERS_BYTES (256ull << 20)
 
 /* As many processes as TRACER_COUNTERS_BYTES has room for on this host, 256 to 4,096. */
-uint32_t tracer__counted_max(void);
+uint32_t tracer__counted_max(bool by_class);
 
 struct tracer;
 
@@ -69,6 +70,8 @@ int tracer__poll_fd(struct tracer *tracer);
 
 /* Sums over CPUs of one process. 0, or -ENOENT when it is not counted. */
 int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts *sums);
+/* The same by size class; -ENOENT also when nothing is counted by class. */
+int tracer__read_classes(struct tracer *tracer, uint32_t pid, struct class_counts *sums);
 uint64_t tracer__bystander_hits(struct tracer *tracer);
 /* Adds the kernel's losses, as they stand now, to losses[] (of LOSS_MAX). */
 void tracer__read_losses(struct tracer *tracer, uint64_t *losses);

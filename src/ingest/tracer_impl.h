@@ -15,6 +15,7 @@ struct tracer {
 	struct bpf_link *links[TRACER_LINKS_MAX];
 	int link_count;
 	bool count_mallocs;
+	bool count_classes;
 	/* Of the round under way in tracer__poll. */
 	tracer_record_fn fn;
 	void *fn_ctx;

@@ -26,5 +26,7 @@ json_t *json_process(const struct trace_result *result, const struct process_res
 /* Its "allocator" and "buckets". */
 json_t *json_allocator(const struct trace_result *result, const struct process_result *process);
 json_t *json_buckets(const struct process *process);
+/* Its "size_classes": null without --buckets, and when they were not counted. */
+json_t *json_size_classes(const struct trace_result *result, const struct process *process);
 
 #endif

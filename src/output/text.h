@@ -20,6 +20,7 @@ struct text_writer {
 /* Rows of a list that is cut unless options->all; the rest is one line: "… 12 more". */
 #define TOP_ARENAS    16
 #define TOP_LARGE     16
+#define TOP_CLASSES   12
 #define TOP_ANSWERS   8
 #define TOP_DETAILS   4
 #define TOP_PROCESSES 20
@@ -40,6 +41,7 @@ void text_arenas__write(struct text_writer *writer, const struct process_result 
 void text_large__write(struct text_writer *writer, const struct process_result *process);
 void text_mapping__write(struct text_writer *writer, const struct process_result *process);
 void text_buckets__write(struct text_writer *writer, const struct process_result *process);
+void text_classes__write(struct text_writer *writer, const struct process_result *process);
 void text_drift__write(struct text_writer *writer, const struct process_result *process);
 /* Processes from `first` on, a line each. */
 void text_others__write(struct text_writer *writer, size_t first);

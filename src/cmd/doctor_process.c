@@ -262,10 +262,12 @@ static void print_function(const struct doctor_process *process, const char *nam
 /* Only probed by `trace --buckets go`. */
 static void print_go(const struct doctor_process *process, const struct go_malloc *go, FILE *out)
 {
-	if (go->stack_args)
+	if (go->stack_args) {
 		fprintf(out, "    %-28s takes no probe: Go before 1.17 passes sizes on the stack\n",
 			GO_MALLOC_KEY);
-	for (size_t i = 0; !go->stack_args && i < go->count; i++)
+		return;
+	}
+	for (size_t i = 0; i < go->count; i++)
 		print_function(process, go->functions[i].name, &go->functions[i].site,
 			       go->functions[i].ready, out);
 	fprintf(out, "    Go's own allocator: %s, probed with --buckets go\n",

@@ -53,7 +53,7 @@ json_t *json_size_classes(const struct trace_result *result, const struct proces
 			json_array_append_new(rows, json_row(&row));
 	}
 	size_class__sum(table, process->classes, &row);
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "rules",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "rules",
 			 size_rules__name((enum size_rules)table->rules), "matches_allocator",
 			 json_match(result, process), "allocators",
 			 json_allocators(result, process), "count", json_count(row.count),

@@ -7,7 +7,9 @@
  * A hit costs one look-up and three atomic adds on memory of its own CPU. Atomic, because uprobe
  * programs can be preempted by others of the same process on the same CPU.
  */
+#include "bits.h"
 #include "common.h"
+#include "size_class.h"
 #include "stack.h"
 
 /* Hits in processes that are not counted, when probes are placed for all processes at once. */
@@ -46,35 +48,6 @@ static __always_inline void count_call(struct alloc_counts *counts, __u64 cookie
 	__sync_fetch_and_add(&counts->calls[COOKIE_ROW(cookie) & (CALL_ROWS - 1)], 1);
 }
 
-/* The number of significant bits: 0 for 0, k for [2^(k-1), 2^k - 1]. BPF has no instruction for it.
- */
-static __always_inline __u32 bucket_of(__u64 size)
-{
-	__u32 bits = 0;
-
-	if (size >> 32) {
-		bits += 32;
-		size >>= 32;
-	}
-	if (size >> 16) {
-		bits += 16;
-		size >>= 16;
-	}
-	if (size >> 8) {
-		bits += 8;
-		size >>= 8;
-	}
-	if (size >> 4) {
-		bits += 4;
-		size >>= 4;
-	}
-	if (size >> 2) {
-		bits += 2;
-		size >>= 2;
-	}
-	return bits + (size >> 1 ? 2 : size);
-}
-
 static __always_inline void count_stack(void *ctx, __u64 size)
 {
 	struct size_count first = {.count = 1, .bytes = size}, *sums;
@@ -107,8 +80,13 @@ static __always_inline void count_size(void *ctx, struct alloc_counts *counts, _
 	bucket = &counts->buckets[bucket_of(size) & (SIZE_BUCKETS - 1)];
 	__sync_fetch_and_add(&bucket->count, 1);
 	__sync_fetch_and_add(&bucket->bytes, size);
-	if (config.stack_weights)
-		count_stack(ctx, size);
+	/* One question in the common case, of which the kernel leaves nothing but the load. */
+	if (config.count_by) {
+		if (config.count_by & COUNT_BY_STACK)
+			count_stack(ctx, size);
+		if (config.count_by & COUNT_BY_CLASS)
+			count_class(size);
+	}
 }
 
 /* What a product beyond 64 bits counts as: a size that no allocator can give. */

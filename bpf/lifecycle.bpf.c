@@ -2,10 +2,20 @@
 /* Birth, new programs and death of processes and threads. */
 #include "common.h"
 #include "live.h"
+#include "size_class.h"
 #include "tail.h"
 
 /* One value for new entries of alloc_counts: too large for the stack of a program. */
 static const struct alloc_counts no_counts;
+static const struct class_counts no_classes;
+
+/* As alloc_counts and after it: a process that has no calls counted has no classes either. */
+static __always_inline void begin_classes(__u32 pid)
+{
+	bpf_map_delete_elem(&class_counts, &pid);
+	if (bpf_map_update_elem(&class_counts, &pid, &no_classes, BPF_NOEXIST))
+		count_loss(LOSS_counters_full);
+}
 
 struct space_step {
 	__u32 pid;
@@ -98,8 +108,10 @@ static __always_inline void follow(__u32 pid, __u64 start_ns, __u32 space)
 		count_loss(LOSS_pid_reused);
 	if (bpf_map_update_elem(&alloc_counts, &pid, &no_counts, BPF_NOEXIST))
 		count_loss(LOSS_counters_full);
-	else if (space)
+	if (space)
 		set_space(pid, space);
+	if (config.count_by & (COUNT_BY_CLASS | COUNT_GO_BY_CLASS))
+		begin_classes(pid);
 }
 
 /* Runs in the parent, after the child's memory is set up and before it first runs. */

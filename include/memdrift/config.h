@@ -2,6 +2,7 @@
 #ifndef MEMDRIFT_CONFIG_H
 #define MEMDRIFT_CONFIG_H
 
+#include "memdrift/size_class.h"
 #include "memdrift/types.h"
 
 /*
@@ -14,13 +15,18 @@ enum target_mode {
 	TARGET_COMM,   /* the same; a process that execs as `comm` enters the list */
 };
 
+/* By stack; by size class (memdrift/size_class.h); or only those of Go's own allocator by class. */
+#define COUNT_BY_STACK    (1u << 0)
+#define COUNT_BY_CLASS    (1u << 1)
+#define COUNT_GO_BY_CLASS (1u << 2)
+
 struct bpf_config {
 	uint32_t target_mode;
 	uint32_t own_pid;          /* memdrift itself is never a target */
 	uint64_t stack_min_len;    /* take stacks of mappings from this length on */
 	uint64_t wakeup_bytes;     /* wake the reader when this much waits in the ring */
 	uint32_t count_mallocs;    /* children of targets get allocator counters */
-	uint32_t stack_weights;    /* allocator calls are also counted by stack */
+	uint32_t count_by;         /* COUNT_BY_*: what allocator calls are counted by besides */
 	uint32_t track_live;       /* the live set is kept: children of targets get spaces of it */
 	uint32_t cpus;             /* possible ones */
 	uint32_t live_bucket_mask; /* buckets of the live set less 1 */
@@ -64,6 +70,7 @@ struct alloc_counts {
 	uint64_t failed_bytes;
 	uint64_t unknown_frees; /* --live: frees of what is not in the live set */
 	uint64_t space;         /* --live: number of its address space, the same on each CPU */
+	uint64_t go_calls;      /* calls[] of Go's own allocator: their sizes are in no bucket */
 };
 
 /* What a probed entry point is, by where it expects the size. */

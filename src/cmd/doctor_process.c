@@ -110,6 +110,8 @@ int doctor_process__read(uint32_t pid, bool may_trace, struct doctor_process **o
 	err = -ENOMEM;
 	process->cache = allocator_cache__new(&process->costs);
 	if (process->cache)
+		allocator_cache__search_go(process->cache);
+	if (process->cache)
 		err = allocator_cache__each_mapped(process->cache, (pid_t)process->pid, add_object,
 						   process, &process->scan);
 	if (err) {
@@ -168,14 +170,12 @@ static const char *arena_detail(const struct allocator_object *object)
 	return "arena_get2 and its return, found in libc's own symbols";
 }
 
-static json_t *site_json(const struct doctor_process *process,
-			 const struct allocator_function *function)
+static json_t *site_json(const struct doctor_process *process, const struct site *site, bool ready)
 {
-	const struct site *site = &function->site;
 	const struct insn_cost *cost = &process->costs.cls[site->cls];
 	char address[24];
 
-	if (!function->ready)
+	if (!ready)
 		return json_null();
 	snprintf(address, sizeof(address), "0x%llx", (unsigned long long)site->offset);
 	return json_pack("{s:I, s:s, s:s, s:s, s:b, s:o}", "insn_offset",
@@ -191,9 +191,16 @@ static json_t *functions_json(const struct doctor_process *process,
 	json_t *functions = json_array();
 
 	for (size_t i = 0; i < object->function_count; i++)
+		json_array_append_new(
+			functions, json_pack("{s:s, s:o}", "key", object->functions[i].key, "site",
+					     site_json(process, &object->functions[i].site,
+						       object->functions[i].ready)));
+	for (size_t i = 0; object->go && i < object->go->count; i++)
 		json_array_append_new(functions,
-				      json_pack("{s:s, s:o}", "key", object->functions[i].key,
-						"site", site_json(process, &object->functions[i])));
+				      json_pack("{s:s, s:o}", "key", object->go->functions[i].name,
+						"site",
+						site_json(process, &object->go->functions[i].site,
+							  object->go->functions[i].ready)));
 	return functions;
 }
 
@@ -233,24 +240,38 @@ json_t *doctor_process__json(const struct doctor_process *process)
 			 "objects_unread", (int)process->scan.unread, "objects", objects);
 }
 
-static void print_function(const struct doctor_process *process,
-			   const struct allocator_function *function, FILE *out)
+static void print_function(const struct doctor_process *process, const char *name,
+			   const struct site *site, bool ready, FILE *out)
 {
-	const struct site *site = &function->site;
 	const struct insn_cost *cost = &process->costs.cls[site->cls];
 	char where[ALLOCATOR_KEY_MAX + 16];
 
-	if (!function->ready) {
-		fprintf(out, "    %-28s takes no probe\n", function->key);
+	if (!ready) {
+		fprintf(out, "    %-28s takes no probe\n", name);
 		return;
 	}
-	snprintf(where, sizeof(where), "%s+0x%x", function->key, site->insn_offset);
+	snprintf(where, sizeof(where), "%s+0x%x", name, site->insn_offset);
 	fprintf(out, "    %-28s %-26s %-8s %-14s ", where, site->text, insn_class__name(site->cls),
 		cost->emulated ? "emulated" : "single-stepped");
 	if (cost->measured)
 		fprintf(out, "%5.0f ns\n", cost->hit_ns);
 	else
 		fprintf(out, "not measured\n");
+}
+
+/* Only probed by `trace --buckets go`. */
+static void print_go(const struct doctor_process *process, const struct go_malloc *go, FILE *out)
+{
+	if (go->stack_args) {
+		fprintf(out, "    %-28s takes no probe: Go before 1.17 passes sizes on the stack\n",
+			GO_MALLOC_KEY);
+		return;
+	}
+	for (size_t i = 0; i < go->count; i++)
+		print_function(process, go->functions[i].name, &go->functions[i].site,
+			       go->functions[i].ready, out);
+	fprintf(out, "    Go's own allocator: %s, probed with --buckets go\n",
+		go->version[0] ? go->version : "version not known");
 }
 
 static void print_object(const struct doctor_process *process, const struct doctor_object *entry,
@@ -261,7 +282,10 @@ static void print_object(const struct doctor_process *process, const struct doct
 	fprintf(out, "\n  %s: %s%s%s\n", entry->path, allocator_kind__name(object->kind),
 		object->is_static ? ", static program" : "", object->is_go ? ", Go" : "");
 	for (size_t i = 0; i < object->function_count; i++)
-		print_function(process, &object->functions[i], out);
+		print_function(process, object->functions[i].key, &object->functions[i].site,
+			       object->functions[i].ready, out);
+	if (object->go)
+		print_go(process, object->go, out);
 	if (object->kind == ALLOCATOR_GLIBC)
 		fprintf(out, "    arenas: by %s (%s)\n", arena_source(object),
 			arena_detail(object));

@@ -94,6 +94,7 @@ static void before_exit(struct trace_session *session, const struct rec_process 
 	    !tracer__was_reused(session->tracer, exit->hdr.pid, exit->hdr.start_ns) &&
 	    !tracer__read_counts(session->tracer, exit->hdr.pid, &sums)) {
 		process__set_alloc(process, &sums);
+		trace_read_classes(session, process);
 		if (session->coverage && follower && exit->cpu_ns)
 			budget_meter__update(&follower->meter,
 					     coverage__cost_ns(session->coverage, &sums),

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/size_class.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
@@ -55,6 +56,9 @@ static const char help[] =
 	"  -o, --output FILE        write the report to FILE instead of stdout\n"
 	"      --json               one JSON object instead of text; with COMMAND it needs -o\n"
 	"      --large SIZES        sizes of large mappings to list (default 64M,128M)\n"
+	"      --buckets RULES      waste by size class, by the rules of glibc, jemalloc or go; go "
+	"counts\n"
+	"                           Go's own allocations (default log2: powers of two, no waste)\n"
 	"      --all                list everything, not only the largest\n"
 	"      --folded FILE        folded stacks for flame graphs\n"
 	"      --weight KIND        of folded stacks: mmap_bytes (default), unreleased_bytes,\n"
@@ -81,6 +85,7 @@ enum {
 	OPT_STRICT,
 	OPT_JSON,
 	OPT_LARGE,
+	OPT_BUCKETS,
 	OPT_ALL,
 	OPT_FOLDED,
 	OPT_WEIGHT,
@@ -110,6 +115,7 @@ static const struct option long_options[] = {
 	{"output", required_argument, NULL, 'o'},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"large", required_argument, NULL, OPT_LARGE},
+	{"buckets", required_argument, NULL, OPT_BUCKETS},
 	{"all", no_argument, NULL, OPT_ALL},
 	{"folded", required_argument, NULL, OPT_FOLDED},
 	{"weight", required_argument, NULL, OPT_WEIGHT},
@@ -307,6 +313,10 @@ static int parse_option(struct trace_options *options, int option)
 		return -1;
 	case OPT_LARGE:
 		return parse_large(options, optarg);
+	case OPT_BUCKETS:
+		if (size_rules__parse(optarg, &options->size_rules))
+			return usage("--buckets", optarg, "one of log2, glibc, jemalloc, go");
+		return -1;
 	case OPT_ALL:
 		options->all = true;
 		return -1;
@@ -397,6 +407,11 @@ static int check_combination(const struct trace_options *options)
 	if (trace_options__weighs_calls(options) && !trace_options__counts_mallocs(options)) {
 		log_error("--weight alloc_... needs allocator probes: name a target, or add "
 			  "--malloc");
+		return EXIT_USAGE;
+	}
+	if (options->size_rules != SIZE_RULES_LOG2 && !trace_options__counts_mallocs(options)) {
+		log_error("--buckets %s needs allocator probes: name a target, or add --malloc",
+			  size_rules__name(options->size_rules));
 		return EXIT_USAGE;
 	}
 	return -1;

@@ -40,6 +40,7 @@ struct trace_options {
 	const char *output; /* -o */
 	const char *folded;
 	enum folded_weight weight;
+	enum size_rules size_rules; /* --buckets */
 	uint64_t large[TRACE_LARGE_MAX];
 	uint32_t large_count;
 	uint64_t ring_bytes;

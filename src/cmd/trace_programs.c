@@ -24,9 +24,11 @@ struct program_key {
 struct known_program {
 	UT_hash_handle hh;
 	struct program_key key;
+	uint32_t allocators; /* as struct process has them */
 };
 
-static void remember(struct trace_session *session, const struct program_key *key)
+static void remember(struct trace_session *session, const struct program_key *key,
+		     uint32_t allocators)
 {
 	struct known_program *program;
 
@@ -36,6 +38,7 @@ static void remember(struct trace_session *session, const struct program_key *ke
 	if (!program)
 		return;
 	program->key = *key;
+	program->allocators = allocators;
 	HASH_ADD(hh, session->programs, key, sizeof(program->key), program);
 }
 
@@ -65,8 +68,7 @@ static bool is_dynamic(const char *path)
 	return dynamic;
 }
 
-bool trace_program__prepare(struct trace_session *session, const struct process *process,
-			    bool *late)
+bool trace_program__prepare(struct trace_session *session, struct process *process, bool *late)
 {
 	struct dependency_list list = {0};
 	char *preload = NULL, *library_path = NULL;
@@ -74,6 +76,7 @@ bool trace_program__prepare(struct trace_session *session, const struct process 
 	struct program_key key;
 	char link[64];
 	struct stat st;
+	uint32_t allocators = 0;
 	int attached = 0, own = -ENOENT, err;
 
 	*late = false;
@@ -82,8 +85,13 @@ bool trace_program__prepare(struct trace_session *session, const struct process 
 		return false;
 	key = (struct program_key){.dev = st.st_dev, .ino = st.st_ino};
 	HASH_FIND(hh, session->programs, &key, sizeof(key), known);
-	if (known)
+	if (known) {
+		/* The next one may have something else preloaded: then its maps must tell. */
+		if (proc_environ(process->pid, "LD_PRELOAD", &preload))
+			process->allocators |= known->allocators;
+		free(preload);
 		return true;
+	}
 	/* In another mount namespace its libraries are others: its maps will tell. */
 	if (!same_file(process->exe, &st))
 		return false;
@@ -95,17 +103,22 @@ bool trace_program__prepare(struct trace_session *session, const struct process 
 	if (err)
 		return false;
 	for (size_t i = 0; i < list.count; i++) {
-		int n = coverage__prepare(session->coverage, list.paths[i]);
+		uint32_t kinds = 0;
+		int n = coverage__prepare(session->coverage, list.paths[i], &kinds);
 
 		attached += n > 0 ? n : 0;
 		if (!i)
 			own = n;
+		/* The others are only there in case that it loads them. */
+		if (i < list.mapped)
+			allocators |= kinds;
 	}
 	dependency_list__free(&list);
 	/* A static program whose allocator has no name is not covered. */
 	if (own < 0 && !is_dynamic(process->exe))
 		return false;
-	remember(session, &key);
+	process->allocators |= allocators;
+	remember(session, &key, allocators);
 	*late = attached > 0;
 	return true;
 }

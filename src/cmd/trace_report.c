@@ -106,6 +106,10 @@ static void fill_result(struct trace_session *session, struct trace_result *resu
 	tracer__read_losses(session->tracer, result->losses);
 	fill_rows(session, result);
 	result->mallocs_counted = session->counts_mallocs;
+	if (session->options->size_rules != SIZE_RULES_LOG2)
+		result->classes = &session->classes;
+	result->rules_match = trace_classes__match;
+	result->allocator_name = trace_classes__allocator;
 	fill_overhead(session, result);
 	result->command.argv = session->options->command;
 	result->command.ended = session->command.ended;

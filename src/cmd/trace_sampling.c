@@ -61,6 +61,14 @@ static void sample_rss(struct trace_session *session, struct process *process)
 		process__sample_rss(process, trace_session__now_s(session), rss);
 }
 
+void trace_read_classes(struct trace_session *session, struct process *process)
+{
+	struct class_counts sums;
+
+	if (!tracer__read_classes(session->tracer, process->pid, &sums))
+		process__set_classes(process, &sums);
+}
+
 static void sample_process(struct trace_session *session, struct process *process, double now_s)
 {
 	struct alloc_counts sums;

@@ -78,6 +78,7 @@ void trace_scan(struct trace_session *session, struct process *process, struct f
 	follower->searched = true;
 	session->model.losses[LOSS_attach_failed] += scan.failed;
 	session->model.losses[LOSS_objects_unread] += scan.unread;
+	process->allocators |= scan.allocators;
 	process->arenas.symbol_probed |= scan.symbol_probed;
 	process->arenas.usdt_probed |= scan.usdt_probed;
 	/* Now its code is known, and stacks can be named after it has ended. */
@@ -132,6 +133,7 @@ void trace_scan__inherit(struct trace_session *session, struct process *parent,
 	if (of_parent->scan_due)
 		trace_scan(session, parent, of_parent);
 	child->probed_rows = parent->probed_rows;
+	child->allocators = parent->allocators;
 	child->counted = parent->counted;
 	child->covered_from_s = trace_seconds(session, of_child->begun_ns);
 	child->covered_to_s = parent->covered_to_s;

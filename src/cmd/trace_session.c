@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "analysis/size_class.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "census/glibc_arenas.h"
@@ -98,17 +99,31 @@ static int read_stack(void *ctx, int32_t id, uint64_t *frames, size_t max)
 	return (int)tracer__read_stack(session->tracer, id, frames, max);
 }
 
+static uint32_t count_classes(const struct trace_options *options)
+{
+	switch (options->size_rules) {
+	case SIZE_RULES_LOG2:
+		return 0;
+	case SIZE_RULES_GO:
+		return COUNT_GO_BY_CLASS;
+	default:
+		return COUNT_BY_CLASS;
+	}
+}
+
 static int load_tracer(struct trace_session *session)
 {
 	const struct trace_options *options = session->options;
 	bool by_call = trace_options__weighs_calls(options);
+	bool by_class = options->size_rules != SIZE_RULES_LOG2;
 	struct tracer_options tracer = {
 		.ring_bytes = options->ring_bytes,
-		.counted_max = tracer__counted_max(),
+		.counted_max = tracer__counted_max(by_class),
 		.arenas = options->target != TRACE_HOST,
 		.live_bytes = session->follows_live ? options->live_bytes : 0,
 		.live_stacks = !options->no_stacks,
 		.live_temporary = options->temporary,
+		.classes = &session->classes,
 		.config =
 			{
 				.target_mode = options->target == TRACE_HOST   ? TARGET_HOST
@@ -120,10 +135,12 @@ static int load_tracer(struct trace_session *session)
 				.stack_min_len = options->folded && !by_call ? 0 : 1 << 20,
 				.wakeup_bytes = options->ring_bytes / 8,
 				.count_mallocs = session->counts_mallocs,
-				.stack_weights = by_call,
+				.count_by = (by_call ? COUNT_BY_STACK : 0) | count_classes(options),
 			},
 	};
 
+	if (by_class)
+		size_class__fill_table(options->size_rules, &session->classes);
 	memcpy(tracer.config.comm, options->comm, sizeof(options->comm));
 	return tracer__open(&tracer, &session->tracer);
 }
@@ -145,6 +162,8 @@ static int make_coverage(struct trace_session *session)
 	if (target == TRACE_HOST && !session->counts_mallocs)
 		return 0;
 	session->allocators = allocator_cache__new(&session->costs);
+	if (session->allocators && session->options->size_rules == SIZE_RULES_GO)
+		allocator_cache__search_go(session->allocators);
 	if (session->allocators)
 		session->coverage =
 			coverage__new(session->tracer, session->allocators, &session->costs,
@@ -319,6 +338,8 @@ void trace_session__stop(struct trace_session *session)
 	drain_ring(session);
 	trace_command__reap(session);
 	trace_tick(session, true);
+	HASH_ITER (hh, session->model.running, process, next)
+		trace_read_classes(session, process);
 	if (session->options->dump_spaces)
 		trace_dump_spaces(session, session->options->dump_spaces);
 	/* The model is compared with /proc once more, whether or not anything gave reason to. */

@@ -63,6 +63,7 @@ struct trace_session {
 	struct stack_weights mmap_weights, alloc_weights, temporary_weights;
 	struct budget_meter all_meter; /* of all processes together, when probes are for all */
 	struct trace_command_run command;
+	struct class_table classes; /* of --buckets, unless log2 */
 	bool counts_mallocs;
 	bool follows_live; /* --live, and return probes do no harm here */
 	uint64_t started_ns, ended_ns;
@@ -135,8 +136,7 @@ void trace_scan__ended(struct trace_session *session, struct process *process);
  * so that it is covered however short it lives. True when that is certain; *late: some probes were
  * only placed now.
  */
-bool trace_program__prepare(struct trace_session *session, const struct process *process,
-			    bool *late);
+bool trace_program__prepare(struct trace_session *session, struct process *process, bool *late);
 void trace_programs__free(struct trace_session *session);
 
 /* trace_weights.c */
@@ -154,11 +154,19 @@ void trace_live__follow(struct trace_session *session, struct process *process);
 /* Reads the live set, if there is one. ages: with the median ages. */
 void trace_live__read(struct trace_session *session, bool ages);
 
+/* trace_classes.c: for struct trace_result */
+
+enum rules_match trace_classes__match(const struct class_table *classes,
+				      const struct process *process);
+const char *trace_classes__allocator(const struct process *process, unsigned int index);
+
 /* trace_sampling.c */
 
 /* The end of an interval: counters, RSS, residency, losses, healing. for_report: with what only a
  * report asks for. */
 void trace_tick(struct trace_session *session, bool for_report);
+/* Takes over the calls by size class of a process. */
+void trace_read_classes(struct trace_session *session, struct process *process);
 /*
  * Resident memory by part, of each process whose turn it is: more often than once an interval, so
  * that something is known of those that live shorter.

@@ -236,11 +236,12 @@ void trace_command__prepare(struct trace_session *session)
 {
 	struct dependency_list list = {0};
 	char *program = find_program(session->options->command[0]);
+	uint32_t allocators = 0;
 
 	if (program && !dependency__of_command(program, getenv("LD_PRELOAD"),
 					       getenv("LD_LIBRARY_PATH"), &list)) {
 		for (size_t i = 0; i < list.count; i++) {
-			coverage__prepare(session->coverage, list.paths[i]);
+			coverage__prepare(session->coverage, list.paths[i], &allocators);
 			coverage__prepare_arenas(session->coverage, session->command.pid,
 						 list.paths[i]);
 		}

@@ -11,34 +11,61 @@
 #include "base/log.h"
 #include "ingest/tracer_impl.h"
 
-int tracer__count(struct tracer *tracer, uint32_t pid)
+/* As many values as there are CPUs. A child may be counted since its birth; its sums must stay. */
+static int add_values(struct bpf_map *map, uint32_t pid, const void *values)
 {
-	struct bpf_map *map = tracer->skel->maps.alloc_counts;
-	size_t cpus = (size_t)libbpf_num_possible_cpus(), size = sizeof(struct alloc_counts) * cpus;
-	struct alloc_counts *fresh;
+	size_t size = bpf_map__value_size(map) * (size_t)libbpf_num_possible_cpus();
+
+	return bpf_map__update_elem(map, &pid, sizeof(pid), values, size, BPF_NOEXIST);
+}
+
+static int add_counts_of(struct tracer *tracer, uint32_t pid)
+{
+	size_t cpus = (size_t)libbpf_num_possible_cpus();
+	struct alloc_counts *fresh = calloc(cpus, sizeof(*fresh));
 	uint32_t space = 0;
 	int err;
 
-	if (!tracer->count_mallocs)
-		return 0;
-	fresh = calloc(cpus, sizeof(*fresh));
 	if (!fresh)
 		return -ENOMEM;
 	if (tracer->live)
 		space = live_set__new_space(tracer->live);
 	for (size_t i = 0; i < cpus; i++)
 		fresh[i].space = space;
-	/* A child may be counted since its birth; its sums must stay. */
-	err = bpf_map__update_elem(map, &pid, sizeof(pid), fresh, size, BPF_NOEXIST);
+	err = add_values(tracer->skel->maps.alloc_counts, pid, fresh);
 	free(fresh);
 	if (err && space)
 		live_set__release(tracer->live, space);
 	return err == -EEXIST ? 0 : err;
 }
 
+static int add_classes_of(struct tracer *tracer, uint32_t pid)
+{
+	struct class_counts *fresh =
+		calloc((size_t)libbpf_num_possible_cpus(), sizeof(struct class_counts));
+	int err = fresh ? add_values(tracer->skel->maps.class_counts, pid, fresh) : -ENOMEM;
+
+	free(fresh);
+	return err == -EEXIST ? 0 : err;
+}
+
+int tracer__count(struct tracer *tracer, uint32_t pid)
+{
+	int err = 0;
+
+	/* Calls are counted from when it has alloc_counts. */
+	if (tracer->count_classes)
+		err = add_classes_of(tracer, pid);
+	if (!err && tracer->count_mallocs)
+		err = add_counts_of(tracer, pid);
+	return err;
+}
+
 void tracer__uncount(struct tracer *tracer, uint32_t pid)
 {
 	bpf_map__delete_elem(tracer->skel->maps.alloc_counts, &pid, sizeof(pid), 0);
+	if (tracer->count_classes)
+		bpf_map__delete_elem(tracer->skel->maps.class_counts, &pid, sizeof(pid), 0);
 }
 
 static void add_counts(struct alloc_counts *sums, const struct alloc_counts *cpu)
@@ -56,6 +83,7 @@ static void add_counts(struct alloc_counts *sums, const struct alloc_counts *cpu
 	sums->unknown_frees += cpu->unknown_frees;
 	/* The same on all. */
 	sums->space = cpu->space;
+	sums->go_calls += cpu->go_calls;
 }
 
 int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts *sums)
@@ -70,6 +98,35 @@ int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts
 	memset(sums, 0, sizeof(*sums));
 	for (int i = 0; !err && i < cpus; i++)
 		add_counts(sums, &values[i]);
+	free(values);
+	return err;
+}
+
+static void add_classes(struct class_counts *sums, const struct class_counts *cpu)
+{
+	for (int i = 0; i < CLASS_ROWS; i++) {
+		sums->rows[i].count += cpu->rows[i].count;
+		sums->rows[i].requested_bytes += cpu->rows[i].requested_bytes;
+		sums->rows[i].class_bytes += cpu->rows[i].class_bytes;
+	}
+	sums->header_unknown += cpu->header_unknown;
+}
+
+int tracer__read_classes(struct tracer *tracer, uint32_t pid, struct class_counts *sums)
+{
+	int cpus = libbpf_num_possible_cpus(), err;
+	struct class_counts *values;
+
+	if (!tracer->count_classes)
+		return -ENOENT;
+	values = malloc(sizeof(*values) * (size_t)cpus);
+	if (!values)
+		return -ENOMEM;
+	err = bpf_map__lookup_elem(tracer->skel->maps.class_counts, &pid, sizeof(pid), values,
+				   sizeof(*values) * (size_t)cpus, 0);
+	memset(sums, 0, sizeof(*sums));
+	for (int i = 0; !err && i < cpus; i++)
+		add_classes(sums, &values[i]);
 	free(values);
 	return err;
 }

@@ -48,10 +48,10 @@ _Static_assert(TRACEPOINTS + 4 <= TRACER_LINKS_MAX, "room for every link");
 /* Up to here all counters are made beforehand: 4,096 processes x 1.6 kB x CPUs. */
 #define PREALLOC_CPUS_MAX 16
 
-uint32_t tracer__counted_max(void)
+uint32_t tracer__counted_max(bool by_class)
 {
-	uint64_t each = sizeof(struct alloc_counts) * (uint64_t)libbpf_num_possible_cpus();
-	uint64_t n = TRACER_COUNTERS_BYTES / each;
+	uint64_t each = sizeof(struct alloc_counts) + (by_class ? sizeof(struct class_counts) : 0);
+	uint64_t n = TRACER_COUNTERS_BYTES / (each * (uint64_t)libbpf_num_possible_cpus());
 
 	return n < 256 ? 256 : n > 4096 ? 4096 : (uint32_t)n;
 }
@@ -107,7 +107,10 @@ static void choose_programs(struct tracer *tracer, const struct tracer_options *
 	bpf_program__set_autoload(skel->progs.empty_session, false);
 	bpf_program__set_autoload(skel->progs.empty_skip, false);
 	bpf_program__set_autoload(skel->progs.empty_return, false);
+	bpf_program__set_autoload(skel->progs.go_malloc_enter,
+				  options->config.count_by & COUNT_GO_BY_CLASS);
 	attach__choose_type(skel->progs.allocator_enter);
+	attach__choose_type(skel->progs.go_malloc_enter);
 }
 
 static void size_live_maps(struct memdrift *skel, uint64_t bytes)
@@ -148,9 +151,16 @@ static int load_programs(struct tracer *tracer, const struct tracer_options *opt
 	bpf_map__set_max_entries(skel->maps.alloc_counts,
 				 options->config.count_mallocs ? options->counted_max : 1);
 	/* On large machines most of the memory would never be used. */
-	if (libbpf_num_possible_cpus() > PREALLOC_CPUS_MAX)
+	if (libbpf_num_possible_cpus() > PREALLOC_CPUS_MAX) {
 		bpf_map__set_map_flags(skel->maps.alloc_counts, BPF_F_NO_PREALLOC);
-	if (!options->config.stack_weights)
+		bpf_map__set_map_flags(skel->maps.class_counts, BPF_F_NO_PREALLOC);
+	}
+	if (options->config.count_by & (COUNT_BY_CLASS | COUNT_GO_BY_CLASS)) {
+		memcpy((void *)&skel->rodata->class_table, options->classes,
+		       sizeof(*options->classes));
+		bpf_map__set_max_entries(skel->maps.class_counts, options->counted_max);
+	}
+	if (!(options->config.count_by & COUNT_BY_STACK))
 		bpf_map__set_max_entries(skel->maps.stack_counts, 1);
 	size_live_maps(skel, options->live_bytes);
 	return memdrift__load(skel);
@@ -187,6 +197,7 @@ int tracer__open(const struct tracer_options *options, struct tracer **out)
 		goto fail;
 	}
 	tracer->count_mallocs = options->config.count_mallocs;
+	tracer->count_classes = options->config.count_by & (COUNT_BY_CLASS | COUNT_GO_BY_CLASS);
 	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->skel->maps.records), keep_record,
 					tracer, NULL);
 	if (!tracer->ring) {

@@ -26,6 +26,7 @@ struct tracer_options {
 	uint64_t live_bytes;  /* memory of the live set; 0: none is kept */
 	bool live_stacks;
 	bool live_temporary;
+	const struct class_table *classes; /* with COUNT_BY_CLASS */
 };
 
 /* How allocator calls are probed: counted at their entry, or followed to their return. */
@@ -43,7 +44,7 @@ enum tracer_calls {
 #define TRACER_COUNTERS_BYTES (256ull << 20)
 
 /* As many processes as TRACER_COUNTERS_BYTES has room for on this host, 256 to 4,096. */
-uint32_t tracer__counted_max(void);
+uint32_t tracer__counted_max(bool by_class);
 
 struct tracer;
 
@@ -85,6 +86,8 @@ int tracer__poll_fd(struct tracer *tracer);
 
 /* Sums over CPUs of one process. 0, or -ENOENT when it is not counted. */
 int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts *sums);
+/* The same by size class; -ENOENT also when nothing is counted by class. */
+int tracer__read_classes(struct tracer *tracer, uint32_t pid, struct class_counts *sums);
 uint64_t tracer__bystander_hits(struct tracer *tracer);
 /* Adds the kernel's losses, as they stand now, to losses[] (of LOSS_MAX). */
 void tracer__read_losses(struct tracer *tracer, uint64_t *losses);

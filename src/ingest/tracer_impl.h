@@ -18,6 +18,7 @@ struct tracer {
 	bool count_mallocs;
 	enum tracer_calls calls;
 	struct live_set *live;
+	bool count_classes;
 	/* Of the round under way in tracer__poll. */
 	tracer_record_fn fn;
 	void *fn_ctx;

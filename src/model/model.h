@@ -103,6 +103,8 @@ void model__end(struct model *model, struct process *process, uint64_t time_ns);
 
 /* Allocator sums of a process, cumulative, as drained from the kernel. */
 void process__set_alloc(struct process *process, const struct alloc_counts *sums);
+/* The same by size class. When memory is out they stay unknown. */
+void process__set_classes(struct process *process, const struct class_counts *sums);
 /* RSS as sampled. */
 void process__sample_rss(struct process *process, double t_s, uint64_t rss_bytes);
 /* Closes the current interval: pushes what came since the last into the rings. */

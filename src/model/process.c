@@ -69,6 +69,7 @@ void process__free(struct process *process)
 	ring__free(&process->bucket_series);
 	live_view__unref(process->live);
 	free(process->interval_alloc);
+	free(process->classes);
 	free(process->exe);
 	free(process);
 }
@@ -99,6 +100,14 @@ void process__set_space(struct process *process, struct space *space)
 void process__set_alloc(struct process *process, const struct alloc_counts *sums)
 {
 	process->alloc = *sums;
+}
+
+void process__set_classes(struct process *process, const struct class_counts *sums)
+{
+	if (!process->classes)
+		process->classes = malloc(sizeof(*process->classes));
+	if (process->classes)
+		*process->classes = *sums;
 }
 
 void process__sample_rss(struct process *process, double t_s, uint64_t rss_bytes)
@@ -164,6 +173,7 @@ static void sum_alloc(const struct alloc_counts *counts, struct interval_alloc *
 	}
 	for (int i = 0; i < CALL_ROWS; i++)
 		calls += counts->calls[i];
+	calls -= counts->go_calls < calls ? counts->go_calls : calls;
 	/* Each request is in one bucket or impossible; what has no size is a free. */
 	sums->frees = calls > sums->calls ? calls - sums->calls : 0;
 }

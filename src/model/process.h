@@ -77,7 +77,9 @@ struct process {
 	uint64_t probed_rows;                /* bit i: row i of alloc.calls has its probe */
 	double covered_from_s, covered_to_s; /* of the trace; to < 0: until the end */
 	struct alloc_counts alloc;           /* sums over CPUs, as of the last drain */
-	struct live_view *live; /* what it has not freed; NULL: not tracked. A reference */
+	struct live_view *live;       /* what it has not freed; NULL: not tracked. A reference */
+	struct class_counts *classes; /* the same by size class; NULL: not counted so */
+	uint32_t allocators;          /* bit of each enum allocator_kind that it maps; 0: unknown */
 
 	struct ring intervals;     /* of struct interval */
 	struct ring bucket_series; /* of uint64_t[SIZE_BUCKETS]: calls per interval */

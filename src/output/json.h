@@ -28,5 +28,7 @@ json_t *json_allocator(const struct trace_result *result, const struct process_r
 json_t *json_buckets(const struct process *process);
 /* What it has not freed; null when that was not tracked. */
 json_t *json_live(const struct trace_result *result, const struct process *process);
+/* Its "size_classes": null without --buckets, and when they were not counted. */
+json_t *json_size_classes(const struct trace_result *result, const struct process *process);
 
 #endif

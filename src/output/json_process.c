@@ -159,13 +159,15 @@ json_t *json_process(const struct trace_result *result, const struct process_res
 
 	/* comm is printable already: json_text would escape nothing more. */
 	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"{s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o}",
 		"pid", json_count(process->pid), "parent_pid", json_count(process->parent_pid),
 		"start_time_ticks", json_count(process->start_ticks), "comm",
 		json_text(process__comm(process, comm)), "exe", json_text(process->exe), "target",
 		process->is_target, "ended", json_ended(result, process), "rss", json_rss(process),
 		"growth", json_growth(&built->growth), "mapping", json_mapping(process),
 		"allocator", json_allocator(result, built), "buckets", json_buckets(process),
-		"live", json_live(result, process), "arenas", json_arenas(result, process),
+		"live", json_live(result, process), "size_classes",
+		json_size_classes(result, process), "arenas", json_arenas(result, process),
 		"large_mappings", json_large(result, built), "model", json_model(process));
 }

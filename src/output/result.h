@@ -11,6 +11,7 @@
 #include "analysis/large.h"
 #include "memdrift/config.h"
 #include "memdrift/loss.h"
+#include "memdrift/size_class.h"
 #include "model/model.h"
 #include "stack/namer.h"
 #include "stack/weights.h"
@@ -54,6 +55,14 @@ struct process_result {
 	size_t large_count;
 };
 
+/* Whether the rules of --buckets are those of the allocators that a process has mapped. */
+enum rules_match {
+	RULES_UNKNOWN, /* what it had mapped was not seen */
+	RULES_MATCH,
+	RULES_MIXED, /* it has that allocator, and others whose requests are counted along */
+	RULES_DIFFER,
+};
+
 struct trace_result {
 	/* Filled by the command. */
 	struct {
@@ -67,7 +76,12 @@ struct trace_result {
 	const struct model *model;
 	uint64_t losses[LOSS_MAX]; /* of kernel and user space together */
 	struct call_row rows[CALL_ROWS];
-	bool mallocs_counted; /* allocator probes were asked for at all */
+	bool mallocs_counted;              /* allocator probes were asked for at all */
+	const struct class_table *classes; /* of --buckets; NULL: log2, nothing by class */
+	/* With classes: how they fit, and the names of its allocators; NULL past the last. */
+	enum rules_match (*rules_match)(const struct class_table *classes,
+					const struct process *process);
+	const char *(*allocator_name)(const struct process *process, unsigned int index);
 	struct trace_overhead overhead;
 	struct trace_command command;
 	struct stack_namer namer;

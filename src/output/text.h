@@ -22,6 +22,7 @@ struct text_writer {
 /* Rows of a list that is cut unless options->all; the rest is one line: "… 12 more". */
 #define TOP_ARENAS    16
 #define TOP_LARGE     16
+#define TOP_CLASSES   12
 #define TOP_ANSWERS   8
 #define TOP_DETAILS   4
 #define TOP_PROCESSES 20
@@ -46,6 +47,7 @@ void text_live__answer(const struct text_writer *writer, const struct process *p
 /* "16 - 31 B", "1 - 2 kB", "512 kB - 1 MB". */
 void text_bucket__format(char *buf, size_t size, unsigned int bucket);
 void text_buckets__write(struct text_writer *writer, const struct process_result *process);
+void text_classes__write(struct text_writer *writer, const struct process_result *process);
 void text_drift__write(struct text_writer *writer, const struct process_result *process);
 /* Processes from `first` on, a line each. */
 void text_others__write(struct text_writer *writer, size_t first);

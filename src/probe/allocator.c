@@ -51,9 +51,13 @@ static const struct family_name family[] = {
 _Static_assert(FAMILY_SIZE <= 64, "a set of names is one word");
 
 static const char *const kind_names[] = {
-	[ALLOCATOR_UNKNOWN] = "unknown",   [ALLOCATOR_GLIBC] = "glibc",
-	[ALLOCATOR_JEMALLOC] = "jemalloc", [ALLOCATOR_TCMALLOC] = "tcmalloc",
-	[ALLOCATOR_MIMALLOC] = "mimalloc", [ALLOCATOR_MUSL] = "musl",
+	[ALLOCATOR_UNKNOWN] = "unknown",
+	[ALLOCATOR_GLIBC] = "glibc",
+	[ALLOCATOR_JEMALLOC] = "jemalloc",
+	[ALLOCATOR_TCMALLOC] = "tcmalloc",
+	[ALLOCATOR_MIMALLOC] = "mimalloc",
+	[ALLOCATOR_MUSL] = "musl",
+	[ALLOCATOR_GO] = "go",
 };
 
 const char *allocator_kind__name(enum allocator_kind kind)
@@ -318,7 +322,7 @@ static struct allocator_object *new_object(const struct elf_object *elf, const s
 	if (!object)
 		return NULL;
 	object->refs = 1;
-	object->functions = calloc(s->count, sizeof(object->functions[0]));
+	object->functions = calloc(s->count ? s->count : 1, sizeof(object->functions[0]));
 	if (!object->functions) {
 		free(object);
 		return NULL;
@@ -356,8 +360,9 @@ static bool is_elf(int fd)
 }
 
 int allocator_object__search(int fd, const char *display_name, const char *root,
-			     const struct insn_costs *costs, struct allocator_object **out)
+			     const struct insn_costs *costs, bool go, struct allocator_object **out)
 {
+	struct go_malloc *go_malloc = NULL;
 	struct allocator_object *object;
 	struct elf_object *elf;
 	struct search *s;
@@ -380,8 +385,10 @@ int allocator_object__search(int fd, const char *display_name, const char *root,
 	if (err)
 		goto free_search;
 	take_local_names(s);
+	if (go && elf_object__is_go(elf))
+		go_malloc = go_malloc__search(elf, display_name, costs);
 	err = -ENOENT;
-	if (!s->count)
+	if (!s->count && !go_malloc)
 		goto free_search;
 	if (s->full) {
 		char name[256];
@@ -392,8 +399,13 @@ int allocator_object__search(int fd, const char *display_name, const char *root,
 	}
 	err = -ENOMEM;
 	object = new_object(elf, s);
-	if (!object)
+	if (!object) {
+		go_malloc__free(go_malloc);
 		goto free_search;
+	}
+	object->go = go_malloc;
+	if (!s->count)
+		object->kind = ALLOCATOR_GO;
 	fill_functions(object, s, elf, costs);
 	object->usdt_arena_new = elf_object__has_sdt(elf, "libc", "memory_arena_new");
 	object->usdt_heap_new = elf_object__has_sdt(elf, "libc", "memory_heap_new");

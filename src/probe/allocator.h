@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "memdrift/config.h"
+#include "probe/go_malloc.h"
 #include "probe/site.h"
 
 /*
@@ -30,6 +31,7 @@ enum allocator_kind {
 	ALLOCATOR_TCMALLOC,
 	ALLOCATOR_MIMALLOC,
 	ALLOCATOR_MUSL,
+	ALLOCATOR_GO, /* Go's own, where it is searched for */
 };
 
 /* "glibc", "jemalloc", …, "unknown". */
@@ -74,8 +76,9 @@ struct allocator_object {
 	enum arena_symbol arena_symbol;
 	/* arena_get2: layout and key unused; site is for an entry and return probe. */
 	struct allocator_function arena_get2;
-	bool usdt_arena_new; /* carries libc:memory_arena_new */
-	bool usdt_heap_new;  /* carries libc:memory_heap_new */
+	bool usdt_arena_new;  /* carries libc:memory_arena_new */
+	bool usdt_heap_new;   /* carries libc:memory_heap_new */
+	struct go_malloc *go; /* NULL: none, or not searched for */
 };
 
 void allocator_object__put(const struct allocator_object *object);
@@ -92,6 +95,9 @@ struct allocator_cache;
 /* costs is copied; NULL: insn_costs__assume. NULL when memory is out. */
 struct allocator_cache *allocator_cache__new(const struct insn_costs *costs);
 void allocator_cache__free(struct allocator_cache *cache);
+/* From now on Go's own allocator is searched for as well: then objects may have no function of C's.
+ */
+void allocator_cache__search_go(struct allocator_cache *cache);
 
 /*
  * What the file behind fd defines. root is where its separate debug file is looked for first

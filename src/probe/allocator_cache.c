@@ -31,6 +31,7 @@ struct cache_entry {
 struct allocator_cache {
 	struct cache_entry *entries;
 	struct insn_costs costs;
+	bool go;
 };
 
 const struct allocator_object *allocator_object__get(const struct allocator_object *object)
@@ -46,6 +47,7 @@ void allocator_object__put(const struct allocator_object *object)
 	if (!owned || --owned->refs)
 		return;
 	free(owned->functions);
+	go_malloc__free(owned->go);
 	free(owned);
 }
 
@@ -60,6 +62,11 @@ struct allocator_cache *allocator_cache__new(const struct insn_costs *costs)
 	else
 		insn_costs__assume(&cache->costs);
 	return cache;
+}
+
+void allocator_cache__search_go(struct allocator_cache *cache)
+{
+	cache->go = true;
 }
 
 static void drop_entry(struct allocator_cache *cache, struct cache_entry *entry)
@@ -150,7 +157,7 @@ int allocator_cache__find(struct allocator_cache *cache, int fd, const char *dis
 			*out = allocator_object__get(entry->object);
 		return entry->err;
 	}
-	err = allocator_object__search(fd, display_name, root, &cache->costs, &object);
+	err = allocator_object__search(fd, display_name, root, &cache->costs, cache->go, &object);
 	if (!err) {
 		object->dev = st.st_dev;
 		object->ino = st.st_ino;

@@ -29,7 +29,7 @@ struct place_key {
 struct place {
 	UT_hash_handle hh;
 	struct place_key key;
-	struct probe_link *mallocs;
+	struct probe_link *mallocs, *go;
 	struct probe_link *returns; /* where they need a link of their own */
 	uint32_t malloc_count;
 	bool tried;
@@ -86,7 +86,8 @@ static void detach_mallocs(struct coverage *coverage, struct place *place)
 {
 	closer__add(coverage->closer, close_mallocs, place->mallocs);
 	closer__add(coverage->closer, close_mallocs, place->returns);
-	place->mallocs = place->returns = NULL;
+	closer__add(coverage->closer, close_mallocs, place->go);
+	place->mallocs = place->returns = place->go = NULL;
 	place->malloc_count = 0;
 }
 
@@ -133,23 +134,19 @@ static struct place *place_of(struct coverage *coverage, const struct allocator_
 }
 
 /* The row of a key, taken when it is new; -ENOSPC beyond CALL_ROWS. */
-static int row_of(struct coverage *coverage, const struct allocator_function *function)
+static int row_of(struct coverage *coverage, const char *key, bool frees, enum insn_class cls,
+		  double return_ns)
 {
-	bool frees = function->layout == ARG_FREE;
-	const struct site *site = tracer__calls(coverage->tracer) == CALLS_ENTRY
-					  ? &function->site
-					  : &function->return_site;
-	/* A call whose return is spared costs less: an upper bound. */
-	double hit_ns = coverage->costs.cls[site->cls].hit_ns + (frees ? 0 : coverage->return_ns);
+	double hit_ns = coverage->costs.cls[cls].hit_ns + return_ns;
 
 	for (int i = 0; i < CALL_ROWS; i++) {
 		struct coverage_row *row = &coverage->rows[i];
 
 		if (!row->key[0]) {
-			snprintf(row->key, sizeof(row->key), "%s", function->key);
+			snprintf(row->key, sizeof(row->key), "%s", key);
 			row->frees = frees;
 		}
-		if (!strcmp(row->key, function->key)) {
+		if (!strcmp(row->key, key)) {
 			if (hit_ns > row->hit_ns)
 				row->hit_ns = hit_ns;
 			return i;
@@ -178,6 +175,13 @@ static enum call_layout call_layout(const struct allocator_function *function)
 	}
 }
 
+static const struct site *site_of(const struct coverage *coverage,
+				  const struct allocator_function *function)
+{
+	return tracer__calls(coverage->tracer) == CALLS_ENTRY ? &function->site
+							      : &function->return_site;
+}
+
 /* The site of a function as the calls are probed, and its cookie. */
 static void set_site(struct coverage *coverage, const struct allocator_function *function, int row,
 		     struct attach_site *site)
@@ -204,7 +208,12 @@ static size_t choose_sites(struct coverage *coverage, const struct allocator_obj
 
 	for (size_t i = 0; i < object->function_count; i++) {
 		const struct allocator_function *function = &object->functions[i];
-		int row = function->ready ? row_of(coverage, function) : -ENOTSUP;
+		bool frees = function->layout == ARG_FREE;
+		/* A call whose return is spared costs less: an upper bound. */
+		int row = function->ready ? row_of(coverage, function->key, frees,
+						   site_of(coverage, function)->cls,
+						   frees ? 0 : coverage->return_ns)
+					  : -ENOTSUP;
 
 		functions[n] = function;
 		sites[n].error = row < 0 ? row : 0;
@@ -295,6 +304,70 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 	place->attached_ns = monotonic_ns();
 }
 
+/* Sites of Go's own allocator that can be probed. Returns how many. */
+static size_t choose_go_sites(struct coverage *coverage, const struct go_malloc *go,
+			      struct attach_site *sites)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < go->count; i++) {
+		const struct go_malloc_function *function = &go->functions[i];
+		bool hands_on = !strcmp(function->name, GO_MALLOC_KEY);
+		int row = function->ready
+				  ? row_of(coverage, GO_MALLOC_KEY, false, function->site.cls, 0)
+				  : -ENOTSUP;
+
+		if (row < 0)
+			continue;
+		sites[n].offset = function->site.offset;
+		sites[n++].cookie = GO_COOKIE_MAKE(row, go->headers, hands_on ? go->handed_max : 0);
+	}
+	return n;
+}
+
+/* All of its functions or none: what some of them count would be no one's figure. */
+static void attach_go(struct coverage *coverage, struct place *place, const struct go_malloc *go,
+		      pid_t pid, const char *path, const char *name, struct coverage_scan *scan)
+{
+	const struct bpf_program *prog = tracer__programs(coverage->tracer)->progs.go_malloc_enter;
+	struct attach_site sites[GO_FUNCTIONS_MAX];
+	size_t n = choose_go_sites(coverage, go, sites);
+	char printable[256];
+	int err = 0;
+
+	text_printable(printable, sizeof(printable), name);
+	if (go->stack_args) {
+		log_warning("cannot count Go's allocations in %s: it was built by a Go before "
+			    "1.17, which passes sizes on the stack",
+			    printable);
+		scan->failed++;
+		return;
+	}
+	if (n < go->count)
+		err = -ENOTSUP;
+	if (!err)
+		err = attach__uprobes(prog, ATTACH_HERE, pid, path, sites, n, &place->go);
+	if (err == -ESRCH) {
+		place->tried = false;
+		return;
+	}
+	for (size_t i = 0; i < n && !err; i++)
+		err = sites[i].error;
+	if (err) {
+		log_warning(
+			"cannot probe Go's allocator in %s: %s; its allocations are not counted",
+			printable, strerror(-err));
+		closer__add(coverage->closer, close_mallocs, place->go);
+		place->go = NULL;
+		scan->failed++;
+		return;
+	}
+	place->malloc_count += (uint32_t)n;
+	scan->attached += (uint32_t)n;
+	place->rows |= 1ull << GO_COOKIE_ROW(sites[0].cookie);
+	place->attached_ns = monotonic_ns();
+}
+
 /* arena_get2 with its return, and libc's own notes, always for one process alone. */
 static void attach_arenas(struct coverage *coverage, struct place *place,
 			  const struct allocator_object *object, pid_t pid, const char *path)
@@ -332,7 +405,15 @@ static struct place *cover_object(struct coverage *coverage, const struct alloca
 	if (!place || place->tried)
 		return place;
 	attach_mallocs(coverage, place, object, pid ? (pid_t)pid : ATTACH_ALL, path, name, scan);
+	if (object->go)
+		attach_go(coverage, place, object->go, pid ? (pid_t)pid : ATTACH_ALL, path, name,
+			  scan);
 	return place;
+}
+
+static uint32_t kinds_of(const struct allocator_object *object)
+{
+	return 1u << object->kind | (object->go ? 1u << ALLOCATOR_GO : 0);
 }
 
 struct scan_step {
@@ -352,6 +433,7 @@ static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
 	char path[64];
 	bool is_new;
 
+	scan->allocators |= kinds_of(mapping->object);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", mapping->fd);
 	if (coverage->mallocs && step->want->mallocs) {
 		place = cover_object(coverage, mapping->object, shared, path, mapping->path, scan);
@@ -400,7 +482,7 @@ static const struct allocator_object *open_object(struct coverage *coverage, con
 	return object;
 }
 
-int coverage__prepare(struct coverage *coverage, const char *path)
+int coverage__prepare(struct coverage *coverage, const char *path, uint32_t *allocators)
 {
 	struct coverage_scan scan = {0};
 	const struct allocator_object *object;
@@ -409,6 +491,7 @@ int coverage__prepare(struct coverage *coverage, const char *path)
 	object = open_object(coverage, path, &fd);
 	if (!object)
 		return -ENOENT;
+	*allocators |= kinds_of(object);
 	cover_object(coverage, object, 0, path, path, &scan);
 	allocator_object__put(object);
 	close(fd);

@@ -33,6 +33,7 @@ struct coverage_scan {
 	uint32_t unread;   /* objects that could not be searched: LOSS_objects_unread */
 	uint64_t rows;     /* bit i: row i has a probe in this process; 0: no allocator is mapped */
 	uint64_t attached_ns; /* CLOCK_MONOTONIC: when the last of these probes was in place */
+	uint32_t allocators;  /* bit of each enum allocator_kind that it maps */
 	bool symbol_probed;   /* arena_get2 is probed in it, from now or from before */
 	bool usdt_probed;
 };
@@ -49,9 +50,10 @@ void coverage__free(struct coverage *coverage);
 
 /*
  * COVERAGE_ALL: probes the file at path, if it has an allocator, before anybody runs it. How many
- * probes were new, or a negative errno: -ENOENT when there is no allocator.
+ * probes were new, or a negative errno: -ENOENT when there is no allocator. The kinds that it has
+ * are added to *allocators, as in struct coverage_scan.
  */
-int coverage__prepare(struct coverage *coverage, const char *path);
+int coverage__prepare(struct coverage *coverage, const char *path, uint32_t *allocators);
 /* Probes arena_get2 of the file at path for a process that has not mapped it yet. */
 void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *path);
 

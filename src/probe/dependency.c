@@ -352,7 +352,7 @@ static int add_program(struct closure *c, const char *program)
 	return -ELOOP;
 }
 
-static int take_paths(struct closure *c, struct dependency_list *out)
+static int take_paths(struct closure *c, size_t mapped, struct dependency_list *out)
 {
 	out->paths = calloc(c->count + 1, sizeof(out->paths[0]));
 	if (!out->paths)
@@ -362,6 +362,8 @@ static int take_paths(struct closure *c, struct dependency_list *out)
 			continue;
 		out->paths[out->count++] = c->libraries[i].path;
 		c->libraries[i].path = NULL;
+		if (i < mapped)
+			out->mapped = out->count;
 	}
 	return 0;
 }
@@ -370,6 +372,7 @@ int dependency__of_command(const char *program, const char *preload, const char 
 			   struct dependency_list *out)
 {
 	struct closure c = {.library_path = library_path};
+	size_t mapped;
 	int err;
 
 	*out = (struct dependency_list){0};
@@ -386,9 +389,10 @@ int dependency__of_command(const char *program, const char *preload, const char 
 			if (c.libraries[i].path)
 				add_needed_of(&c, i);
 		}
+		mapped = c.count;
 		ld_cache__each(c.cache, match_allocator, &c);
 		add_file(&c, "/lib/ld-musl-x86_64.so.1", 0);
-		err = take_paths(&c, out);
+		err = take_paths(&c, mapped, out);
 	}
 	for (size_t i = 0; i < c.count; i++) {
 		free(c.libraries[i].path);

@@ -15,6 +15,7 @@
 struct dependency_list {
 	char **paths; /* each file once, the program first */
 	size_t count;
+	size_t mapped; /* the first ones: those that the loader maps */
 };
 
 /*

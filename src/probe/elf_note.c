@@ -18,6 +18,18 @@
 #define SDT_NOTE_OWNER "stapsdt"
 #define SDT_NOTE_FIXED (3 * sizeof(uint64_t))
 
+static void index_go_section(struct elf_object *obj, Elf_Scn *section, const char *name)
+{
+	if (!strcmp(name, ".go.buildinfo"))
+		obj->go_buildinfo = section;
+	else if (!strcmp(name, ".gopclntab") || !strcmp(name, ".data.rel.ro.gopclntab"))
+		obj->go_functab = section;
+	else if (!strcmp(name, ".data.rel.ro"))
+		obj->relro = section;
+	else if (!strcmp(name, ".go.module"))
+		obj->go_module = section;
+}
+
 static void index_section(struct elf_object *obj, Elf_Scn *section, const Elf64_Shdr *header,
 			  const char *name)
 {
@@ -48,8 +60,7 @@ static void index_section(struct elf_object *obj, Elf_Scn *section, const Elf64_
 			obj->is_debug_file = true;
 		break;
 	case SHT_PROGBITS:
-		if (!strcmp(name, ".go.buildinfo"))
-			obj->has_go_buildinfo = true;
+		index_go_section(obj, section, name);
 		break;
 	}
 }
@@ -88,7 +99,7 @@ int elf_object__index_sections(struct elf_object *obj, size_t max)
 
 bool elf_object__is_go(const struct elf_object *obj)
 {
-	return obj->has_go_buildinfo;
+	return obj->go_buildinfo;
 }
 
 /* gelf_getnote keeps name and content of a note inside the data. */

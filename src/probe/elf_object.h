@@ -67,6 +67,15 @@ bool elf_object__is_program(const struct elf_object *obj);
 bool elf_object__is_dynamic(const struct elf_object *obj);
 /* Linked by Go's own linker. Return probes must not be put on Go functions. */
 bool elf_object__is_go(const struct elf_object *obj);
+/* The version of Go that it was built by, "go1.19.8"; false when it cannot be told. */
+bool elf_object__go_version(const struct elf_object *obj, char *version, size_t size);
+/*
+ * Calls fn for each function of a Go program, by the table that the runtime itself needs: stripped
+ * ones have it as well. 0 also when there is no such table, -EPROTOTYPE for one of
+ * before Go 1.16, -ENOTSUP for one of an unknown version, -EINVAL for a damaged one, or what fn
+ * returned. Names are valid during the call.
+ */
+int elf_object__each_go_function(const struct elf_object *obj, elf_function_fn fn, void *ctx);
 /* An SDT note provider:name exists, such as libc:memory_arena_new. */
 bool elf_object__has_sdt(const struct elf_object *obj, const char *provider, const char *name);
 

@@ -45,7 +45,11 @@ struct elf_object {
 	Elf_Scn *gnu_hash;
 	Elf_Scn *stapsdt;
 	Elf_Scn *build_id;
-	bool has_go_buildinfo;
+	/* Of Go: version, table of functions (or where it may lie), description of the module. */
+	Elf_Scn *go_buildinfo;
+	Elf_Scn *go_functab;
+	Elf_Scn *relro;
+	Elf_Scn *go_module;
 };
 
 /* Warns with the file's name and gives -EINVAL. */

@@ -38,10 +38,10 @@ struct target {
 
 /*
  * Rows of calls, one for each distinct name key ("malloc", "aligned_alloc|memalign", ...) of the
- * run. Debian's libc has 9, an allocator with a prefix brings as many more: 64 has room for
- * several allocators side by side. Beyond it an attach fails with a counter.
+ * run. Debian's libc has 9, its mimalloc 70: 256, all that the cookie has room for, holds every
+ * allocator of a host side by side. Beyond it an attach fails with a counter.
  */
-#define CALL_ROWS 64
+#define CALL_ROWS 256
 
 struct size_count {
 	uint64_t count;

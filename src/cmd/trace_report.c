@@ -14,9 +14,9 @@
 #include "cmd/cmd.h"
 #include "cmd/trace_session.h"
 
-static uint64_t probed_rows(void *ctx, const struct process *process)
+static const struct row_set *probed_rows(void *ctx, const struct process *process)
 {
-	return process->probed_rows;
+	return &process->probed_rows;
 }
 
 static void fill_rows(struct trace_session *session, struct trace_result *result)

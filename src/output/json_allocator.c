@@ -9,8 +9,8 @@ static json_t *json_calls(const struct trace_result *result, const struct proces
 	json_t *calls = json_object();
 	char name[256];
 
-	for (int i = 0; i < CALL_ROWS; i++) {
-		bool probed = process->probed_rows >> i & 1;
+	for (uint32_t i = 0; i < CALL_ROWS; i++) {
+		bool probed = row_set__has(&process->probed_rows, i);
 
 		if (!result->rows[i].name)
 			continue;

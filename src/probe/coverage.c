@@ -34,7 +34,7 @@ struct place {
 	bool tried;
 	uint64_t attached_ns;
 	struct bpf_link *arenas[4];
-	uint64_t rows;
+	struct row_set rows;
 	bool symbol_probed;
 	bool usdt_probed;
 };
@@ -214,7 +214,7 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 	for (size_t i = 0; i < n; i++) {
 		if (!sites[i].error) {
 			place->malloc_count++;
-			place->rows |= 1ull << COOKIE_ROW(sites[i].cookie);
+			row_set__add(&place->rows, COOKIE_ROW(sites[i].cookie));
 			continue;
 		}
 		log_warning("cannot probe %s in %s: %s; its calls are not counted",
@@ -287,7 +287,7 @@ static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
 	if (coverage->mallocs && step->want->mallocs) {
 		place = cover_object(coverage, mapping->object, shared, path, mapping->path, scan);
 		if (place)
-			scan->rows |= place->rows;
+			row_set__join(&scan->rows, &place->rows);
 		if (place && place->attached_ns > scan->attached_ns)
 			scan->attached_ns = place->attached_ns;
 	}

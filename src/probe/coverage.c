@@ -18,6 +18,7 @@
 #include "memdrift.skel.h"
 #include "probe/attach.h"
 #include "probe/closer.h"
+#include "probe/nesting.h"
 
 /* The probes in one file: for one process, or (pid 0) for all. */
 struct place_key {
@@ -47,6 +48,7 @@ struct coverage {
 	bool mallocs;
 	bool arenas;
 	struct closer *closer;
+	struct nesting *nesting;
 	struct place *places;
 	struct coverage_row rows[CALL_ROWS];
 };
@@ -66,6 +68,11 @@ struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *ca
 	coverage->mallocs = mallocs;
 	coverage->arenas = arenas;
 	coverage->closer = closer__new();
+	coverage->nesting = nesting__new(tracer);
+	if (!coverage->nesting) {
+		coverage__free(coverage);
+		return NULL;
+	}
 	return coverage;
 }
 
@@ -107,6 +114,7 @@ void coverage__free(struct coverage *coverage)
 	HASH_ITER (hh, coverage->places, place, next_place)
 		remove_place(coverage, place);
 	closer__free(coverage->closer);
+	nesting__free(coverage->nesting);
 	free(coverage);
 }
 
@@ -149,9 +157,10 @@ static int row_of(struct coverage *coverage, const struct allocator_function *fu
 	return -ENOSPC;
 }
 
-static enum call_layout call_layout(const struct allocator_function *function)
+/* Where a probe finds the arguments. */
+static enum call_layout call_layout(const struct site *site)
 {
-	switch (function->layout) {
+	switch (site->layout) {
 	case ARG_SIZE:
 		return LAYOUT_SIZE;
 	case ARG_NMEMB_SIZE:
@@ -161,7 +170,14 @@ static enum call_layout call_layout(const struct allocator_function *function)
 	case ARG_REALLOCARRAY:
 		return LAYOUT_REALLOCARRAY;
 	case ARG_ALIGNED:
+	case ARG_HEAP_SIZE: /* the size is the second argument of both */
 		return LAYOUT_ALIGNED;
+	case ARG_HEAP_NMEMB_SIZE:
+		return LAYOUT_HEAP_NMEMB_SIZE;
+	case ARG_HEAP_REALLOC:
+		return LAYOUT_HEAP_REALLOC;
+	case ARG_AX_SIZE:
+		return LAYOUT_AX_SIZE;
 	case ARG_POSIX_MEMALIGN:
 		return LAYOUT_POSIX_MEMALIGN;
 	default:
@@ -178,14 +194,16 @@ static size_t choose_sites(struct coverage *coverage, const struct allocator_obj
 	for (size_t i = 0; i < object->function_count; i++) {
 		const struct allocator_function *function = &object->functions[i];
 		int row = function->ready ? row_of(coverage, function) : -ENOTSUP;
+		int nested = row < 0 ? row : nesting__number(coverage->nesting, object, function);
 
 		functions[n] = function;
-		sites[n].error = row < 0 ? row : 0;
-		if (row < 0)
+		sites[n].error = nested < 0 ? nested : 0;
+		if (nested < 0)
 			continue;
 		sites[n].offset = function->site.offset;
-		sites[n].cookie = COOKIE_MAKE(row, function->site.sp_delta, call_layout(function),
-					      function->handoff);
+		sites[n].cookie =
+			COOKIE_MAKE(row, function->site.sp_delta, call_layout(&function->site),
+				    function->handoff, nested);
 		n++;
 	}
 	return n;

@@ -31,7 +31,7 @@ static int attach_own(void *ctx, const char *path, const uint64_t *offsets, size
 		/* A row of its own, so that the counts of nobody are touched. */
 		sites[i] = (struct attach_site){
 			.offset = offsets[i],
-			.cookie = COOKIE_MAKE(CALL_ROWS - 1, 0, LAYOUT_SIZE, 0),
+			.cookie = COOKIE_MAKE(CALL_ROWS - 1, 0, LAYOUT_SIZE, HANDOFF_NONE, 0),
 		};
 	}
 	err = attach__uprobes(tracer__programs(tracer)->progs.allocator_enter, getpid(), path,

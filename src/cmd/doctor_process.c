@@ -13,6 +13,8 @@
 #include "probe/allocator.h"
 #include "probe/attach.h"
 
+#define NAME_COLUMNS 28
+
 struct doctor_object {
 	char *path; /* printable */
 	const struct allocator_object *object;
@@ -185,15 +187,32 @@ static json_t *site_json(const struct doctor_process *process,
 			 cost->measured ? json_real(cost->hit_ns) : json_null());
 }
 
+/* All of them; the key leaves out those that another one stands for. */
+static json_t *names_json(const struct allocator_function *function)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < family__size(); i++)
+		if (family_set__has(&function->names, i))
+			json_array_append_new(names, json_string(family__name(i)->shown));
+	return names;
+}
+
 static json_t *functions_json(const struct doctor_process *process,
 			      const struct allocator_object *object)
 {
 	json_t *functions = json_array();
 
-	for (size_t i = 0; i < object->function_count; i++)
+	for (size_t i = 0; i < object->function_count; i++) {
+		const struct allocator_function *function = &object->functions[i];
+
 		json_array_append_new(functions,
-				      json_pack("{s:s, s:o}", "key", object->functions[i].key,
-						"site", site_json(process, &object->functions[i])));
+				      json_pack("{s:s, s:o, s:b, s:b, s:o}", "key", function->key,
+						"names", names_json(function), "jumps_to_others",
+						function->handoff != HANDOFF_NONE, "calls_others",
+						function->nested_count > 0, "site",
+						site_json(process, function)));
+	}
 	return functions;
 }
 
@@ -241,11 +260,16 @@ static void print_function(const struct doctor_process *process,
 	char where[ALLOCATOR_KEY_MAX + 16];
 
 	if (!function->ready) {
-		fprintf(out, "    %-28s takes no probe\n", function->key);
+		fprintf(out, "    %-*s takes no probe\n", NAME_COLUMNS, function->key);
 		return;
 	}
 	snprintf(where, sizeof(where), "%s+0x%x", function->key, site->insn_offset);
-	fprintf(out, "    %-28s %-26s %-8s %-14s ", where, site->text, insn_class__name(site->cls),
+	/* Joined names and operators: a line of their own. */
+	if (strlen(where) > NAME_COLUMNS)
+		fprintf(out, "    %s\n    %-*s ", where, NAME_COLUMNS, "");
+	else
+		fprintf(out, "    %-*s ", NAME_COLUMNS, where);
+	fprintf(out, "%-26s %-8s %-14s ", site->text, insn_class__name(site->cls),
 		cost->emulated ? "emulated" : "single-stepped");
 	if (cost->measured)
 		fprintf(out, "%5.0f ns\n", cost->hit_ns);

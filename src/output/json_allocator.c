@@ -25,16 +25,18 @@ json_t *json_allocator(const struct trace_result *result, const struct process_r
 {
 	const struct process *p = process->process;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "calls",
-			 json_calls(result, process), "requested_bytes",
-			 json_count_if(p->counted, process__requested_bytes(p)), "requests",
-			 json_count_if(p->counted, process__requests(p)), "freed_bytes",
-			 json_null(), "live_bytes", json_null(), "impossible_requests",
-			 json_count_if(p->counted, p->alloc.impossible), "tail_calls",
-			 json_count_if(p->counted, p->alloc.tail_calls), "covered_from_s",
-			 json_number_if(p->counted, p->covered_from_s), "covered_to_s",
-			 json_number_if(p->counted, p->covered_to_s < 0 ? result->duration_s
-									: p->covered_to_s));
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "calls",
+		json_calls(result, process), "requested_bytes",
+		json_count_if(p->counted, process__requested_bytes(p)), "requests",
+		json_count_if(p->counted, process__requests(p)), "frees",
+		json_count_if(p->counted, process_result__calls(result, process, ROW_FREE)),
+		"freed_bytes", json_null(), "live_bytes", json_null(), "impossible_requests",
+		json_count_if(p->counted, p->alloc.impossible), "tail_calls",
+		json_count_if(p->counted, p->alloc.tail_calls), "covered_from_s",
+		json_number_if(p->counted, p->covered_from_s), "covered_to_s",
+		json_number_if(p->counted,
+			       p->covered_to_s < 0 ? result->duration_s : p->covered_to_s));
 }
 
 static json_t *json_series(const struct process *process, unsigned int bucket)

@@ -97,7 +97,8 @@ static int identify(struct doctor_process *process, uint32_t pid)
 	return 0;
 }
 
-int doctor_process__read(uint32_t pid, bool may_trace, struct doctor_process **out)
+int doctor_process__read(uint32_t pid, bool may_trace, const struct named_objects *named,
+			 struct doctor_process **out)
 {
 	struct doctor_process *process = calloc(1, sizeof(*process));
 	int err;
@@ -111,9 +112,11 @@ int doctor_process__read(uint32_t pid, bool may_trace, struct doctor_process **o
 	process->measured = may_trace && !doctor_calibrate(&process->costs);
 	err = -ENOMEM;
 	process->cache = allocator_cache__new(&process->costs);
-	if (process->cache)
+	if (process->cache) {
+		allocator_cache__set_named(process->cache, named);
 		err = allocator_cache__each_mapped(process->cache, (pid_t)process->pid, add_object,
 						   process, &process->scan);
+	}
 	if (err) {
 		explain_failure(pid, err);
 		goto fail;
@@ -233,10 +236,11 @@ static json_t *object_json(const struct doctor_process *process, const struct do
 	if (printable && *printable)
 		soname = json_string(printable);
 	free(printable);
-	return json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o}", "path", entry->path, "soname",
-			 soname, "allocator", allocator_kind__name(object->kind), "go",
-			 object->is_go, "static", object->is_static, "arenas", arenas_json(object),
-			 "functions", functions_json(process, object));
+	return json_pack("{s:s, s:o, s:s, s:b, s:b, s:b, s:o, s:o}", "path", entry->path, "soname",
+			 soname, "allocator", allocator_kind__name(object->kind), "named",
+			 object->is_named, "go", object->is_go, "static", object->is_static,
+			 "arenas", arenas_json(object), "functions",
+			 functions_json(process, object));
 }
 
 json_t *doctor_process__json(const struct doctor_process *process)
@@ -282,7 +286,8 @@ static void print_object(const struct doctor_process *process, const struct doct
 {
 	const struct allocator_object *object = entry->object;
 
-	fprintf(out, "\n  %s: %s%s%s\n", entry->path, allocator_kind__name(object->kind),
+	fprintf(out, "\n  %s: %s%s%s%s\n", entry->path, allocator_kind__name(object->kind),
+		object->is_named ? ", named by --symbols" : "",
 		object->is_static ? ", static program" : "", object->is_go ? ", Go" : "");
 	for (size_t i = 0; i < object->function_count; i++)
 		print_function(process, &object->functions[i], out);

@@ -44,6 +44,7 @@ static const struct {
 struct candidate {
 	struct elf_function function; /* name is not kept */
 	struct family_set names;
+	const struct named_function *named; /* by the user, whatever other names it has; or NULL */
 };
 
 /* As many plain names with local binding, and as many names that depend on the kind, as there are.
@@ -140,6 +141,25 @@ static int collect(void *ctx, const struct elf_function *function)
 	    (!s->arena.vaddr || !strcmp(function->name, "arena_get2")))
 		s->arena = *function;
 	return 0;
+}
+
+/* What the user says a function is counts for more than its name. */
+static void add_named(struct search *s, const struct elf_object *elf,
+		      const struct named_object *named)
+{
+	for (size_t i = 0; named && i < named->count; i++) {
+		const struct named_function *f = &named->functions[i];
+		struct elf_function function = {.vaddr = f->vaddr, .size = f->size};
+		const struct family_set none = {{0}};
+		struct candidate *c;
+
+		if (elf_object__file_offset(elf, f->vaddr, &function.file_offset))
+			continue;
+		add_candidate(&s->found, &function, &none);
+		c = candidate_at(&s->found, f->vaddr);
+		if (c)
+			c->named = f;
+	}
 }
 
 static struct family_set all_names(const struct candidates *candidates)
@@ -279,11 +299,14 @@ static uint64_t end_of_thunks(const struct elf_object *elf, const struct plt *pl
 static struct candidate *thunk_target(struct search *s, const struct elf_object *elf,
 				      const struct plt *plt, const struct candidate *c)
 {
-	const struct family_name *name = family__name(family_set__first(&c->names));
+	const struct family_name *name;
 	struct candidate *target;
 	uint64_t vaddr;
 	int by_name;
 
+	if (c->named)
+		return NULL;
+	name = family__name(family_set__first(&c->names));
 	if (name->layout != ARG_FREE && !family_name__is_operator(name))
 		return NULL;
 	vaddr = end_of_thunks(elf, plt, c->function.vaddr, &by_name);
@@ -291,7 +314,7 @@ static struct candidate *thunk_target(struct search *s, const struct elf_object 
 	for (size_t i = 0; by_name >= 0 && !target && i < s->found.count; i++)
 		if (family_set__has(&s->found.list[i].names, (size_t)by_name))
 			target = &s->found.list[i];
-	if (!target || target == c ||
+	if (!target || target == c || target->named ||
 	    family__name(family_set__first(&target->names))->layout != name->layout)
 		return NULL;
 	return target;
@@ -314,6 +337,34 @@ static void join_thunks(struct search *s, const struct elf_object *elf, const st
 	}
 }
 
+static void name_function(struct allocator_function *f, const struct candidate *c,
+			  enum allocator_kind plain)
+{
+	const struct family_name *name;
+
+	f->names = c->names;
+	if (c->named) {
+		f->layout = c->named->layout;
+		f->kind = ALLOCATOR_UNKNOWN;
+		strlcpy(f->key, c->named->key, sizeof(f->key));
+		return;
+	}
+	/* The plain names come first. */
+	name = family__name(family_set__first(&c->names));
+	f->layout = name->layout;
+	f->kind = name->class == FAMILY_PREFIX ? name->kind : plain;
+	family_set__key(&c->names, f->key);
+}
+
+/* Where no symbol says how long a function is; 0: nothing else does. */
+static uint64_t size_by_frames(const struct elf_object *elf, uint64_t vaddr)
+{
+	uint64_t start, end;
+
+	return elf_object__function_at(elf, vaddr, &start, &end) || start != vaddr ? 0
+										   : end - start;
+}
+
 static void fill_functions(struct allocator_object *object, const struct search *s,
 			   struct elf_object *elf, const struct plt *plt,
 			   const struct insn_costs *costs)
@@ -323,17 +374,13 @@ static void fill_functions(struct allocator_object *object, const struct search 
 	for (size_t i = 0; i < s->found.count; i++) {
 		const struct candidate *c = &s->found.list[i];
 		struct allocator_function *f = &object->functions[i];
-		/* The plain names come first. */
-		const struct family_name *name = family__name(family_set__first(&c->names));
 
 		f->vaddr = c->function.vaddr;
 		f->file_offset = c->function.file_offset;
-		f->size = c->function.size;
-		f->layout = name->layout;
-		f->kind = name->class == FAMILY_PREFIX ? name->kind : plain;
-		f->names = c->names;
-		family_set__key(&c->names, f->key);
+		f->size = c->function.size ? c->function.size : size_by_frames(elf, f->vaddr);
+		name_function(f, c, plain);
 		allocator_function__choose_site(f, elf, 0, costs);
+		object->is_named |= c->named != NULL;
 		if (i == 0 || family_set__has_malloc(&c->names))
 			object->kind = f->kind;
 	}
@@ -389,7 +436,8 @@ static bool is_elf(int fd)
 }
 
 int allocator_object__search(int fd, const char *display_name, const char *root,
-			     const struct insn_costs *costs, struct allocator_object **out)
+			     const struct insn_costs *costs, const struct named_object *named,
+			     struct allocator_object **out)
 {
 	struct allocator_object *object;
 	struct elf_object *elf;
@@ -404,7 +452,7 @@ int allocator_object__search(int fd, const char *display_name, const char *root,
 	if (err)
 		return err;
 	err = -ENOENT;
-	if (starts_with(elf_object__soname(elf), "ld-linux"))
+	if (!named && starts_with(elf_object__soname(elf), "ld-linux"))
 		goto close_elf;
 	err = -ENOMEM;
 	s = new_search();
@@ -415,6 +463,7 @@ int allocator_object__search(int fd, const char *display_name, const char *root,
 		goto free_search;
 	take_local_names(s);
 	take_depending_names(s, elf);
+	add_named(s, elf, named);
 	err = -ENOENT;
 	if (!s->found.count)
 		goto free_search;

@@ -58,6 +58,7 @@ struct allocator_object {
 	unsigned int refs;
 	enum allocator_kind kind; /* of its malloc */
 	char soname[64];      /* DT_SONAME, cut; empty when none. Anyone's bytes: text_printable */
+	bool is_named;        /* functions of it were named by the user */
 	bool is_go;           /* no return probes in this object */
 	bool is_static;       /* a program that loads no libraries */
 	bool has_interpreter; /* a dynamic program rather than a library */
@@ -84,9 +85,15 @@ void allocator_object__put(const struct allocator_object *object);
 #define ALLOCATOR_CACHE_MAX 8192
 
 struct allocator_cache;
+struct named_objects;
 
 /* costs is copied; NULL: insn_costs__assume. NULL when memory is out. */
 struct allocator_cache *allocator_cache__new(const struct insn_costs *costs);
+/*
+ * Functions to be taken besides those that have an allocator's names. Before anything is asked for;
+ * named must outlive the cache.
+ */
+void allocator_cache__set_named(struct allocator_cache *cache, const struct named_objects *named);
 void allocator_cache__free(struct allocator_cache *cache);
 
 /*

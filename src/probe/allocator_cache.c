@@ -31,6 +31,7 @@ struct cache_entry {
 struct allocator_cache {
 	struct cache_entry *entries;
 	struct insn_costs costs;
+	const struct named_objects *named;
 };
 
 const struct allocator_object *allocator_object__get(const struct allocator_object *object)
@@ -60,6 +61,11 @@ struct allocator_cache *allocator_cache__new(const struct insn_costs *costs)
 	else
 		insn_costs__assume(&cache->costs);
 	return cache;
+}
+
+void allocator_cache__set_named(struct allocator_cache *cache, const struct named_objects *named)
+{
+	cache->named = named;
 }
 
 static void drop_entry(struct allocator_cache *cache, struct cache_entry *entry)
@@ -129,6 +135,7 @@ int allocator_cache__find(struct allocator_cache *cache, int fd, const char *dis
 			  const char *root, const struct allocator_object **out)
 {
 	struct allocator_object *object;
+	struct named_object *named;
 	struct cache_entry *entry;
 	struct file_key key;
 	struct stat st;
@@ -144,13 +151,16 @@ int allocator_cache__find(struct allocator_cache *cache, int fd, const char *dis
 				.mtime_ns = st.st_mtim.tv_nsec,
 				.ctime_s = st.st_ctim.tv_sec,
 				.ctime_ns = st.st_ctim.tv_nsec};
+	named = named_objects__find(cache->named, st.st_dev, st.st_ino);
+	if (named)
+		named->seen = true;
 	entry = recall(cache, &key);
 	if (entry) {
 		if (entry->object)
 			*out = allocator_object__get(entry->object);
 		return entry->err;
 	}
-	err = allocator_object__search(fd, display_name, root, &cache->costs, &object);
+	err = allocator_object__search(fd, display_name, root, &cache->costs, named, &object);
 	if (!err) {
 		object->dev = st.st_dev;
 		object->ino = st.st_ino;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include <elf.h>
 #include <errno.h>
+#include <gelf.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -10,6 +11,9 @@
 #define ENCODED_S4          0x0b /* sdata4 */
 #define ENCODED_U4          0x03 /* udata4 */
 #define ENCODED_DATA_REL_S4 0x3b /* sdata4, from the start of .eh_frame_hdr */
+
+/* Of .eh_frame without a table: static glibc has 50 kB, each question looks at all of it. */
+#define SECTION_MAX_BYTES (4ull << 20)
 
 /* version, and how the pointer to .eh_frame, the count and the table are encoded */
 #define HEADER_BYTES 4
@@ -84,32 +88,68 @@ static uint64_t read_size(const struct elf_object *obj, uint64_t vaddr, uint64_t
 	return description.size;
 }
 
-int elf_object__function_at(const struct elf_object *obj, uint64_t vaddr, uint64_t *start,
-			    uint64_t *end)
+static int search_table(const struct elf_object *obj, const struct frame_table *table,
+			uint64_t vaddr, uint64_t *start, uint64_t *size)
 {
-	uint64_t low = 0, high, size;
-	struct frame_table table;
+	uint64_t low = 0, high = table->count;
 	struct frame_entry entry;
 
-	if (find_table(obj, &table))
-		return -ENOENT;
-	high = table.count;
 	/* The last that starts at vaddr or before. */
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 
-		if (!read_entry(obj, &table, middle, &entry))
+		if (!read_entry(obj, table, middle, &entry))
 			return -ENOENT;
-		if (table.vaddr + (uint64_t)(int64_t)entry.start <= vaddr)
+		if (table->vaddr + (uint64_t)(int64_t)entry.start <= vaddr)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (!low || !read_entry(obj, &table, low - 1, &entry))
+	if (!low || !read_entry(obj, table, low - 1, &entry))
 		return -ENOENT;
-	*start = table.vaddr + (uint64_t)(int64_t)entry.start;
-	size = read_size(obj, table.vaddr + (uint64_t)(int64_t)entry.description, *start);
-	if (*start > vaddr || vaddr - *start >= size || size > elf_object__code_left(obj, *start))
+	*start = table->vaddr + (uint64_t)(int64_t)entry.start;
+	*size = read_size(obj, table->vaddr + (uint64_t)(int64_t)entry.description, *start);
+	return 0;
+}
+
+/* Static programs at fixed addresses have no table: each description in its turn. */
+static int search_section(const struct elf_object *obj, uint64_t vaddr, uint64_t *start,
+			  uint64_t *size)
+{
+	struct frame_description description;
+	const Elf64_Shdr *header;
+	Elf_Data *data;
+
+	data = elf_object__section_data(obj, obj->eh_frame, SECTION_MAX_BYTES, 1);
+	if (!data)
+		return -ENOENT;
+	header = elf64_getshdr(obj->eh_frame);
+	for (size_t at = 0; data->d_size - at >= sizeof(description);) {
+		memcpy(&description, (const char *)data->d_buf + at, sizeof(description));
+		/* 0 ends it; lengths beyond 32 bits start with ~0: nobody writes them. */
+		if (!description.length || description.length > data->d_size - at - 4)
+			return -ENOENT;
+		*start = header->sh_addr + at + offsetof(struct frame_description, start) +
+			 (uint64_t)(int64_t)description.start;
+		*size = description.size;
+		if (description.common && vaddr >= *start && vaddr - *start < *size)
+			return 0;
+		at += 4 + (size_t)description.length;
+	}
+	return -ENOENT;
+}
+
+int elf_object__function_at(const struct elf_object *obj, uint64_t vaddr, uint64_t *start,
+			    uint64_t *end)
+{
+	struct frame_table table;
+	uint64_t size;
+	int err;
+
+	err = find_table(obj, &table) ? search_section(obj, vaddr, start, &size)
+				      : search_table(obj, &table, vaddr, start, &size);
+	if (err || *start > vaddr || vaddr - *start >= size ||
+	    size > elf_object__code_left(obj, *start))
 		return -ENOENT;
 	*end = *start + size;
 	return 0;

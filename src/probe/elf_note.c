@@ -50,6 +50,8 @@ static void index_section(struct elf_object *obj, Elf_Scn *section, const Elf64_
 	case SHT_PROGBITS:
 		if (!strcmp(name, ".go.buildinfo"))
 			obj->has_go_buildinfo = true;
+		else if (!strcmp(name, ".eh_frame"))
+			obj->eh_frame = section;
 		break;
 	}
 }

@@ -96,9 +96,9 @@ typedef void (*elf_slot_fn)(void *ctx, uint64_t vaddr, const char *name, uint64_
 void elf_object__each_slot(const struct elf_object *obj, elf_slot_fn fn, void *ctx);
 
 /*
- * Where the function lies that has code at vaddr, by .eh_frame and its search table, which stripped
- * files have as well; parts that the compiler moved away from a function are functions there. 0,
- * or -ENOENT when there is no such table, or no function of it at vaddr.
+ * Where the function lies that has code at vaddr, by .eh_frame, which stripped files have as well;
+ * parts that the compiler moved away from a function are functions there. 0, or -ENOENT when there
+ * is no .eh_frame or no function of it at vaddr.
  */
 int elf_object__function_at(const struct elf_object *obj, uint64_t vaddr, uint64_t *start,
 			    uint64_t *end);

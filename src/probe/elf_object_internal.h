@@ -45,6 +45,7 @@ struct elf_object {
 	Elf_Scn *gnu_hash;
 	Elf_Scn *stapsdt;
 	Elf_Scn *build_id;
+	Elf_Scn *eh_frame;
 	bool has_go_buildinfo;
 };
 

@@ -126,9 +126,9 @@ static void mark_jump(struct marking *m, struct allocator_function *function,
 	if (entry == function)
 		return;
 	m->reach[index_of(m, function)].jumped_to.has[index_of(m, entry)] = true;
-	/* By way of other code in glibc: for small alignments only, which valloc never asks for. */
-	if (!direct && function->kind == ALLOCATOR_GLIBC) {
-		if (function->layout == ARG_ALIGNED && !function->handoff)
+	/* By way of other code: where malloc's memory has the alignment anyway. */
+	if (!direct && function->layout == ARG_ALIGNED) {
+		if (!function->handoff)
 			function->handoff = HANDOFF_SMALL_ALIGN;
 	} else if (means_the_same(entry->layout, function->layout)) {
 		function->handoff = HANDOFF_ALIAS;

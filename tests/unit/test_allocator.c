@@ -359,6 +359,41 @@ static void copy_to(const char *path, int fd)
 	close(from);
 }
 
+/* Symbols, relocations, frames and code that make no sense: any answer, but an answer. */
+static void test_damaged(void **state)
+{
+	static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xe8, 0xe9, 0xff};
+	const char *path = libc_path();
+	struct allocator_cache *cache = allocator_cache__new(NULL);
+	int fd = memfd_create("damaged", MFD_CLOEXEC);
+	const struct allocator_object *object;
+	uint32_t seed = 4711;
+	struct stat st;
+
+	if (!access(LIB("mimalloc") ".2", R_OK))
+		path = LIB("mimalloc") ".2";
+	copy_to(path, fd);
+	assert_int_equal(fstat(fd, &st), 0);
+	for (int i = 0; i < 150; i++) {
+		for (int j = 0; j < 16; j++) {
+			uint8_t value = values[(seed >> 8) % sizeof(values)];
+
+			seed = seed * 1664525 + 1013904223;
+			/* Not the first page: without headers nothing is looked at. */
+			assert_int_equal(
+				pwrite(fd, &value, 1,
+				       (off_t)(4096 + (seed >> 4) % ((uint64_t)st.st_size - 4096))),
+				1);
+		}
+		assert_int_equal(futimens(fd, (struct timespec[2]){{.tv_sec = i}, {.tv_sec = i}}),
+				 0);
+		allocator_cache__find(cache, fd, "damaged", NULL, &object);
+		allocator_object__put(object);
+	}
+	close(fd);
+	allocator_cache__free(cache);
+}
+
 static void test_cache(void **state)
 {
 	struct allocator_cache *cache = allocator_cache__new(NULL);
@@ -495,6 +530,7 @@ int main(void)
 		cmocka_unit_test(test_reach_of_allocators),
 		cmocka_unit_test(test_other_allocators),
 		cmocka_unit_test(test_nothing_here),
+		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_cache),
 		cmocka_unit_test(test_cache_is_bounded),
 		cmocka_unit_test(test_mapped),

@@ -5,17 +5,6 @@
 
 NO_PROGRAMS(allocator_none);
 
-/* True when the hit is a call of its own. */
-static __always_inline bool begins_call(struct pt_regs *ctx, struct alloc_counts *counts,
-					__u64 cookie, __u64 size)
-{
-	if (is_tail_call(ctx, cookie, size)) {
-		__sync_fetch_and_add(&counts->tail_calls, 1);
-		return false;
-	}
-	return true;
-}
-
 /* MALLOC_ALIGNMENT of 64-bit glibc: what malloc gives anyway. */
 #define MALLOC_ALIGNMENT 16
 
@@ -27,6 +16,8 @@ static __always_inline bool will_jump(const struct call_args *args, __u64 cookie
 {
 	__u32 layout = COOKIE_LAYOUT(cookie);
 
+	if (COOKIE_HANDOFF(cookie) == HANDOFF_NONE)
+		return false;
 	if (COOKIE_HANDOFF(cookie) == HANDOFF_SMALL_ALIGN)
 		return layout == LAYOUT_ALIGNED && args->first <= MALLOC_ALIGNMENT;
 	if (COOKIE_HANDOFF(cookie) == HANDOFF_ALIAS)
@@ -34,6 +25,22 @@ static __always_inline bool will_jump(const struct call_args *args, __u64 cookie
 	if (layout == LAYOUT_REALLOC)
 		return !args->first;
 	return layout != LAYOUT_REALLOCARRAY || size != IMPOSSIBLE_SIZE;
+}
+
+/*
+ * What follows a hit: a note when its function may reach another one. What is called from inside
+ * leaves none: the note of the program's own call tells the places of what it calls as well.
+ */
+static __always_inline void note_reach(struct pt_regs *ctx, const struct call_args *args,
+				       __u64 cookie, __u64 size, enum hit hit)
+{
+	bool jumps;
+
+	if (hit == CALLED_INSIDE)
+		return;
+	jumps = will_jump(args, cookie, size);
+	if (jumps || COOKIE_NESTED(cookie))
+		note_call(ctx, cookie, size, jumps);
 }
 
 /*
@@ -46,6 +53,7 @@ int allocator_enter(struct pt_regs *ctx)
 	struct alloc_counts *counts = find_counts();
 	struct call_args args;
 	__u64 cookie, size;
+	enum hit hit;
 	__u32 layout;
 
 	stay_on_own_stack(ctx, &allocator_none);
@@ -53,18 +61,22 @@ int allocator_enter(struct pt_regs *ctx)
 		return 0;
 	cookie = bpf_get_attach_cookie(ctx);
 	layout = COOKIE_LAYOUT(cookie);
-	if (layout == LAYOUT_FREE) {
-		count_call(counts, cookie);
-		return 0;
-	}
 	args = read_args(ctx);
-	size = layout == LAYOUT_SIZE ? args.first : requested_size(&args, layout);
-	if (begins_call(ctx, counts, cookie, size)) {
+	/* A free's pointer is what it hands on. */
+	if (layout == LAYOUT_SIZE || layout == LAYOUT_FREE)
+		size = args.first;
+	else
+		size = requested_size(&args, layout);
+	hit = explain_hit(ctx, cookie, size);
+	if (hit == OWN_CALL) {
 		count_call(counts, cookie);
-		count_size(ctx, counts, size);
+		if (layout != LAYOUT_FREE)
+			count_size(ctx, counts, size);
+	} else {
+		__sync_fetch_and_add(&counts->tail_calls, 1);
 	}
-	if (COOKIE_HANDOFF(cookie) && will_jump(&args, cookie, size))
-		note_tail_call(ctx, cookie, size);
+	if (COOKIE_REACHES(cookie))
+		note_reach(ctx, &args, cookie, size, hit);
 	return 0;
 }
 

@@ -104,7 +104,7 @@ static __always_inline __u64 multiply(__u64 a, __u64 b)
 }
 
 struct call_args {
-	__u64 first, second, third;
+	__u64 first, second, third, ax;
 };
 
 /*
@@ -113,11 +113,12 @@ struct call_args {
  */
 static __always_inline struct call_args read_args(struct pt_regs *ctx)
 {
-	struct call_args args = {ctx->di, ctx->si, ctx->dx};
+	struct call_args args = {ctx->di, ctx->si, ctx->dx, ctx->ax};
 
 	barrier_var(args.first);
 	barrier_var(args.second);
 	barrier_var(args.third);
+	barrier_var(args.ax);
 	return args;
 }
 
@@ -131,7 +132,11 @@ static __always_inline __u64 requested_size(const struct call_args *args, __u32 
 	case LAYOUT_ALIGNED:
 		return args->second;
 	case LAYOUT_REALLOCARRAY:
+	case LAYOUT_HEAP_NMEMB_SIZE:
 		return multiply(args->second, args->third);
+	case LAYOUT_AX_SIZE:
+		return multiply(args->ax, args->second);
+	case LAYOUT_HEAP_REALLOC:
 	case LAYOUT_POSIX_MEMALIGN:
 		return args->third;
 	default:

@@ -48,9 +48,12 @@ static __always_inline bool is_inner_call(struct pt_regs *ctx, __u64 cookie)
 	return false;
 }
 
-static __always_inline bool is_realloc(__u32 layout)
+/* What the call may move; 0: nothing. */
+static __always_inline __u64 old_pointer(const struct call_args *args, __u32 layout)
 {
-	return layout == LAYOUT_REALLOC || layout == LAYOUT_REALLOCARRAY;
+	if (layout == LAYOUT_REALLOC || layout == LAYOUT_REALLOCARRAY)
+		return args->first;
+	return layout == LAYOUT_HEAP_REALLOC ? args->second : 0;
 }
 
 /* An allocation starts. Its state. */
@@ -58,8 +61,8 @@ static __always_inline __u64 begin_allocation(struct alloc_counts *counts,
 					      const struct call_args *args, __u32 layout,
 					      __u64 size)
 {
+	__u64 state = 0, old = old_pointer(args, layout);
 	__u32 shift = live.shift;
-	__u64 state = 0;
 
 	/* Above PTRDIFF_MAX it fails for certain. */
 	if (size >> 63)
@@ -67,11 +70,11 @@ static __always_inline __u64 begin_allocation(struct alloc_counts *counts,
 	/* Most likely it fails as well: its size is kept for that. */
 	if (size > LIVE_SIZE_MASK) {
 		state = LIVE_SIZE_MASK;
-	} else if (is_realloc(layout) && args->first) {
-		state = begin_move(counts, args->first, size);
+	} else if (old) {
+		state = begin_move(counts, old, size);
 		if (state)
 			return state;
-		live_free_unknown(counts, args->first);
+		live_free_unknown(counts, old);
 	}
 	if (!state) {
 		if (shift && !is_sampled(size, shift))
@@ -174,14 +177,14 @@ static __always_inline __u64 enter(struct pt_regs *ctx, struct call_args *args)
 	if (layout == LAYOUT_FREE) {
 		if (args->first)
 			live_remove(counts, args->first);
-		return STATE_SKIPPED;
+		return COOKIE_WANTS_RETURN(cookie) ? STATE_NOTHING : STATE_SKIPPED;
 	}
 	size = layout == LAYOUT_SIZE ? args->first : requested_size(args, layout);
 	count_size(ctx, counts, size);
 	if (counts->space)
 		state = begin_allocation(counts, args, layout, size);
 	/* The return probe is what tells the calls that it makes inside from the program's own. */
-	return state == STATE_NOTHING && !COOKIE_REACHES(cookie) ? STATE_SKIPPED : state;
+	return state == STATE_NOTHING && !COOKIE_WANTS_RETURN(cookie) ? STATE_SKIPPED : state;
 }
 
 /*

@@ -50,10 +50,10 @@ struct target {
 
 /*
  * Rows of calls, one for each distinct name key ("malloc", "aligned_alloc|memalign", ...) of the
- * run. Debian's libc has 9, an allocator with a prefix brings as many more: 64 has room for
- * several allocators side by side. Beyond it an attach fails with a counter.
+ * run. Debian's libc has 9, its mimalloc 70: 256, all that the cookie has room for, holds every
+ * allocator of a host side by side. Beyond it an attach fails with a counter.
  */
-#define CALL_ROWS 64
+#define CALL_ROWS 256
 
 struct size_count {
 	uint64_t count;
@@ -82,6 +82,9 @@ enum call_layout {
 	LAYOUT_REALLOCARRAY,
 	LAYOUT_ALIGNED,
 	LAYOUT_POSIX_MEMALIGN,
+	LAYOUT_HEAP_NMEMB_SIZE, /* mimalloc's, with a heap as the first argument */
+	LAYOUT_HEAP_REALLOC,
+	LAYOUT_AX_SIZE, /* a calloc whose first factor has been moved to rax */
 };
 
 /* Whether a function goes on into another entry point by a jump; see src/probe/handoff.h. */
@@ -95,24 +98,34 @@ enum handoff {
 
 /*
  * The attach cookie of an allocator probe site: row of calls[], bytes pushed before it, layout,
- * and handoff.
+ * handoff, and the number under which its calls to others are known.
  */
 /*
  * With --live the upper half is the file offset of the site, and a bit says that the function may
  * go on into another entry point: then its return is wanted whatever it returns.
  */
-#define COOKIE_OFFSET(cookie)  ((uint32_t)((cookie) >> 32))
-#define COOKIE_REACHES(cookie) ((cookie) >> 24 & 1)
-#define COOKIE_MAKE_LIVE(row, layout, reaches, offset)                            \
-	((uint64_t)(row) | (uint64_t)(layout) << 16 | (uint64_t)(reaches) << 24 | \
+#define COOKIE_OFFSET(cookie)       ((uint32_t)((cookie) >> 32))
+#define COOKIE_WANTS_RETURN(cookie) ((cookie) >> 24 & 1)
+#define COOKIE_MAKE_LIVE(row, layout, wants_return, offset)                            \
+	((uint64_t)(row) | (uint64_t)(layout) << 16 | (uint64_t)(wants_return) << 24 | \
 	 (uint64_t)(offset) << 32)
 #define COOKIE_ROW(cookie)      ((uint32_t)(cookie)&0xff)
 #define COOKIE_SP_DELTA(cookie) ((uint32_t)((cookie) >> 8) & 0xff)
 #define COOKIE_LAYOUT(cookie)   ((uint32_t)((cookie) >> 16) & 0xff)
 #define COOKIE_HANDOFF(cookie)  ((uint32_t)((cookie) >> 24) & 3)
-#define COOKIE_MAKE(row, sp_delta, layout, handoff)                               \
+#define COOKIE_NESTED(cookie)   ((uint16_t)((cookie) >> 32))
+#define COOKIE_REACHES(cookie)  ((cookie) >> 24)
+#define COOKIE_MAKE(row, sp_delta, layout, handoff, nested)                       \
 	((uint64_t)(row) | (uint64_t)(sp_delta) << 8 | (uint64_t)(layout) << 16 | \
-	 (uint64_t)(handoff) << 24)
+	 (uint64_t)(handoff) << 24 | (uint64_t)(nested) << 32)
+
+/*
+ * A call that an entry point with the number `nested` (0: of none) makes to another one is told by
+ * how far behind the first one's probe it returns to. glibc has 4, mimalloc 40: room for those of
+ * every library and static program of a host.
+ */
+#define NESTED_CALLS_MAX                  16384
+#define NESTED_CALL_KEY(nested, distance) ((uint64_t)(nested) << 32 | (uint32_t)(distance))
 
 /* Weights of allocator call stacks, when asked for. */
 struct stack_key {

@@ -12,10 +12,11 @@
 #include "census/host.h"
 #include "cmd/cmd.h"
 #include "cmd/doctor_process.h"
+#include "cmd/named_options.h"
 #include "probe/feature.h"
 
 static const char help[] =
-	"Usage: memdrift doctor [-p PID] [--json]\n"
+	"Usage: memdrift doctor [-p PID [--object FILE --symbols LIST]...] [--json]\n"
 	"\n"
 	"Says what this kernel, these privileges and this environment allow, each thing tried for\n"
 	"real on memdrift itself. With -p also where the allocator of a process would be probed "
@@ -23,10 +24,12 @@ static const char help[] =
 	"what a hit would cost it. Nothing is changed. Works without root, and then says what it\n"
 	"could not try.\n"
 	"\n"
-	"  -p, --pid PID   also look into this process\n"
-	"      --json      one JSON object instead of text\n"
-	"  -v, --verbose   say more on stderr\n"
-	"  -h, --help      this text\n"
+	"  -p, --pid PID       also look into this process: its allocators, by kind\n"
+	"      --object FILE   a program or library with an allocator of other names; then\n"
+	"      --symbols LIST  its functions, as `memdrift trace --help` says\n"
+	"      --json          one JSON object instead of text\n"
+	"  -v, --verbose       say more on stderr\n"
+	"  -h, --help          this text\n"
 	"\n"
 	"Examples\n"
 	"  sudo memdrift doctor\n"
@@ -38,6 +41,7 @@ static const char help[] =
 struct doctor_options {
 	uint32_t pid; /* 0: none */
 	bool json;
+	struct named_options named;
 };
 
 struct doctor_report {
@@ -70,6 +74,8 @@ static int parse_options(int argc, char **argv, struct doctor_options *options)
 	static const struct option long_options[] = {
 		{"pid", required_argument, NULL, 'p'},
 		{"json", no_argument, NULL, 'j'},
+		{"object", required_argument, NULL, 'O'},
+		{"symbols", required_argument, NULL, 'S'},
 		{"verbose", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -87,6 +93,16 @@ static int parse_options(int argc, char **argv, struct doctor_options *options)
 		case 'j':
 			options->json = true;
 			break;
+		case 'O':
+			code = named_options__object(&options->named, optarg);
+			if (code >= 0)
+				return code;
+			break;
+		case 'S':
+			code = named_options__symbols(&options->named, optarg);
+			if (code >= 0)
+				return code;
+			break;
 		case 'v':
 			log_set_level(LOG_DEBUG);
 			break;
@@ -102,7 +118,11 @@ static int parse_options(int argc, char **argv, struct doctor_options *options)
 		log_error("\"%s\" is no option; see `memdrift doctor --help`", argv[optind]);
 		return EXIT_USAGE;
 	}
-	return -1;
+	if (options->named.objects.count && !options->pid) {
+		log_error("--object needs -p PID: the process that has mapped it");
+		return EXIT_USAGE;
+	}
+	return named_options__check(&options->named);
 }
 
 static json_t *features_json(const struct doctor_report *report)
@@ -180,14 +200,19 @@ int cmd_doctor(int argc, char **argv)
 	struct doctor_report report = {0};
 	int code = parse_options(argc, argv, &options), err = 0;
 
-	if (code >= 0)
+	if (code >= 0) {
+		named_options__free(&options.named);
 		return code;
+	}
 	log_bridge_libbpf();
 	uname(&report.host);
 	/* Before the rest: a PID that is none is told at once. */
 	report.trace_err = feature__require(report.trace_message, sizeof(report.trace_message));
 	if (options.pid)
-		err = doctor_process__read(options.pid, !report.trace_err, &report.process);
+		err = doctor_process__read(options.pid, !report.trace_err, &options.named.objects,
+					   &report.process);
+	if (options.pid && !err)
+		named_options__warn_unseen(&options.named);
 	if (!err) {
 		feature__probe_all(report.features);
 		err = options.json ? print_json(&report) : print_text(&report);
@@ -197,5 +222,6 @@ int cmd_doctor(int argc, char **argv)
 		}
 	}
 	doctor_process__free(report.process);
+	named_options__free(&options.named);
 	return err ? EXIT_FAILED : EXIT_OK;
 }

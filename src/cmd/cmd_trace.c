@@ -27,8 +27,10 @@ int cmd_trace(int argc, char **argv)
 	struct trace_options options;
 	int code = trace_options__parse(argc, argv, &options), err;
 
-	if (code >= 0)
+	if (code >= 0) {
+		trace_options__free(&options);
 		return code;
+	}
 	log_bridge_libbpf();
 	if (feature__require(message, sizeof(message))) {
 		log_error("%s", message);
@@ -56,5 +58,6 @@ int cmd_trace(int argc, char **argv)
 			code = EXIT_FAILED;
 	}
 	trace_session__free(&session);
+	trace_options__free(&options);
 	return code;
 }

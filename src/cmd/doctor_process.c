@@ -13,6 +13,8 @@
 #include "probe/allocator.h"
 #include "probe/attach.h"
 
+#define NAME_COLUMNS 28
+
 struct doctor_object {
 	char *path; /* printable */
 	const struct allocator_object *object;
@@ -95,7 +97,8 @@ static int identify(struct doctor_process *process, uint32_t pid)
 	return 0;
 }
 
-int doctor_process__read(uint32_t pid, bool may_trace, struct doctor_process **out)
+int doctor_process__read(uint32_t pid, bool may_trace, const struct named_objects *named,
+			 struct doctor_process **out)
 {
 	struct doctor_process *process = calloc(1, sizeof(*process));
 	int err;
@@ -109,11 +112,12 @@ int doctor_process__read(uint32_t pid, bool may_trace, struct doctor_process **o
 	process->measured = may_trace && !doctor_calibrate(&process->costs);
 	err = -ENOMEM;
 	process->cache = allocator_cache__new(&process->costs);
-	if (process->cache)
+	if (process->cache) {
 		allocator_cache__search_go(process->cache);
-	if (process->cache)
+		allocator_cache__set_named(process->cache, named);
 		err = allocator_cache__each_mapped(process->cache, (pid_t)process->pid, add_object,
 						   process, &process->scan);
+	}
 	if (err) {
 		explain_failure(pid, err);
 		goto fail;
@@ -185,16 +189,32 @@ static json_t *site_json(const struct doctor_process *process, const struct site
 			 cost->measured ? json_real(cost->hit_ns) : json_null());
 }
 
+/* All of them; the key leaves out those that another one stands for. */
+static json_t *names_json(const struct allocator_function *function)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < family__size(); i++)
+		if (family_set__has(&function->names, i))
+			json_array_append_new(names, json_string(family__name(i)->shown));
+	return names;
+}
+
 static json_t *functions_json(const struct doctor_process *process,
 			      const struct allocator_object *object)
 {
 	json_t *functions = json_array();
 
-	for (size_t i = 0; i < object->function_count; i++)
+	for (size_t i = 0; i < object->function_count; i++) {
+		const struct allocator_function *function = &object->functions[i];
+
 		json_array_append_new(
-			functions, json_pack("{s:s, s:o}", "key", object->functions[i].key, "site",
-					     site_json(process, &object->functions[i].site,
-						       object->functions[i].ready)));
+			functions, json_pack("{s:s, s:o, s:b, s:b, s:o}", "key", function->key,
+					     "names", names_json(function), "jumps_to_others",
+					     function->handoff != HANDOFF_NONE, "calls_others",
+					     function->nested_count > 0, "site",
+					     site_json(process, &function->site, function->ready)));
+	}
 	for (size_t i = 0; object->go && i < object->go->count; i++)
 		json_array_append_new(functions,
 				      json_pack("{s:s, s:o}", "key", object->go->functions[i].name,
@@ -221,10 +241,11 @@ static json_t *object_json(const struct doctor_process *process, const struct do
 	if (printable && *printable)
 		soname = json_string(printable);
 	free(printable);
-	return json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o}", "path", entry->path, "soname",
-			 soname, "allocator", allocator_kind__name(object->kind), "go",
-			 object->is_go, "static", object->is_static, "arenas", arenas_json(object),
-			 "functions", functions_json(process, object));
+	return json_pack("{s:s, s:o, s:s, s:b, s:b, s:b, s:o, s:o}", "path", entry->path, "soname",
+			 soname, "allocator", allocator_kind__name(object->kind), "named",
+			 object->is_named, "go", object->is_go, "static", object->is_static,
+			 "arenas", arenas_json(object), "functions",
+			 functions_json(process, object));
 }
 
 json_t *doctor_process__json(const struct doctor_process *process)
@@ -247,11 +268,16 @@ static void print_function(const struct doctor_process *process, const char *nam
 	char where[ALLOCATOR_KEY_MAX + 16];
 
 	if (!ready) {
-		fprintf(out, "    %-28s takes no probe\n", name);
+		fprintf(out, "    %-*s takes no probe\n", NAME_COLUMNS, name);
 		return;
 	}
 	snprintf(where, sizeof(where), "%s+0x%x", name, site->insn_offset);
-	fprintf(out, "    %-28s %-26s %-8s %-14s ", where, site->text, insn_class__name(site->cls),
+	/* Joined names and operators: a line of their own. */
+	if (strlen(where) > NAME_COLUMNS)
+		fprintf(out, "    %s\n    %-*s ", where, NAME_COLUMNS, "");
+	else
+		fprintf(out, "    %-*s ", NAME_COLUMNS, where);
+	fprintf(out, "%-26s %-8s %-14s ", site->text, insn_class__name(site->cls),
 		cost->emulated ? "emulated" : "single-stepped");
 	if (cost->measured)
 		fprintf(out, "%5.0f ns\n", cost->hit_ns);
@@ -279,7 +305,8 @@ static void print_object(const struct doctor_process *process, const struct doct
 {
 	const struct allocator_object *object = entry->object;
 
-	fprintf(out, "\n  %s: %s%s%s\n", entry->path, allocator_kind__name(object->kind),
+	fprintf(out, "\n  %s: %s%s%s%s\n", entry->path, allocator_kind__name(object->kind),
+		object->is_named ? ", named by --symbols" : "",
 		object->is_static ? ", static program" : "", object->is_go ? ", Go" : "");
 	for (size_t i = 0; i < object->function_count; i++)
 		print_function(process, object->functions[i].key, &object->functions[i].site,

@@ -38,6 +38,13 @@ static const char help[] =
 	"                           more of its CPU time (default 5%), or \"none\"; no limit for "
 	"COMMAND\n"
 	"                           unless it is given\n"
+	"      --object FILE        a program or library with an allocator that has other names, "
+	"or\n"
+	"                           no symbols; then\n"
+	"      --symbols LIST       its functions by their roles: malloc=my_alloc,free=my_free, or "
+	"by\n"
+	"                           address: calloc=0x1240 (as objdump shows it); both may be "
+	"repeated\n"
 	"      --ring-size SIZE     ring buffer for records, a power of two (default 64M)\n"
 	"      --strict             exit with 3 when anything was lost\n"
 	"\n"
@@ -73,6 +80,8 @@ static const char help[] =
 	"  sudo memdrift trace --folded stacks.folded -d 10s\n"
 	"  sudo memdrift trace --live --older 1m -d 5m -p $(pidof redis-server)\n"
 	"  sudo memdrift trace --live --folded leak.folded --weight live_bytes -- ls -R /usr\n"
+	"  sudo memdrift trace -p 812 --object /opt/db/bin/db --symbols "
+	"malloc=db_alloc,free=db_free\n"
 	"\n"
 	"Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 something was lost and --strict was given.\n";
 
@@ -98,6 +107,8 @@ enum {
 	OPT_MAX_SIZE,
 	OPT_TOP,
 	OPT_PRINT,
+	OPT_OBJECT,
+	OPT_SYMBOLS,
 	OPT_HOLD_READER,
 	OPT_DUMP_SPACES,
 };
@@ -128,6 +139,8 @@ static const struct option long_options[] = {
 	{"max-size", required_argument, NULL, OPT_MAX_SIZE},
 	{"top", required_argument, NULL, OPT_TOP},
 	{"print", no_argument, NULL, OPT_PRINT},
+	{"object", required_argument, NULL, OPT_OBJECT},
+	{"symbols", required_argument, NULL, OPT_SYMBOLS},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	/* For tests; not in the help text. */
@@ -325,6 +338,10 @@ static int parse_option(struct trace_options *options, int option)
 		return -1;
 	case OPT_WEIGHT:
 		return parse_weight(options, optarg);
+	case OPT_OBJECT:
+		return named_options__object(&options->named, optarg);
+	case OPT_SYMBOLS:
+		return named_options__symbols(&options->named, optarg);
 	case OPT_DUMP_SPACES:
 		options->dump_spaces = optarg;
 		return -1;
@@ -404,6 +421,10 @@ static int check_combination(const struct trace_options *options)
 			  "object at the end");
 		return EXIT_USAGE;
 	}
+	if (options->named.objects.count && !trace_options__counts_mallocs(options)) {
+		log_error("--object needs allocator probes: name a target, or add --malloc");
+		return EXIT_USAGE;
+	}
 	if (trace_options__weighs_calls(options) && !trace_options__counts_mallocs(options)) {
 		log_error("--weight alloc_... needs allocator probes: name a target, or add "
 			  "--malloc");
@@ -453,5 +474,11 @@ int trace_options__parse(int argc, char **argv, struct trace_options *options)
 		if (!options->budget_given)
 			options->budget = -1;
 	}
-	return check_combination(options);
+	code = named_options__check(&options->named);
+	return code >= 0 ? code : check_combination(options);
+}
+
+void trace_options__free(struct trace_options *options)
+{
+	named_options__free(&options->named);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cmd/named_options.h"
 #include "model/live_view.h"
 #include "output/result.h"
 
@@ -44,12 +45,14 @@ struct trace_options {
 	uint64_t large[TRACE_LARGE_MAX];
 	uint32_t large_count;
 	uint64_t ring_bytes;
+	struct named_options named;
 	const char *dump_spaces; /* developer: see trace_dump_spaces */
 	bool hold_reader; /* developer: do not read the ring until the end of each interval */
 };
 
 /* Returns -1 to go on, or an exit code (after a message, or the help text). */
 int trace_options__parse(int argc, char **argv, struct trace_options *options);
+void trace_options__free(struct trace_options *options);
 /* Whether allocator probes are wanted: on by default for all targets but the host. */
 /* Whether allocator calls are to be counted by stack. */
 bool trace_options__weighs_calls(const struct trace_options *options);

@@ -15,18 +15,35 @@
 #include "cmd/cmd.h"
 #include "cmd/trace_session.h"
 
-static uint64_t probed_rows(void *ctx, const struct process *process)
+static const struct row_set *probed_rows(void *ctx, const struct process *process)
 {
-	return process->probed_rows;
+	return &process->probed_rows;
+}
+
+/*
+ * Rows with a probe in any process of the report. Before a command runs, the allocators that it
+ * might load get theirs; those that nobody loaded are not worth a word.
+ */
+static struct row_set rows_in_use(const struct trace_session *session)
+{
+	const struct process *process;
+	struct row_set rows = {0};
+
+	for (process = session->model.running; process; process = process->hh.next)
+		row_set__join(&rows, &process->probed_rows);
+	for (process = session->model.ended; process; process = process->next_ended)
+		row_set__join(&rows, &process->probed_rows);
+	return rows;
 }
 
 static void fill_rows(struct trace_session *session, struct trace_result *result)
 {
 	const struct coverage_row *rows =
 		session->coverage ? coverage__rows(session->coverage) : NULL;
+	struct row_set in_use = rows_in_use(session);
 
-	for (int i = 0; rows && i < CALL_ROWS; i++) {
-		if (!rows[i].key[0])
+	for (uint32_t i = 0; rows && i < CALL_ROWS; i++) {
+		if (!rows[i].key[0] || !row_set__has(&in_use, i))
 			continue;
 		result->rows[i].name = rows[i].key;
 		result->rows[i].kind = rows[i].frees ? ROW_FREE : ROW_ALLOC;

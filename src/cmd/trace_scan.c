@@ -49,8 +49,8 @@ static double trace_seconds(const struct trace_session *session, uint64_t time_n
 static void note_coverage(struct trace_session *session, struct process *process,
 			  struct follower *follower, const struct coverage_scan *scan)
 {
-	process->probed_rows |= scan->rows;
-	if (!scan->rows)
+	row_set__join(&process->probed_rows, &scan->rows);
+	if (row_set__is_empty(&scan->rows))
 		return;
 	process->counted = true;
 	/* From its first call when every probe was waiting, else from when the last was in place.
@@ -172,16 +172,16 @@ void trace_scan__exec(struct trace_session *session, struct process *process, ui
 void trace_scan__ended(struct trace_session *session, struct process *process)
 {
 	struct follower *follower = trace_follower(session, process);
-	uint64_t rows = 0;
+	struct row_set rows = {0};
 
-	for (int i = 0; i < CALL_ROWS; i++)
+	for (uint32_t i = 0; i < CALL_ROWS; i++)
 		if (process->alloc.calls[i])
-			rows |= 1ull << i;
-	process->probed_rows |= rows;
+			row_set__add(&rows, i);
+	row_set__join(&process->probed_rows, &rows);
 	if (!session->counts_mallocs || !session->coverage || !follower || process->kernel_thread)
 		return;
 	/* What was counted was covered, by probes for all that were there before it. */
-	if (rows && !process->counted) {
+	if (!row_set__is_empty(&rows) && !process->counted) {
 		process->counted = true;
 		process->covered_from_s = trace_seconds(session, follower->begun_ns);
 	}

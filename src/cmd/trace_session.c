@@ -164,12 +164,26 @@ static int make_coverage(struct trace_session *session)
 	session->allocators = allocator_cache__new(&session->costs);
 	if (session->allocators && session->options->size_rules == SIZE_RULES_GO)
 		allocator_cache__search_go(session->allocators);
-	if (session->allocators)
+	if (session->allocators) {
+		allocator_cache__set_named(session->allocators, &session->options->named.objects);
 		session->coverage =
 			coverage__new(session->tracer, session->allocators, &session->costs,
 				      isnan(return_ns) ? 0 : return_ns, scope,
 				      session->counts_mallocs, target != TRACE_HOST);
+	}
 	return session->coverage ? 0 : -ENOMEM;
+}
+
+/* So that a command's first call in them is seen. */
+static void prepare_named(struct trace_session *session)
+{
+	const struct named_objects *named = &session->options->named.objects;
+	uint32_t allocators = 0; /* those of a process are found when it has mapped them */
+
+	for (size_t i = 0; i < named->count; i++) {
+		coverage__prepare(session->coverage, named->list[i]->path, &allocators);
+		named->list[i]->seen = false;
+	}
 }
 
 static int make_parts(struct trace_session *session)
@@ -231,8 +245,10 @@ int trace_session__start(struct trace_session *session, const struct trace_optio
 		return EXIT_FAILED;
 	if (make_coverage(session))
 		goto no_memory;
-	if (options->target == TRACE_COMMAND)
+	if (options->target == TRACE_COMMAND) {
 		trace_command__prepare(session);
+		prepare_named(session);
+	}
 	/* What came before is set-up. */
 	session->started_ns = monotonic_ns();
 	if (make_parts(session) || trace_live__start(session))
@@ -348,6 +364,7 @@ void trace_session__stop(struct trace_session *session)
 	HASH_ITER (hh, session->model.running, process, next)
 		if (process->is_target || session->options->target != TRACE_HOST)
 			census__read(session->census, process, &cost_ns);
+	named_options__warn_unseen(&session->options->named);
 	trace_weights__keep(session, NULL);
 	coverage__drop_all_mallocs(session->coverage);
 }

@@ -68,6 +68,17 @@ void tracer__uncount(struct tracer *tracer, uint32_t pid)
 		bpf_map__delete_elem(tracer->skel->maps.class_counts, &pid, sizeof(pid), 0);
 }
 
+int tracer__add_nested_call(struct tracer *tracer, uint16_t number, int64_t distance)
+{
+	uint64_t key = NESTED_CALL_KEY(number, distance);
+	uint8_t present = 1;
+
+	if (distance != (int32_t)distance)
+		return -ERANGE;
+	return bpf_map__update_elem(tracer->skel->maps.nested_calls, &key, sizeof(key), &present,
+				    sizeof(present), BPF_ANY);
+}
+
 static void add_counts(struct alloc_counts *sums, const struct alloc_counts *cpu)
 {
 	for (int i = 0; i < CALL_ROWS; i++)

@@ -73,6 +73,12 @@ int tracer__follow(struct tracer *tracer, uint32_t pid, uint64_t start_ns);
 int tracer__count(struct tracer *tracer, uint32_t pid);
 void tracer__uncount(struct tracer *tracer, uint32_t pid);
 
+/*
+ * The entry point with this number makes a call to another one that returns `distance` bytes behind
+ * its probe. 0, -ERANGE when that is too far to be told, or what the kernel said.
+ */
+int tracer__add_nested_call(struct tracer *tracer, uint16_t number, int64_t distance);
+
 typedef void (*tracer_record_fn)(void *ctx, const struct rec_header *record, size_t size);
 
 /*

@@ -9,6 +9,7 @@
 
 #include "memdrift/config.h"
 #include "memdrift/record.h"
+#include "memdrift/row_set.h"
 #include "model/arenas.h"
 #include "model/live_view.h"
 #include "model/ring.h"
@@ -74,7 +75,7 @@ struct process {
 	struct arenas arenas;
 
 	bool counted;                        /* allocator probes cover it */
-	uint64_t probed_rows;                /* bit i: row i of alloc.calls has its probe */
+	struct row_set probed_rows;          /* of alloc.calls: those with a probe */
 	double covered_from_s, covered_to_s; /* of the trace; to < 0: until the end */
 	struct alloc_counts alloc;           /* sums over CPUs, as of the last drain */
 	struct live_view *live;       /* what it has not freed; NULL: not tracked. A reference */

@@ -34,8 +34,8 @@ uint64_t process_result__calls(const struct trace_result *result,
 {
 	uint64_t sum = 0;
 
-	for (int i = 0; i < CALL_ROWS; i++) {
-		if (process->probed_rows >> i & 1 && result->rows[i].kind == kind)
+	for (uint32_t i = 0; i < CALL_ROWS; i++) {
+		if (row_set__has(&process->probed_rows, i) && result->rows[i].kind == kind)
 			sum += process->process->alloc.calls[i];
 	}
 	return sum;

@@ -11,8 +11,8 @@ static json_t *json_calls(const struct trace_result *result, const struct proces
 	json_t *calls = json_object();
 	char name[256];
 
-	for (int i = 0; i < CALL_ROWS; i++) {
-		bool probed = process->probed_rows >> i & 1;
+	for (uint32_t i = 0; i < CALL_ROWS; i++) {
+		bool probed = row_set__has(&process->probed_rows, i);
 
 		if (!result->rows[i].name)
 			continue;
@@ -29,18 +29,20 @@ json_t *json_allocator(const struct trace_result *result, const struct process_r
 	bool live = process__live_known(p);
 	double freed = process__freed_bytes(p);
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "calls",
-			 json_calls(result, process), "requested_bytes",
-			 json_count_if(p->counted, process__requested_bytes(p)), "requests",
-			 json_count_if(p->counted, process__requests(p)), "freed_bytes",
-			 json_count_if(freed >= 0, freed >= 0 ? (uint64_t)freed : 0), "live_bytes",
-			 json_count_if(live, live ? (uint64_t)llround(p->live->total.bytes) : 0),
-			 "impossible_requests", json_count_if(p->counted, p->alloc.impossible),
-			 "tail_calls", json_count_if(p->counted, p->alloc.tail_calls),
-			 "covered_from_s", json_number_if(p->counted, p->covered_from_s),
-			 "covered_to_s",
-			 json_number_if(p->counted, p->covered_to_s < 0 ? result->duration_s
-									: p->covered_to_s));
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "calls",
+		json_calls(result, process), "requested_bytes",
+		json_count_if(p->counted, process__requested_bytes(p)), "requests",
+		json_count_if(p->counted, process__requests(p)), "frees",
+		json_count_if(p->counted, process_result__calls(result, process, ROW_FREE)),
+		"freed_bytes", json_count_if(freed >= 0, freed >= 0 ? (uint64_t)freed : 0),
+		"live_bytes",
+		json_count_if(live, live ? (uint64_t)llround(p->live->total.bytes) : 0),
+		"impossible_requests", json_count_if(p->counted, p->alloc.impossible), "tail_calls",
+		json_count_if(p->counted, p->alloc.tail_calls), "covered_from_s",
+		json_number_if(p->counted, p->covered_from_s), "covered_to_s",
+		json_number_if(p->counted,
+			       p->covered_to_s < 0 ? result->duration_s : p->covered_to_s));
 }
 
 static json_t *json_series(const struct process *process, unsigned int bucket)

@@ -37,13 +37,14 @@ uint64_t trace_result__losses(const struct trace_result *result)
 	return total;
 }
 
-static uint64_t named_rows(const struct trace_result *result)
+static struct row_set named_rows(const struct trace_result *result)
 {
-	uint64_t rows = 0;
+	struct row_set rows = {0};
 
-	_Static_assert(CALL_ROWS <= 64, "rows are bits of 64");
-	for (int i = 0; i < CALL_ROWS; i++)
-		rows |= (uint64_t) !!result->rows[i].name << i;
+	for (uint32_t i = 0; i < CALL_ROWS; i++) {
+		if (result->rows[i].name)
+			row_set__add(&rows, i);
+	}
 	return rows;
 }
 
@@ -55,7 +56,8 @@ static int build_process(struct trace_result *result, const struct process *proc
 	if (process->counted) {
 		built->probed_rows = named_rows(result);
 		if (result->probed_rows)
-			built->probed_rows &= result->probed_rows(result->probed_ctx, process);
+			row_set__keep(&built->probed_rows,
+				      result->probed_rows(result->probed_ctx, process));
 	}
 	if (facts && facts->is_go)
 		built->is_go = facts->is_go(facts->ctx, process);

@@ -11,6 +11,7 @@
 #include "analysis/large.h"
 #include "memdrift/config.h"
 #include "memdrift/loss.h"
+#include "memdrift/row_set.h"
 #include "memdrift/size_class.h"
 #include "model/model.h"
 #include "stack/namer.h"
@@ -48,7 +49,7 @@ struct trace_command {
 
 struct process_result {
 	const struct process *process; /* of the model */
-	uint64_t probed_rows;          /* bit i: calls row i has its probe here; 0 when !counted */
+	struct row_set probed_rows;    /* with a probe here; empty when !counted */
 	int is_go;                     /* 1, 0; negative: unknown */
 	struct growth growth;
 	struct large_mapping *large; /* by address; owned */
@@ -89,8 +90,8 @@ struct trace_result {
 	const struct stack_weights *alloc_weights; /* allocator calls; may be NULL */
 	/* Freed before their thread's next allocation; NULL: that was not asked for. */
 	const struct stack_weights *temporary_weights;
-	/* Which rows have probes in a process (bit i = row i); NULL: all named rows. */
-	uint64_t (*probed_rows)(void *ctx, const struct process *process);
+	/* Which rows have probes in a process; NULL: all named rows. */
+	const struct row_set *(*probed_rows)(void *ctx, const struct process *process);
 	void *probed_ctx;
 
 	/* Made by trace_result__build(): processes that matter first. */

@@ -120,8 +120,8 @@ static void write_uncalled(const struct text_writer *writer, const struct proces
 
 	if (!memory)
 		return;
-	for (int i = 0; i < CALL_ROWS; i++) {
-		if (!result->rows[i].name || !(process->probed_rows >> i & 1) ||
+	for (uint32_t i = 0; i < CALL_ROWS; i++) {
+		if (!result->rows[i].name || !row_set__has(&process->probed_rows, i) ||
 		    process->process->alloc.calls[i])
 			continue;
 		fprintf(memory, "%s%s", n++ ? ", " : "",
@@ -143,8 +143,8 @@ static void write_calls(struct text_writer *writer, const struct process_result 
 	table__add(&table, "allocator calls");
 	table__add(&table, "calls");
 	table__add(&table, "calls/s");
-	for (int i = 0; i < CALL_ROWS; i++) {
-		if (!result->rows[i].name || !(process->probed_rows >> i & 1) ||
+	for (uint32_t i = 0; i < CALL_ROWS; i++) {
+		if (!result->rows[i].name || !row_set__has(&process->probed_rows, i) ||
 		    !process->process->alloc.calls[i])
 			continue;
 		text_printable(name, sizeof(name), result->rows[i].name);

@@ -14,42 +14,6 @@
 #include "probe/allocator_internal.h"
 #include "probe/handoff.h"
 
-struct family_name {
-	const char *name;
-	enum arg_layout layout;
-	enum allocator_kind kind; /* of the prefix; plain names: unknown until evidence is in */
-};
-
-#define FAMILY(prefix, kind)                                                               \
-	{prefix "malloc", ARG_SIZE, kind}, {prefix "calloc", ARG_NMEMB_SIZE, kind},        \
-		{prefix "realloc", ARG_REALLOC, kind},                                     \
-		{prefix "reallocarray", ARG_REALLOCARRAY, kind},                           \
-		{prefix "posix_memalign", ARG_POSIX_MEMALIGN, kind},                       \
-		{prefix "aligned_alloc", ARG_ALIGNED, kind},                               \
-		{prefix "memalign", ARG_ALIGNED, kind}, {prefix "valloc", ARG_SIZE, kind}, \
-		{prefix "pvalloc", ARG_SIZE, kind},                                        \
-	{                                                                                  \
-		prefix "free", ARG_FREE, kind                                              \
-	}
-
-/*
- * Prefixes: je_ is what jemalloc's manual proposes (ristretto, Redis), _rjem_ Rust's jemalloc
- * crates, sn_ snmalloc. At most 64 names: sets of them are one word.
- */
-static const struct family_name family[] = {
-	FAMILY("", ALLOCATOR_UNKNOWN),        FAMILY("je_", ALLOCATOR_JEMALLOC),
-	FAMILY("_rjem_", ALLOCATOR_JEMALLOC), FAMILY("tc_", ALLOCATOR_TCMALLOC),
-	FAMILY("mi_", ALLOCATOR_MIMALLOC),    FAMILY("sn_", ALLOCATOR_UNKNOWN),
-};
-
-#define FAMILY_SIZE  (sizeof(family) / sizeof(family[0]))
-#define PLAIN_COUNT  10
-#define PLAIN_NAMES  ((1ull << PLAIN_COUNT) - 1)
-#define PLAIN_MALLOC (1ull << 0)
-#define PLAIN_FREE   (1ull << 9)
-
-_Static_assert(FAMILY_SIZE <= 64, "a set of names is one word");
-
 static const char *const kind_names[] = {
 	[ALLOCATOR_UNKNOWN] = "unknown",
 	[ALLOCATOR_GLIBC] = "glibc",
@@ -82,76 +46,93 @@ static const struct {
 };
 
 struct candidate {
-	uint64_t vaddr;
-	uint64_t file_offset;
-	uint64_t size;
-	uint64_t names;
+	struct elf_function function; /* name is not kept */
+	struct family_set names;
+	const struct named_function *named; /* by the user, whatever other names it has; or NULL */
+};
+
+/* As many plain names with local binding, and as many names that depend on the kind, as there are.
+ */
+#define PLAIN_MAX   16
+#define DEPENDS_MAX 32
+
+struct candidates {
+	struct candidate *list;
+	size_t count, max;
+	bool full;
 };
 
 struct search {
-	struct candidate found[ALLOCATOR_FUNCTIONS_MAX];
-	size_t count;
-	bool full;
-	struct candidate local[PLAIN_COUNT]; /* plain names with local binding */
-	size_t local_count;
+	struct candidate found_list[ALLOCATOR_FUNCTIONS_MAX];
+	struct candidate local_list[PLAIN_MAX], depends_list[DEPENDS_MAX];
+	struct candidates found;
+	struct candidates local;   /* plain names with local binding */
+	struct candidates depends; /* FAMILY_DEPENDS */
 	unsigned int kinds;        /* bit of each kind that there is evidence for */
 	bool has_int_malloc;       /* glibc's malloc proper; not linked where it was replaced */
 	struct elf_function arena; /* name is not kept */
 };
 
-static void add_candidate(struct candidate *list, size_t *count, size_t max, bool *full,
-			  const struct elf_function *function, size_t name)
+static struct search *new_search(void)
 {
-	struct candidate *c = NULL;
+	struct search *s = calloc(1, sizeof(*s));
 
-	for (size_t i = 0; i < *count && !c; i++) {
-		if (list[i].vaddr == function->vaddr)
-			c = &list[i];
-	}
-	if (!c) {
-		if (*count == max) {
-			*full = true;
-			return;
-		}
-		c = &list[(*count)++];
-		*c = (struct candidate){.vaddr = function->vaddr,
-					.file_offset = function->file_offset,
-					.size = function->size};
-	}
-	c->names |= 1ull << name;
-	/* One alias may lack a size; the function has the longest that any alias states. */
-	if (function->size > c->size)
-		c->size = function->size;
+	if (!s)
+		return NULL;
+	s->found = (struct candidates){.list = s->found_list, .max = ALLOCATOR_FUNCTIONS_MAX};
+	s->local = (struct candidates){.list = s->local_list, .max = PLAIN_MAX};
+	s->depends = (struct candidates){.list = s->depends_list, .max = DEPENDS_MAX};
+	return s;
 }
 
-static size_t find_family_name(const char *name)
+static struct candidate *candidate_at(struct candidates *candidates, uint64_t vaddr)
 {
-	size_t i;
+	for (size_t i = 0; i < candidates->count; i++)
+		if (candidates->list[i].function.vaddr == vaddr)
+			return &candidates->list[i];
+	return NULL;
+}
 
-	/* Nearly every symbol ends here: names of the family have these first letters. */
-	if (!strchr("mcrpavfj_ts", name[0]))
-		return FAMILY_SIZE;
-	for (i = 0; i < FAMILY_SIZE; i++) {
-		if (name[0] == family[i].name[0] && !strcmp(name, family[i].name))
-			break;
+static void add_candidate(struct candidates *candidates, const struct elf_function *function,
+			  const struct family_set *names)
+{
+	struct candidate *c = candidate_at(candidates, function->vaddr);
+
+	if (!c && candidates->count == candidates->max) {
+		candidates->full = true;
+		return;
 	}
-	return i;
+	if (!c) {
+		c = &candidates->list[candidates->count++];
+		*c = (struct candidate){.function = *function};
+	}
+	family_set__join(&c->names, names);
+	/* One alias may lack a size; the function has the longest that any alias states. */
+	if (function->size > c->function.size)
+		c->function.size = function->size;
+}
+
+static void collect_name(struct search *s, const struct elf_function *function, size_t name)
+{
+	struct family_set names = {0};
+
+	family_set__add(&names, name);
+	/* A prefix is proof enough; a plain name of a hidden function may be anything. */
+	if (family__name(name)->class == FAMILY_DEPENDS)
+		add_candidate(&s->depends, function, &names);
+	else if (function->local && family__name(name)->class == FAMILY_PLAIN)
+		add_candidate(&s->local, function, &names);
+	else
+		add_candidate(&s->found, function, &names);
 }
 
 static int collect(void *ctx, const struct elf_function *function)
 {
 	struct search *s = ctx;
-	size_t name = find_family_name(function->name);
-	bool full = false;
+	int name = family__find(function->name);
 
-	if (name < FAMILY_SIZE) {
-		/* A prefix is proof enough; a plain name of a hidden function may be anything. */
-		if (function->local && (PLAIN_NAMES >> name & 1))
-			add_candidate(s->local, &s->local_count, PLAIN_COUNT, &full, function,
-				      name);
-		else
-			add_candidate(s->found, &s->count, ALLOCATOR_FUNCTIONS_MAX, &s->full,
-				      function, name);
+	if (name >= 0) {
+		collect_name(s, function, (size_t)name);
 		return 0;
 	}
 	s->has_int_malloc |= !strcmp(function->name, "_int_malloc");
@@ -166,34 +147,60 @@ static int collect(void *ctx, const struct elf_function *function)
 	return 0;
 }
 
+/* What the user says a function is counts for more than its name. */
+static void add_named(struct search *s, const struct elf_object *elf,
+		      const struct named_object *named)
+{
+	for (size_t i = 0; named && i < named->count; i++) {
+		const struct named_function *f = &named->functions[i];
+		struct elf_function function = {.vaddr = f->vaddr, .size = f->size};
+		const struct family_set none = {{0}};
+		struct candidate *c;
+
+		if (elf_object__file_offset(elf, f->vaddr, &function.file_offset))
+			continue;
+		add_candidate(&s->found, &function, &none);
+		c = candidate_at(&s->found, f->vaddr);
+		if (c)
+			c->named = f;
+	}
+}
+
+static struct family_set all_names(const struct candidates *candidates)
+{
+	struct family_set names = {0};
+
+	for (size_t i = 0; i < candidates->count; i++)
+		family_set__join(&names, &candidates->list[i].names);
+	return names;
+}
+
+/* A name that is taken is not given to another function. */
+static void take_names(struct search *s, const struct candidates *from)
+{
+	struct family_set taken = all_names(&s->found);
+
+	for (size_t i = 0; i < from->count; i++) {
+		struct family_set names = from->list[i].names;
+
+		family_set__remove(&names, &taken);
+		if (family_set__first(&names) < family__size())
+			add_candidate(&s->found, &from->list[i].function, &names);
+	}
+}
+
 /*
  * Static position-independent programs have malloc as a local symbol beside a visible free, and
  * programs linked with hidden visibility have all of them local. So local ones are taken when the
- * object is an allocator beyond doubt: with malloc or free visible, or both local. A visible
- * function's name is not given to another one.
+ * object is an allocator beyond doubt: with malloc or free visible, or both local.
  */
 static void take_local_names(struct search *s)
 {
-	uint64_t visible = 0, local = 0;
+	struct family_set visible = all_names(&s->found), local = all_names(&s->local);
 
-	for (size_t i = 0; i < s->count; i++)
-		visible |= s->found[i].names;
-	for (size_t i = 0; i < s->local_count; i++)
-		local |= s->local[i].names;
-	if (!(visible & (PLAIN_MALLOC | PLAIN_FREE)) &&
-	    (local & (PLAIN_MALLOC | PLAIN_FREE)) != (PLAIN_MALLOC | PLAIN_FREE))
-		return;
-	for (size_t i = 0; i < s->local_count; i++) {
-		const struct candidate *c = &s->local[i];
-		const struct elf_function function = {
-			.vaddr = c->vaddr, .file_offset = c->file_offset, .size = c->size};
-
-		for (size_t name = 0; name < PLAIN_COUNT; name++) {
-			if ((c->names & ~visible) >> name & 1)
-				add_candidate(s->found, &s->count, ALLOCATOR_FUNCTIONS_MAX,
-					      &s->full, &function, name);
-		}
-	}
+	if (family_set__has_malloc(&visible) || family_set__has_free(&visible) ||
+	    (family_set__has_malloc(&local) && family_set__has_free(&local)))
+		take_names(s, &s->local);
 }
 
 static bool starts_with(const char *text, const char *prefix)
@@ -227,29 +234,16 @@ static enum allocator_kind plain_kind(const struct search *s, const struct elf_o
 	return ALLOCATOR_UNKNOWN;
 }
 
-static int compare_names(const void *a, const void *b)
+/*
+ * C++'s operators of libstdc++ and libc++ call malloc, where the call is counted; only allocators
+ * that serve them without it are asked for theirs. A static program has either kind's.
+ */
+static void take_depending_names(struct search *s, const struct elf_object *elf)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
+	struct family_set found = all_names(&s->found);
 
-static void write_key(char key[ALLOCATOR_KEY_MAX], uint64_t names)
-{
-	const char *sorted[FAMILY_SIZE] = {NULL};
-	size_t count = 0;
-
-	for (size_t i = 0; i < FAMILY_SIZE; i++) {
-		if (names >> i & 1)
-			sorted[count++] = family[i].name;
-	}
-	qsort(sorted, count, sizeof(sorted[0]), compare_names);
-	key[0] = '\0';
-	for (size_t i = 0; i < count; i++) {
-		if (strlen(key) + strlen(sorted[i]) + 2 > ALLOCATOR_KEY_MAX)
-			continue;
-		if (key[0])
-			strlcat(key, "|", ALLOCATOR_KEY_MAX);
-		strlcat(key, sorted[i], ALLOCATOR_KEY_MAX);
-	}
+	if (family_set__has_malloc(&found) && family__has_own(plain_kind(s, elf)))
+		take_names(s, &s->depends);
 }
 
 void allocator_function__choose_site(struct allocator_function *function,
@@ -274,7 +268,7 @@ void allocator_function__choose_site(struct allocator_function *function,
 			!site__choose(code, (size_t)got, function->vaddr, function->file_offset,
 				      function->layout, flags, costs, &function->site);
 	function->return_site = function->site;
-	if (function->ready && function->layout != ARG_FREE)
+	if (function->ready)
 		function->ready = !site__choose(
 			code, (size_t)got, function->vaddr, function->file_offset, function->layout,
 			flags | SITE_FOR_RETURN, costs, &function->return_site);
@@ -288,30 +282,121 @@ static int compare_functions(const void *a, const void *b)
 	return (x->file_offset > y->file_offset) - (x->file_offset < y->file_offset);
 }
 
+/* Where a chain of nothing but jumps ends; name: of the family when it goes there by name, or -1.
+ */
+static uint64_t end_of_thunks(const struct elf_object *elf, const struct plt *plt, uint64_t vaddr,
+			      int *name)
+{
+	struct plt_target target;
+	uint64_t next;
+
+	*name = -1;
+	/* mimalloc's longest has three. */
+	for (int i = 0; i < 8 && plt__is_thunk(elf, vaddr, &next); i++) {
+		vaddr = next;
+		if (!plt__entry_at(plt, vaddr, &target))
+			continue;
+		*name = target.name;
+		if (!target.vaddr)
+			break;
+		vaddr = target.vaddr;
+	}
+	return vaddr;
+}
+
+/* The function that this one is when it is an operator, or frees, and does nothing but jump. */
+static struct candidate *thunk_target(struct search *s, const struct elf_object *elf,
+				      const struct plt *plt, const struct candidate *c)
+{
+	const struct family_name *name;
+	struct candidate *target;
+	uint64_t vaddr;
+	int by_name;
+
+	if (c->named)
+		return NULL;
+	name = family__name(family_set__first(&c->names));
+	if (name->layout != ARG_FREE && !family_name__is_operator(name))
+		return NULL;
+	vaddr = end_of_thunks(elf, plt, c->function.vaddr, &by_name);
+	target = candidate_at(&s->found, vaddr);
+	for (size_t i = 0; by_name >= 0 && !target && i < s->found.count; i++)
+		if (family_set__has(&s->found.list[i].names, (size_t)by_name))
+			target = &s->found.list[i];
+	if (!target || target == c || target->named ||
+	    family__name(family_set__first(&target->names))->layout != name->layout)
+		return NULL;
+	return target;
+}
+
+static void join_thunks(struct search *s, const struct elf_object *elf, const struct plt *plt)
+{
+	size_t i = 0;
+
+	while (i < s->found.count) {
+		struct candidate *c = &s->found.list[i];
+		struct candidate *target = thunk_target(s, elf, plt, c);
+
+		if (!target) {
+			i++;
+			continue;
+		}
+		family_set__join(&target->names, &c->names);
+		*c = s->found.list[--s->found.count];
+	}
+}
+
+static void name_function(struct allocator_function *f, const struct candidate *c,
+			  enum allocator_kind plain)
+{
+	const struct family_name *name;
+
+	f->names = c->names;
+	if (c->named) {
+		f->layout = c->named->layout;
+		f->kind = ALLOCATOR_UNKNOWN;
+		strlcpy(f->key, c->named->key, sizeof(f->key));
+		return;
+	}
+	/* The plain names come first. */
+	name = family__name(family_set__first(&c->names));
+	f->layout = name->layout;
+	f->kind = name->class == FAMILY_PREFIX ? name->kind : plain;
+	family_set__key(&c->names, f->key);
+}
+
+/* Where no symbol says how long a function is; 0: nothing else does. */
+static uint64_t size_by_frames(const struct elf_object *elf, uint64_t vaddr)
+{
+	uint64_t start, end;
+
+	return elf_object__function_at(elf, vaddr, &start, &end) || start != vaddr ? 0
+										   : end - start;
+}
+
 static void fill_functions(struct allocator_object *object, const struct search *s,
-			   const struct elf_object *elf, const struct insn_costs *costs)
+			   struct elf_object *elf, const struct plt *plt,
+			   const struct insn_costs *costs)
 {
 	enum allocator_kind plain = plain_kind(s, elf);
 
-	for (size_t i = 0; i < s->count; i++) {
+	for (size_t i = 0; i < s->found.count; i++) {
+		const struct candidate *c = &s->found.list[i];
 		struct allocator_function *f = &object->functions[i];
-		/* The lowest bit is the plain name when there is one. */
-		size_t first = (size_t)__builtin_ctzll(s->found[i].names);
 
-		f->vaddr = s->found[i].vaddr;
-		f->file_offset = s->found[i].file_offset;
-		f->size = s->found[i].size;
-		f->layout = family[first].layout;
-		f->kind = first < PLAIN_COUNT ? plain : family[first].kind;
-		write_key(f->key, s->found[i].names);
+		f->vaddr = c->function.vaddr;
+		f->file_offset = c->function.file_offset;
+		f->size = c->function.size ? c->function.size : size_by_frames(elf, f->vaddr);
+		name_function(f, c, plain);
 		allocator_function__choose_site(f, elf, 0, costs);
-		if (i == 0 || s->found[i].names & PLAIN_MALLOC)
+		object->is_named |= c->named != NULL;
+		if (i == 0 || family_set__has_malloc(&c->names))
 			object->kind = f->kind;
 	}
-	object->function_count = s->count;
+	object->function_count = s->found.count;
 	qsort(object->functions, object->function_count, sizeof(object->functions[0]),
 	      compare_functions);
-	handoff__mark(object, elf);
+	handoff__mark(object, elf, plt);
 }
 
 static struct allocator_object *new_object(const struct elf_object *elf, const struct search *s)
@@ -322,7 +407,8 @@ static struct allocator_object *new_object(const struct elf_object *elf, const s
 	if (!object)
 		return NULL;
 	object->refs = 1;
-	object->functions = calloc(s->count ? s->count : 1, sizeof(object->functions[0]));
+	object->functions =
+		calloc(s->found.count ? s->found.count : 1, sizeof(object->functions[0]));
 	if (!object->functions) {
 		free(object);
 		return NULL;
@@ -360,11 +446,13 @@ static bool is_elf(int fd)
 }
 
 int allocator_object__search(int fd, const char *display_name, const char *root,
-			     const struct insn_costs *costs, bool go, struct allocator_object **out)
+			     const struct insn_costs *costs, const struct named_object *named,
+			     bool go, struct allocator_object **out)
 {
 	struct go_malloc *go_malloc = NULL;
 	struct allocator_object *object;
 	struct elf_object *elf;
+	struct plt *plt = NULL;
 	struct search *s;
 	int err;
 
@@ -375,22 +463,24 @@ int allocator_object__search(int fd, const char *display_name, const char *root,
 	if (err)
 		return err;
 	err = -ENOENT;
-	if (starts_with(elf_object__soname(elf), "ld-linux"))
+	if (!named && starts_with(elf_object__soname(elf), "ld-linux"))
 		goto close_elf;
 	err = -ENOMEM;
-	s = calloc(1, sizeof(*s));
+	s = new_search();
 	if (!s)
 		goto close_elf;
 	err = collect_all(elf, s);
 	if (err)
 		goto free_search;
 	take_local_names(s);
+	take_depending_names(s, elf);
+	add_named(s, elf, named);
 	if (go && elf_object__is_go(elf))
 		go_malloc = go_malloc__search(elf, display_name, costs);
 	err = -ENOENT;
-	if (!s->count && !go_malloc)
+	if (!s->found.count && !go_malloc)
 		goto free_search;
-	if (s->full) {
+	if (s->found.full) {
 		char name[256];
 
 		log_warning("%s defines more allocator functions than the %d that are probed",
@@ -398,15 +488,19 @@ int allocator_object__search(int fd, const char *display_name, const char *root,
 			    ALLOCATOR_FUNCTIONS_MAX);
 	}
 	err = -ENOMEM;
+	plt = plt__new(elf);
+	if (!plt)
+		goto free_search;
+	join_thunks(s, elf, plt);
 	object = new_object(elf, s);
 	if (!object) {
 		go_malloc__free(go_malloc);
 		goto free_search;
 	}
 	object->go = go_malloc;
-	if (!s->count)
+	if (!s->found.count)
 		object->kind = ALLOCATOR_GO;
-	fill_functions(object, s, elf, costs);
+	fill_functions(object, s, elf, plt, costs);
 	object->usdt_arena_new = elf_object__has_sdt(elf, "libc", "memory_arena_new");
 	object->usdt_heap_new = elf_object__has_sdt(elf, "libc", "memory_heap_new");
 	if (plain_kind(s, elf) == ALLOCATOR_GLIBC)
@@ -414,6 +508,7 @@ int allocator_object__search(int fd, const char *display_name, const char *root,
 	*out = object;
 	err = 0;
 free_search:
+	plt__free(plt);
 	free(s);
 close_elf:
 	elf_object__close(elf);

@@ -8,43 +8,33 @@
 #include <sys/types.h>
 
 #include "memdrift/config.h"
+#include "probe/family.h"
 #include "probe/go_malloc.h"
-#include "probe/site.h"
 
 /*
  * Which allocator entry points an object (program or library) defines, and where to probe them.
  *
- * Names: malloc calloc realloc reallocarray posix_memalign aligned_alloc memalign valloc pvalloc
- * free, plain or behind one of the prefixes that allocators are built with (je_, _rjem_, tc_, mi_,
- * sn_). Other aliases (__libc_malloc, cfree, sdallocx, operator new) are no names of ours:
- * where they share an address with one they are counted under it, elsewhere not at all. Names at
- * one address are one function, its key is the names sorted and joined by "|".
+ * Names: see family.h. C's own (malloc to free), plain or behind one of the prefixes that
+ * allocators are built with (je_, _rjem_, tc_, mi_, sn_); what jemalloc, tcmalloc and mimalloc have
+ * besides (mallocx, tc_new, mi_zalloc); and C++'s operators, where jemalloc, tcmalloc or mimalloc
+ * defines them: those of libstdc++ and libc++ call malloc, which is counted. Names at one address
+ * are one function, its key is the names sorted and joined by "|". An operator, or a function that
+ * frees, which is nothing but a jump to another one is that other one: a probe for each of them
+ * would double the price of the call.
  *
  * The dynamic loader of glibc is left out: the malloc that versions before 2.31 export serves the
  * loader alone until libc's takes its place, has no arenas and never frees. musl's loader is its
  * libc and is searched.
  */
-enum allocator_kind {
-	ALLOCATOR_UNKNOWN, /* a program's or sanitizer's own */
-	ALLOCATOR_GLIBC,
-	ALLOCATOR_JEMALLOC,
-	ALLOCATOR_TCMALLOC,
-	ALLOCATOR_MIMALLOC,
-	ALLOCATOR_MUSL,
-	ALLOCATOR_GO, /* Go's own, where it is searched for */
-};
+/* mimalloc has 90 of them, the most of all; two such allocators in one static program fit. */
+#define ALLOCATOR_FUNCTIONS_MAX 192
 
-/* "glibc", "jemalloc", …, "unknown". */
-const char *allocator_kind__name(enum allocator_kind kind);
-
-/* Six aliases of the longest name fit; an alias that does not is left out of the key. */
-#define ALLOCATOR_KEY_MAX 128
-
-/* Plain names and five prefixes' worth of them, each at its own address. */
-#define ALLOCATOR_FUNCTIONS_MAX 64
+/* Places in the code of one: mimalloc's realloc_aligned has 6. Further ones are not told. */
+#define ALLOCATOR_NESTED_MAX 32
 
 struct allocator_function {
 	char key[ALLOCATOR_KEY_MAX]; /* "malloc", "aligned_alloc|memalign" */
+	struct family_set names;
 	enum arg_layout layout;
 	enum allocator_kind kind;
 	uint64_t vaddr;
@@ -52,8 +42,14 @@ struct allocator_function {
 	uint64_t size;        /* bytes, 0 when unknown */
 	bool ready;           /* false: site is not usable, no probe is possible here */
 	struct site site;
-	struct site return_site; /* for a probe of entry and return; frees: = site */
+	struct site return_site; /* for a probe of entry and return */
 	enum handoff handoff;    /* jumps on to another entry point: see handoff.h */
+	/*
+	 * Calls to other entry points from inside of this one: where each returns to. Hits that do
+	 * so belong to this function's call; none: it makes no such calls.
+	 */
+	uint64_t nested[ALLOCATOR_NESTED_MAX];
+	size_t nested_count;
 };
 
 /* How glibc's internal arena_get2 was found. */
@@ -64,6 +60,7 @@ struct allocator_object {
 	unsigned int refs;
 	enum allocator_kind kind; /* of its malloc */
 	char soname[64];      /* DT_SONAME, cut; empty when none. Anyone's bytes: text_printable */
+	bool is_named;        /* functions of it were named by the user */
 	bool is_go;           /* no return probes in this object */
 	bool is_static;       /* a program that loads no libraries */
 	bool has_interpreter; /* a dynamic program rather than a library */
@@ -91,9 +88,15 @@ void allocator_object__put(const struct allocator_object *object);
 #define ALLOCATOR_CACHE_MAX 8192
 
 struct allocator_cache;
+struct named_objects;
 
 /* costs is copied; NULL: insn_costs__assume. NULL when memory is out. */
 struct allocator_cache *allocator_cache__new(const struct insn_costs *costs);
+/*
+ * Functions to be taken besides those that have an allocator's names. Before anything is asked for;
+ * named must outlive the cache.
+ */
+void allocator_cache__set_named(struct allocator_cache *cache, const struct named_objects *named);
 void allocator_cache__free(struct allocator_cache *cache);
 /* From now on Go's own allocator is searched for as well: then objects may have no function of C's.
  */

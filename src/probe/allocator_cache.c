@@ -32,6 +32,7 @@ struct allocator_cache {
 	struct cache_entry *entries;
 	struct insn_costs costs;
 	bool go;
+	const struct named_objects *named;
 };
 
 const struct allocator_object *allocator_object__get(const struct allocator_object *object)
@@ -67,6 +68,11 @@ struct allocator_cache *allocator_cache__new(const struct insn_costs *costs)
 void allocator_cache__search_go(struct allocator_cache *cache)
 {
 	cache->go = true;
+}
+
+void allocator_cache__set_named(struct allocator_cache *cache, const struct named_objects *named)
+{
+	cache->named = named;
 }
 
 static void drop_entry(struct allocator_cache *cache, struct cache_entry *entry)
@@ -136,6 +142,7 @@ int allocator_cache__find(struct allocator_cache *cache, int fd, const char *dis
 			  const char *root, const struct allocator_object **out)
 {
 	struct allocator_object *object;
+	struct named_object *named;
 	struct cache_entry *entry;
 	struct file_key key;
 	struct stat st;
@@ -151,13 +158,17 @@ int allocator_cache__find(struct allocator_cache *cache, int fd, const char *dis
 				.mtime_ns = st.st_mtim.tv_nsec,
 				.ctime_s = st.st_ctim.tv_sec,
 				.ctime_ns = st.st_ctim.tv_nsec};
+	named = named_objects__find(cache->named, st.st_dev, st.st_ino);
+	if (named)
+		named->seen = true;
 	entry = recall(cache, &key);
 	if (entry) {
 		if (entry->object)
 			*out = allocator_object__get(entry->object);
 		return entry->err;
 	}
-	err = allocator_object__search(fd, display_name, root, &cache->costs, cache->go, &object);
+	err = allocator_object__search(fd, display_name, root, &cache->costs, named, cache->go,
+				       &object);
 	if (!err) {
 		object->dev = st.st_dev;
 		object->ino = st.st_ino;

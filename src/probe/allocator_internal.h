@@ -6,11 +6,15 @@
 
 #include "probe/allocator.h"
 #include "probe/elf_object.h"
+#include "probe/named.h"
 
-/* allocator_cache__find without the cache; *out has one reference. go: Go's own is wanted, too. */
+/*
+ * allocator_cache__find without the cache; *out has one reference. named may be NULL. go: Go's own
+ * is wanted, too.
+ */
 int allocator_object__search(int fd, const char *display_name, const char *root,
-			     const struct insn_costs *costs, bool go,
-			     struct allocator_object **out);
+			     const struct insn_costs *costs, const struct named_object *named,
+			     bool go, struct allocator_object **out);
 
 /* Fills arena_symbol and arena_get2; own is the symbol found in the object itself, or vaddr 0. */
 void allocator_object__find_arena(struct allocator_object *object, struct elf_object *elf,

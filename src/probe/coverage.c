@@ -18,6 +18,7 @@
 #include "ingest/programs.h"
 #include "probe/attach.h"
 #include "probe/closer.h"
+#include "probe/nesting.h"
 
 /* The probes in one file: for one process, or (pid 0) for all. */
 struct place_key {
@@ -35,7 +36,7 @@ struct place {
 	bool tried;
 	uint64_t attached_ns;
 	struct bpf_link *arenas[4];
-	uint64_t rows;
+	struct row_set rows;
 	bool symbol_probed;
 	bool usdt_probed;
 };
@@ -49,6 +50,7 @@ struct coverage {
 	bool mallocs;
 	bool arenas;
 	struct closer *closer;
+	struct nesting *nesting;
 	struct place *places;
 	struct coverage_row rows[CALL_ROWS];
 };
@@ -69,6 +71,11 @@ struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *ca
 	coverage->mallocs = mallocs;
 	coverage->arenas = arenas;
 	coverage->closer = closer__new();
+	coverage->nesting = nesting__new(tracer);
+	if (!coverage->nesting) {
+		coverage__free(coverage);
+		return NULL;
+	}
 	return coverage;
 }
 
@@ -112,6 +119,7 @@ void coverage__free(struct coverage *coverage)
 	HASH_ITER (hh, coverage->places, place, next_place)
 		remove_place(coverage, place);
 	closer__free(coverage->closer);
+	nesting__free(coverage->nesting);
 	free(coverage);
 }
 
@@ -155,9 +163,10 @@ static int row_of(struct coverage *coverage, const char *key, bool frees, enum i
 	return -ENOSPC;
 }
 
-static enum call_layout call_layout(const struct allocator_function *function)
+/* Where a probe finds the arguments. */
+static enum call_layout call_layout(const struct site *site)
 {
-	switch (function->layout) {
+	switch (site->layout) {
 	case ARG_SIZE:
 		return LAYOUT_SIZE;
 	case ARG_NMEMB_SIZE:
@@ -167,7 +176,14 @@ static enum call_layout call_layout(const struct allocator_function *function)
 	case ARG_REALLOCARRAY:
 		return LAYOUT_REALLOCARRAY;
 	case ARG_ALIGNED:
+	case ARG_HEAP_SIZE: /* the size is the second argument of both */
 		return LAYOUT_ALIGNED;
+	case ARG_HEAP_NMEMB_SIZE:
+		return LAYOUT_HEAP_NMEMB_SIZE;
+	case ARG_HEAP_REALLOC:
+		return LAYOUT_HEAP_REALLOC;
+	case ARG_AX_SIZE:
+		return LAYOUT_AX_SIZE;
 	case ARG_POSIX_MEMALIGN:
 		return LAYOUT_POSIX_MEMALIGN;
 	default:
@@ -182,22 +198,36 @@ static const struct site *site_of(const struct coverage *coverage,
 							      : &function->return_site;
 }
 
+/* Whether it may go on into another entry point. Of malloc and free, where the code shows nothing
+ * of that kind, it is known that they do not. */
+static bool reaches_others(const struct allocator_function *function)
+{
+	return (function->layout != ARG_SIZE && function->layout != ARG_FREE) ||
+	       function->handoff != HANDOFF_NONE || function->nested_count;
+}
+
 /* The site of a function as the calls are probed, and its cookie. */
 static void set_site(struct coverage *coverage, const struct allocator_function *function, int row,
-		     struct attach_site *site)
+		     int nested, struct attach_site *site)
 {
-	bool reaches;
+	enum call_layout layout = call_layout(site_of(coverage, function));
 
-	if (tracer__calls(coverage->tracer) == CALLS_ENTRY) {
-		site->offset = function->site.offset;
-		site->cookie = COOKIE_MAKE(row, function->site.sp_delta, call_layout(function),
-					   function->handoff);
-		return;
-	}
-	site->offset = function->return_site.offset;
-	/* Of malloc itself it is known that it is the end of the way. */
-	reaches = function->layout != ARG_SIZE || function->handoff != HANDOFF_NONE;
-	site->cookie = COOKIE_MAKE_LIVE(row, call_layout(function), reaches, site->offset);
+	site->offset = site_of(coverage, function)->offset;
+	if (tracer__calls(coverage->tracer) == CALLS_ENTRY)
+		site->cookie = COOKIE_MAKE(row, function->site.sp_delta, layout, function->handoff,
+					   nested);
+	else
+		site->cookie =
+			COOKIE_MAKE_LIVE(row, layout, reaches_others(function), site->offset);
+}
+
+/* The number of its calls to others; where returns are seen the kernel knows of them. */
+static int nesting_of(struct coverage *coverage, const struct allocator_object *object,
+		      const struct allocator_function *function)
+{
+	if (tracer__calls(coverage->tracer) != CALLS_ENTRY)
+		return 0;
+	return nesting__number(coverage->nesting, object, function);
 }
 
 /* Functions that can be probed at all, and their rows. Returns how many. */
@@ -214,12 +244,13 @@ static size_t choose_sites(struct coverage *coverage, const struct allocator_obj
 						   site_of(coverage, function)->cls,
 						   frees ? 0 : coverage->return_ns)
 					  : -ENOTSUP;
+		int nested = row < 0 ? row : nesting_of(coverage, object, function);
 
 		functions[n] = function;
-		sites[n].error = row < 0 ? row : 0;
-		if (row < 0)
+		sites[n].error = nested < 0 ? nested : 0;
+		if (nested < 0)
 			continue;
-		set_site(coverage, function, row, &sites[n]);
+		set_site(coverage, function, row, nested, &sites[n]);
 		n++;
 	}
 	return n;
@@ -237,7 +268,8 @@ static size_t note_return_sites(struct coverage *coverage, const struct attach_s
 	for (size_t i = 0; i < count; i++) {
 		uint32_t offset = (uint32_t)sites[i].offset;
 
-		if (COOKIE_LAYOUT(sites[i].cookie) == LAYOUT_FREE)
+		if (COOKIE_LAYOUT(sites[i].cookie) == LAYOUT_FREE &&
+		    !COOKIE_WANTS_RETURN(sites[i].cookie))
 			continue;
 		bpf_map__update_elem(map, &offset, sizeof(offset), &one, sizeof(one), BPF_ANY);
 		returns[n++] = sites[i];
@@ -292,7 +324,7 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 	for (size_t i = 0; i < n; i++) {
 		if (!sites[i].error) {
 			place->malloc_count++;
-			place->rows |= 1ull << COOKIE_ROW(sites[i].cookie);
+			row_set__add(&place->rows, COOKIE_ROW(sites[i].cookie));
 			continue;
 		}
 		log_warning("cannot probe %s in %s: %s; its calls are not counted",
@@ -364,7 +396,7 @@ static void attach_go(struct coverage *coverage, struct place *place, const stru
 	}
 	place->malloc_count += (uint32_t)n;
 	scan->attached += (uint32_t)n;
-	place->rows |= 1ull << GO_COOKIE_ROW(sites[0].cookie);
+	row_set__add(&place->rows, GO_COOKIE_ROW(sites[0].cookie));
 	place->attached_ns = monotonic_ns();
 }
 
@@ -438,7 +470,7 @@ static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
 	if (coverage->mallocs && step->want->mallocs) {
 		place = cover_object(coverage, mapping->object, shared, path, mapping->path, scan);
 		if (place)
-			scan->rows |= place->rows;
+			row_set__join(&scan->rows, &place->rows);
 		if (place && place->attached_ns > scan->attached_ns)
 			scan->attached_ns = place->attached_ns;
 	}

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "memdrift/config.h"
+#include "memdrift/row_set.h"
 #include "probe/allocator.h"
 
 struct tracer;
@@ -28,10 +29,10 @@ struct coverage_row {
 
 /* What a scan of a process did. */
 struct coverage_scan {
-	uint32_t attached; /* allocator probes put in place by this scan */
-	uint32_t failed;   /* that could not be: LOSS_attach_failed */
-	uint32_t unread;   /* objects that could not be searched: LOSS_objects_unread */
-	uint64_t rows;     /* bit i: row i has a probe in this process; 0: no allocator is mapped */
+	uint32_t attached;    /* allocator probes put in place by this scan */
+	uint32_t failed;      /* that could not be: LOSS_attach_failed */
+	uint32_t unread;      /* objects that could not be searched: LOSS_objects_unread */
+	struct row_set rows;  /* with a probe in this process; empty: no allocator is mapped */
 	uint64_t attached_ns; /* CLOCK_MONOTONIC: when the last of these probes was in place */
 	uint32_t allocators;  /* bit of each enum allocator_kind that it maps */
 	bool symbol_probed;   /* arena_get2 is probed in it, from now or from before */

@@ -61,6 +61,8 @@ static void index_section(struct elf_object *obj, Elf_Scn *section, const Elf64_
 		break;
 	case SHT_PROGBITS:
 		index_go_section(obj, section, name);
+		if (!strcmp(name, ".eh_frame"))
+			obj->eh_frame = section;
 		break;
 	}
 }

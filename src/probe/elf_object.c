@@ -128,9 +128,8 @@ static int read_interpreter(struct elf_object *obj)
 	return 0;
 }
 
-/* The file offset of what is loaded at vaddr, with at least one byte there. */
-static bool loaded_offset(const struct elf_object *obj, uint64_t vaddr, unsigned int flags,
-			  uint64_t *offset, uint64_t *left)
+bool elf_object__loaded_offset(const struct elf_object *obj, uint64_t vaddr, unsigned int flags,
+			       uint64_t *offset, uint64_t *left)
 {
 	for (size_t i = 0; i < obj->segment_count; i++) {
 		const Elf64_Phdr *segment = &obj->segments[i];
@@ -211,7 +210,8 @@ static int read_dynamic(struct elf_object *obj)
 	}
 	if (!strings_vaddr || !strings_bytes)
 		return 0;
-	if (!loaded_offset(obj, strings_vaddr, 0, &offset, &left) || strings_bytes > left)
+	if (!elf_object__loaded_offset(obj, strings_vaddr, 0, &offset, &left) ||
+	    strings_bytes > left)
 		return elf_object__damaged(obj, "dynamic strings lie outside the file");
 	obj->dynamic_strings_offset = offset;
 	obj->dynamic_strings_bytes = strings_bytes;
@@ -351,14 +351,14 @@ int elf_object__file_offset(const struct elf_object *obj, uint64_t vaddr, uint64
 {
 	uint64_t left;
 
-	return loaded_offset(obj, vaddr, PF_X, file_offset, &left) ? 0 : -ERANGE;
+	return elf_object__loaded_offset(obj, vaddr, PF_X, file_offset, &left) ? 0 : -ERANGE;
 }
 
 uint64_t elf_object__code_left(const struct elf_object *obj, uint64_t vaddr)
 {
 	uint64_t offset, left;
 
-	return loaded_offset(obj, vaddr, PF_X, &offset, &left) ? left : 0;
+	return elf_object__loaded_offset(obj, vaddr, PF_X, &offset, &left) ? left : 0;
 }
 
 long elf_object__read_code(const struct elf_object *obj, uint64_t file_offset, void *buf,

@@ -97,10 +97,20 @@ int elf_object__each_function(struct elf_object *obj, enum elf_symbol_table tabl
 int elf_object__file_offset(const struct elf_object *obj, uint64_t vaddr, uint64_t *file_offset);
 
 /*
- * The name that the loader binds to the word at vaddr (a slot of the GOT), by the object's
- * relocations; NULL when none is bound by name there. Valid until the object is closed.
+ * Calls fn for each word (slots of the GOT among them) that the loader binds to a name, by the
+ * object's relocations. own_vaddr is where the object itself defines the name, 0 when it does not.
+ * The name is valid until the object is closed.
  */
-const char *elf_object__slot_symbol(const struct elf_object *obj, uint64_t vaddr);
+typedef void (*elf_slot_fn)(void *ctx, uint64_t vaddr, const char *name, uint64_t own_vaddr);
+void elf_object__each_slot(const struct elf_object *obj, elf_slot_fn fn, void *ctx);
+
+/*
+ * Where the function lies that has code at vaddr, by .eh_frame, which stripped files have as well;
+ * parts that the compiler moved away from a function are functions there. 0, or -ENOENT when there
+ * is no .eh_frame or no function of it at vaddr.
+ */
+int elf_object__function_at(const struct elf_object *obj, uint64_t vaddr, uint64_t *start,
+			    uint64_t *end);
 
 /*
  * Up to size bytes of code at file_offset, never past its segment. Bytes read, or -ERANGE when

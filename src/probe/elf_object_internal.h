@@ -50,6 +50,7 @@ struct elf_object {
 	Elf_Scn *go_functab;
 	Elf_Scn *relro;
 	Elf_Scn *go_module;
+	Elf_Scn *eh_frame;
 };
 
 /* Warns with the file's name and gives -EINVAL. */
@@ -57,6 +58,12 @@ int elf_object__damaged(const struct elf_object *obj, const char *what);
 bool elf_object__in_file(const struct elf_object *obj, uint64_t offset, uint64_t size);
 /* All of it or an error. */
 long elf_object__read(const struct elf_object *obj, uint64_t offset, void *buf, size_t size);
+/*
+ * Where in the file is what is loaded at vaddr, in a segment with these flags (PF_X, …), and how
+ * many bytes are left from there; false when there is not one.
+ */
+bool elf_object__loaded_offset(const struct elf_object *obj, uint64_t vaddr, unsigned int flags,
+			       uint64_t *offset, uint64_t *left);
 /* Bytes of executable segment from vaddr to its end, 0 when it lies in none. */
 uint64_t elf_object__code_left(const struct elf_object *obj, uint64_t vaddr);
 

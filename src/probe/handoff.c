@@ -1,207 +1,215 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "probe/handoff.h"
 
-#include <capstone/capstone.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "probe/insn.h"
+#include "base/log.h"
+#include "probe/call_graph.h"
 
-/* endbr64, then jmp through a slot of the GOT, with its prefix: the longest PLT entry's start. */
-#define PLT_ENTRY_BYTES 16
+/* Stretches of code that one entry point is followed through by jumps: glibc's have at most 6. */
+#define FOLLOWED_MAX 64
 
-/* How far a jump is followed: _mid_memalign of glibc has some 150 instructions and 20 branches. */
-#define WALK_STEPS_MAX    2048
-#define WALK_BRANCHES_MAX 256
-
-static bool key_has_name(const char *key, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (const char *at = key; (at = strstr(at, name)); at += len)
-		if ((at == key || at[-1] == '|') && (!at[len] || at[len] == '|'))
-			return true;
-	return false;
-}
-
-/* The slot that a PLT entry at vaddr jumps through; 0 when the code there is no such jump. */
-static uint64_t plt_slot(const struct elf_object *elf, uint64_t vaddr)
-{
-	uint8_t code[PLT_ENTRY_BYTES];
-	uint64_t offset;
-	size_t at = 0;
-	int32_t displacement;
-
-	if (elf_object__file_offset(elf, vaddr, &offset) ||
-	    elf_object__read_code(elf, offset, code, sizeof(code)) < (long)sizeof(code))
-		return 0;
-	if (insn__is_endbr64(code, sizeof(code)))
-		at = 4;
-	if (code[at] == 0xf2) /* bnd, of MPX builds */
-		at++;
-	if (code[at] != 0xff || code[at + 1] != 0x25)
-		return 0;
-	memcpy(&displacement, code + at + 2, sizeof(displacement));
-	return vaddr + at + 6 + (uint64_t)(int64_t)displacement;
-}
-
-/* The entry point that code at `target` is, or leads to through the PLT; NULL: none. */
-static const struct allocator_function *entry_at(const struct allocator_object *object,
-						 const struct elf_object *elf, uint64_t target)
-{
-	const char *name;
-	uint64_t slot;
-
-	for (size_t i = 0; i < object->function_count; i++)
-		if (object->functions[i].vaddr == target)
-			return &object->functions[i];
-	slot = plt_slot(elf, target);
-	name = slot ? elf_object__slot_symbol(elf, slot) : NULL;
-	for (size_t i = 0; name && i < object->function_count; i++)
-		if (key_has_name(object->functions[i].key, name))
-			return &object->functions[i];
-	return NULL;
-}
-
-/* Code between the addresses is followed once; what is not there yet waits in `todo`. */
-struct walk {
-	const struct allocator_object *object;
-	const struct elf_object *elf;
-	csh decoder;
-	cs_insn *insn;
-	uint64_t todo[WALK_BRANCHES_MAX];
-	size_t todo_count;
-	uint64_t seen[WALK_BRANCHES_MAX];
-	size_t seen_count;
-	size_t steps;
+struct function_set {
+	bool has[ALLOCATOR_FUNCTIONS_MAX];
 };
 
-static void walk_later(struct walk *walk, uint64_t vaddr)
+/* What one entry point leads to. */
+struct reach {
+	struct function_set called;    /* entry points that it calls */
+	struct function_set jumped_to; /* that it jumps to, directly or by way of other code */
+};
+
+struct marking {
+	struct allocator_object *object;
+	struct call_graph *graph;
+	struct reach *reach; /* by function */
+};
+
+static size_t index_of(const struct marking *m, const struct allocator_function *function)
 {
-	for (size_t i = 0; i < walk->seen_count; i++)
-		if (walk->seen[i] == vaddr)
+	return (size_t)(function - m->object->functions);
+}
+
+/* Those that are called most: see handoff.h. */
+static bool is_hot(const struct allocator_function *function)
+{
+	return function->layout == ARG_SIZE || function->layout == ARG_FREE;
+}
+
+static void add_nested(struct allocator_function *function, uint64_t return_vaddr)
+{
+	for (size_t i = 0; i < function->nested_count; i++)
+		if (function->nested[i] == return_vaddr)
 			return;
-	if (walk->seen_count == WALK_BRANCHES_MAX || walk->todo_count == WALK_BRANCHES_MAX)
-		return;
-	walk->seen[walk->seen_count++] = vaddr;
-	walk->todo[walk->todo_count++] = vaddr;
+	if (function->nested_count < ALLOCATOR_NESTED_MAX)
+		function->nested[function->nested_count++] = return_vaddr;
+	else
+		log_debug("%s calls other entry points from more than %d places", function->key,
+			  ALLOCATOR_NESTED_MAX);
 }
 
-/* Straight on from vaddr to the end of the path. True when it jumps to an entry point. */
-static bool walk_path(struct walk *walk, uint64_t vaddr)
+/* Stretches reached from one by jumps, each once. */
+struct route {
+	const struct call_part *parts[FOLLOWED_MAX];
+	size_t count;
+};
+
+static void follow(struct route *route, const struct call_part *part)
 {
-	uint8_t code[PLT_ENTRY_BYTES];
-	uint64_t offset;
+	for (size_t i = 0; i < route->count; i++)
+		if (route->parts[i] == part)
+			return;
+	if (part && route->count < FOLLOWED_MAX)
+		route->parts[route->count++] = part;
+}
 
-	while (walk->steps++ < WALK_STEPS_MAX) {
-		const uint8_t *cursor = code;
-		uint64_t next = vaddr;
-		int64_t displacement;
-		enum insn_class cls;
-		size_t left;
-		long got;
+static void find_route(const struct marking *m, const struct call_part *from, struct route *route)
+{
+	route->count = 0;
+	follow(route, from);
+	for (size_t i = 0; i < route->count; i++) {
+		for (size_t j = 0; j < route->parts[i]->count; j++) {
+			const struct call_edge *edge = &route->parts[i]->edges[j];
 
-		if (elf_object__file_offset(walk->elf, vaddr, &offset))
-			return false;
-		got = elf_object__read_code(walk->elf, offset, code, sizeof(code));
-		left = got > 0 ? (size_t)got : 0;
-		/* Capstone 4 does not know endbr64. */
-		if (insn__is_endbr64(code, left)) {
-			vaddr += 4;
-			continue;
+			if (!edge->is_call && !edge->entry && !edge->is_foreign)
+				follow(route, call_graph__part(m->graph, edge->target, 0));
 		}
-		if (!left || !cs_disasm_iter(walk->decoder, &cursor, &left, &next, walk->insn))
-			return false;
-		cls = insn__classify(code, walk->insn->size);
-		if (cls == INSN_JMP || cls == INSN_JCC) {
-			insn__branch_displacement(code, walk->insn->size, &displacement);
-			if (entry_at(walk->object, walk->elf, next + (uint64_t)displacement))
-				return true;
-			walk_later(walk, next + (uint64_t)displacement);
-		}
-		/* Jumps through a register or memory lead who knows where. */
-		if (walk->insn->id == X86_INS_JMP || walk->insn->id == X86_INS_RET ||
-		    walk->insn->id == X86_INS_UD2 || walk->insn->id == X86_INS_HLT)
-			return false;
-		vaddr = next;
 	}
-	return false;
 }
 
-static bool reaches_entry(struct walk *walk, uint64_t vaddr)
+/*
+ * An internal function that the entry point calls: what it calls comes back to it, what it jumps
+ * to comes back to where it was called.
+ */
+static void mark_called_function(struct marking *m, struct allocator_function *function,
+				 const struct call_edge *call)
 {
-	walk->todo_count = walk->seen_count = walk->steps = 0;
-	walk_later(walk, vaddr);
-	while (walk->todo_count)
-		if (walk_path(walk, walk->todo[--walk->todo_count]))
-			return true;
-	return false;
-}
+	struct reach *reach = &m->reach[index_of(m, function)];
+	struct route route;
 
-static enum handoff find_handoff(struct walk *walk, const struct allocator_function *function,
-				 const uint8_t *code, size_t len)
-{
-	enum handoff handoff = HANDOFF_NONE;
-	size_t at = 0, left = len;
+	find_route(m, call_graph__part(m->graph, call->target, 0), &route);
+	for (size_t i = 0; i < route.count; i++) {
+		for (size_t j = 0; j < route.parts[i]->count; j++) {
+			const struct call_edge *edge = &route.parts[i]->edges[j];
 
-	while (left) {
-		const struct allocator_function *entry;
-		uint64_t next = function->vaddr + at, target;
-		const uint8_t *from = code + at, *cursor = from;
-		int64_t displacement;
-
-		if (insn__is_endbr64(from, left)) {
-			at += 4;
-			left -= 4;
-			continue;
+			if (!edge->entry)
+				continue;
+			reach->called.has[index_of(m, edge->entry)] = true;
+			add_nested(function, edge->is_call ? edge->next : call->next);
 		}
-		if (!cs_disasm_iter(walk->decoder, &cursor, &left, &next, walk->insn))
-			break;
-		at = (size_t)(cursor - code);
-		if (insn__classify(from, walk->insn->size) == INSN_CALL ||
-		    !insn__branch_displacement(from, walk->insn->size, &displacement))
-			continue;
-		target = next + (uint64_t)displacement;
-		if (target >= function->vaddr && target < function->vaddr + len)
-			continue;
-		entry = entry_at(walk->object, walk->elf, target);
-		if (entry)
-			return entry->layout == function->layout ? HANDOFF_ALIAS : HANDOFF_JUMP;
-		if (function->layout == ARG_ALIGNED && !handoff && reaches_entry(walk, target))
-			handoff = HANDOFF_SMALL_ALIGN;
 	}
-	return handoff;
 }
 
-void handoff__mark(struct allocator_object *object, const struct elf_object *elf)
+/* realloc and its like with a heap, and so on: a jump between them hands on any call. */
+static bool means_the_same(enum arg_layout a, enum arg_layout b)
 {
-	struct walk *walk = calloc(1, sizeof(*walk));
+	static const enum arg_layout plain[ARG_LAYOUTS] = {
+		[ARG_SIZE] = ARG_SIZE,
+		[ARG_NMEMB_SIZE] = ARG_NMEMB_SIZE,
+		[ARG_REALLOC] = ARG_REALLOC,
+		[ARG_REALLOCARRAY] = ARG_REALLOCARRAY,
+		[ARG_ALIGNED] = ARG_ALIGNED,
+		[ARG_POSIX_MEMALIGN] = ARG_POSIX_MEMALIGN,
+		[ARG_FREE] = ARG_FREE,
+		[ARG_HEAP_SIZE] = ARG_SIZE,
+		[ARG_HEAP_NMEMB_SIZE] = ARG_NMEMB_SIZE,
+		[ARG_HEAP_REALLOC] = ARG_REALLOC,
+	};
 
-	if (!walk)
+	return plain[a] == plain[b];
+}
+
+static void mark_jump(struct marking *m, struct allocator_function *function,
+		      const struct allocator_function *entry, bool direct)
+{
+	if (entry == function)
 		return;
-	walk->object = object;
-	walk->elf = elf;
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &walk->decoder) != CS_ERR_OK)
+	m->reach[index_of(m, function)].jumped_to.has[index_of(m, entry)] = true;
+	/* By way of other code: where malloc's memory has the alignment anyway. */
+	if (!direct && function->layout == ARG_ALIGNED) {
+		if (!function->handoff)
+			function->handoff = HANDOFF_SMALL_ALIGN;
+	} else if (means_the_same(entry->layout, function->layout)) {
+		function->handoff = HANDOFF_ALIAS;
+	} else if (function->handoff != HANDOFF_ALIAS) {
+		function->handoff = HANDOFF_JUMP;
+	}
+}
+
+static void mark_function(struct marking *m, struct allocator_function *function)
+{
+	const struct call_part *own =
+		function->size ? call_graph__part(m->graph, function->vaddr, function->size) : NULL;
+	struct route route = {.count = 0};
+
+	if (!own)
+		return;
+	if (is_hot(function))
+		follow(&route, own);
+	else
+		find_route(m, own, &route);
+	for (size_t i = 0; i < route.count; i++) {
+		const struct call_part *part = route.parts[i];
+
+		for (size_t j = 0; j < part->count; j++) {
+			const struct call_edge *edge = &part->edges[j];
+
+			if (edge->entry && !edge->is_call) {
+				mark_jump(m, function, edge->entry, part == own);
+			} else if (edge->entry) {
+				m->reach[index_of(m, function)]
+					.called.has[index_of(m, edge->entry)] = true;
+				add_nested(function, edge->next);
+			} else if (edge->is_call && !edge->is_foreign && !is_hot(function)) {
+				mark_called_function(m, function, edge);
+			}
+		}
+	}
+}
+
+/* What the entry points that are called reach is inside of the first call as well. True: more. */
+static bool join_called(struct marking *m, struct allocator_function *function)
+{
+	struct reach *reach = &m->reach[index_of(m, function)];
+	size_t before = function->nested_count;
+	bool more = false;
+
+	for (size_t i = 0; i < m->object->function_count; i++) {
+		const struct allocator_function *inner = &m->object->functions[i];
+
+		if (!reach->called.has[i])
+			continue;
+		for (size_t j = 0; j < inner->nested_count; j++)
+			add_nested(function, inner->nested[j]);
+		for (size_t j = 0; j < m->object->function_count; j++) {
+			bool reached = m->reach[i].called.has[j] || m->reach[i].jumped_to.has[j];
+
+			more |= reached && !reach->called.has[j];
+			reach->called.has[j] |= reached;
+		}
+	}
+	return more || function->nested_count > before;
+}
+
+void handoff__mark(struct allocator_object *object, struct elf_object *elf, const struct plt *plt)
+{
+	struct marking m = {.object = object};
+	bool more = true;
+
+	m.graph = call_graph__new(object, elf, plt);
+	m.reach = calloc(object->function_count, sizeof(*m.reach));
+	if (!m.graph || !m.reach)
 		goto out;
-	walk->insn = cs_malloc(walk->decoder);
-	for (size_t i = 0; walk->insn && i < object->function_count; i++) {
-		struct allocator_function *function = &object->functions[i];
-		uint8_t *code;
-		long got;
-
-		if (!function->size || function->size > SITE_CODE_MAX)
-			continue;
-		code = malloc(function->size);
-		if (!code)
-			break;
-		got = elf_object__read_code(elf, function->file_offset, code, function->size);
-		if (got > 0)
-			function->handoff = find_handoff(walk, function, code, (size_t)got);
-		free(code);
+	for (size_t i = 0; i < object->function_count; i++)
+		mark_function(&m, &object->functions[i]);
+	/* Ends: sets only grow. */
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < object->function_count; i++)
+			more |= join_called(&m, &object->functions[i]);
 	}
-	if (walk->insn)
-		cs_free(walk->insn, 1);
-	cs_close(&walk->decoder);
 out:
-	free(walk);
+	call_graph__free(m.graph);
+	free(m.reach);
 }

@@ -41,7 +41,7 @@ static int attach_own(void *ctx, const char *path, const uint64_t *offsets, size
 		sites[i].offset = offsets[i];
 		sites[i].cookie =
 			tracer__calls(tracer) == CALLS_ENTRY
-				? COOKIE_MAKE(CALL_ROWS - 1, 0, LAYOUT_SIZE, 0)
+				? COOKIE_MAKE(CALL_ROWS - 1, 0, LAYOUT_SIZE, HANDOFF_NONE, 0)
 				: COOKIE_MAKE_LIVE(CALL_ROWS - 1, LAYOUT_FREE, false, offsets[i]);
 	}
 	err = attach__uprobes(entry[tracer__calls(tracer)], ATTACH_HERE, getpid(), path, sites,

@@ -145,6 +145,22 @@ bool insn__branch_displacement(const uint8_t *code, size_t len, int64_t *displac
 	return false;
 }
 
+bool insn__branch_slot(const uint8_t *code, size_t len, uint64_t next, uint64_t *slot,
+		       bool *is_call)
+{
+	struct prefixes p = read_prefixes(code, len);
+	const uint8_t *op = code + p.len;
+	int32_t displacement;
+
+	/* ff /4 and ff /2 with an address relative to the next instruction */
+	if (len - p.len != 6 || op[0] != 0xff || (op[1] != 0x25 && op[1] != 0x15))
+		return false;
+	memcpy(&displacement, op + 2, sizeof(displacement));
+	*slot = next + (uint64_t)(int64_t)displacement;
+	*is_call = op[1] == 0x15;
+	return true;
+}
+
 bool insn__is_computed_jump(const uint8_t *code, size_t len)
 {
 	struct prefixes p = read_prefixes(code, len);

@@ -17,6 +17,10 @@ bool insn__is_endbr64(const uint8_t *code, size_t size);
 
 /* A relative jmp, jcc, loop or call: how far from its end. False for all others. */
 bool insn__branch_displacement(const uint8_t *code, size_t len, int64_t *displacement);
+/* jmp or call through a slot of the GOT, ending at `next`: where the slot is. False for all others.
+ */
+bool insn__branch_slot(const uint8_t *code, size_t len, uint64_t next, uint64_t *slot,
+		       bool *is_call);
 /* jmp to a register's content or into a table: anywhere. */
 bool insn__is_computed_jump(const uint8_t *code, size_t len);
 /* pop, leave or add to the stack pointer: the end of a function's frame. */

@@ -49,13 +49,19 @@ void insn_costs__assume(struct insn_costs *costs);
 
 /* Where a function expects what it was asked for (System V x86-64 calling convention). */
 enum arg_layout {
-	ARG_SIZE,           /* malloc, valloc, pvalloc: size rdi */
+	ARG_SIZE,           /* malloc, valloc, pvalloc, operator new: size rdi */
 	ARG_NMEMB_SIZE,     /* calloc: rdi x rsi */
 	ARG_REALLOC,        /* realloc: pointer rdi, size rsi */
 	ARG_REALLOCARRAY,   /* reallocarray: pointer rdi, rsi x rdx */
 	ARG_ALIGNED,        /* aligned_alloc, memalign: alignment rdi, size rsi */
 	ARG_POSIX_MEMALIGN, /* posix_memalign: result's place rdi, alignment rsi, size rdx */
-	ARG_FREE,           /* free: pointer rdi */
+	ARG_FREE,           /* free, operator delete: pointer rdi */
+	/* mimalloc's, with a heap in rdi */
+	ARG_HEAP_SIZE,       /* mi_heap_malloc: size rsi */
+	ARG_HEAP_NMEMB_SIZE, /* mi_heap_calloc: rsi x rdx */
+	ARG_HEAP_REALLOC,    /* mi_heap_realloc: pointer rsi, size rdx */
+	/* no function's, but that of sites in mimalloc's calloc: */
+	ARG_AX_SIZE, /* rax x rsi */
 	ARG_LAYOUTS
 };
 
@@ -64,7 +70,8 @@ struct site {
 	uint32_t insn_offset; /* bytes from the function's entry */
 	uint8_t sp_delta;     /* stack pointer at the entry = stack pointer here + sp_delta */
 	enum insn_class cls;
-	char text[48]; /* the instruction, "je 0x98f10" */
+	enum arg_layout layout; /* where the arguments are here: they may have been moved */
+	char text[48];          /* the instruction, "je 0x98f10" */
 };
 
 /* A return probe replaces the return address at the stack pointer: only where nothing is pushed. */
@@ -80,10 +87,12 @@ struct site {
 
 /*
  * Chooses in the function of len bytes at code: the first emulated instruction on the straight path
- * from the entry, before any register of the layout changes, that each call passes exactly once.
- * If there is none, the entry. vaddr and file_offset are those of the entry. costs may be NULL:
- * insn_costs__assume. 0 and *site filled in, -EINVAL when the entry does not decode, -ENOTSUP when
- * the kernel refuses probes at the entry and there is no other site, -ENOMEM.
+ * from the entry that each call passes exactly once, with the arguments still where the layout says
+ * or moved to where another layout of the same meaning has them (mimalloc's malloc puts its heap
+ * in rdi and the size in rsi). If there is none, the entry. vaddr and file_offset are those of the
+ * entry. costs may be NULL: insn_costs__assume. 0 and *site filled in, -EINVAL when the entry does
+ * not decode, -ENOTSUP when the kernel refuses probes at the entry and there is no other site,
+ * -ENOMEM.
  *
  * Jumps from elsewhere are not seen: a part that the compiler moved out of line (malloc.cold) could
  * only lead back behind the prologue, and nothing else enters a function but at its entry.

@@ -52,6 +52,42 @@ preloaded() {
 	exact_attached env LD_PRELOAD="$1" "$TARGETS/alloc_mix"
 }
 
+# Every entry point of an allocator's own, C++'s operators among them, against the program's ledger
+# by name; which names a row stands for is doctor's to say. families KIND LIBRARY ENTRY_POINTS
+families() {
+	need_target alloc_families
+	need_bpf
+	[ -e "$2" ] || skip "there is no $2"
+	start_stepped env LD_PRELOAD="$2" "$TARGETS/alloc_families" --threads 3 --seed 7 \
+		--rounds 20000 --wait
+	reached ready
+	"$MEMDRIFT" doctor --json -p "$(pid_at ready)" >doctor.json
+	start_trace out.json -p "$(pid_at ready)"
+	step
+	reached 'done'
+	end_trace
+	expect_sound out.json
+	jq -n -r --slurpfile out out.json --slurpfile truth truth --slurpfile doctor doctor.json \
+		--arg kind "$1" '
+		$truth[0] as $t | $out[0].processes[0] as $p |
+		[$doctor[0].process.objects[] | select(.allocator == $kind) | .functions[]] as $rows |
+		($rows[] | . as $row | ([$t.calls[$row.names[]] // 0] | add) as $want |
+			select(($p.allocator.calls[$row.key] // 0) != $want) |
+			"calls of \($row.key): \($p.allocator.calls[$row.key]), by itself: \($want)"),
+		(($t.calls | keys) - [$rows[].names[]] | .[] | "\(.) is in no row"),
+		(select($p.allocator.requested_bytes != $t.requested_bytes) |
+			"bytes: \($p.allocator.requested_bytes), by itself: \($t.requested_bytes)"),
+		(select($p.allocator.impossible_requests != $t.impossible) | "impossible requests"),
+		(select([$p.buckets[] | {min_bytes, count, bytes}] != $t.buckets) | "buckets")
+		' >differences
+	[ ! -s differences ] || {
+		cat differences
+		fail "counts differ from the own: $(head -n 1 differences)"
+	}
+	[ "$(jq '[.calls[]] | map(select(. > 0)) | length' truth)" -ge "$3" ] ||
+		fail "fewer than $3 entry points were called"
+}
+
 # What env starts is known only when it runs: the allocator is found when it has been mapped.
 preloaded_command() {
 	need_target alloc_mix
@@ -118,5 +154,9 @@ done
 test_case "jemalloc preloaded" preloaded "$lib/libjemalloc.so.2"
 test_case "tcmalloc preloaded" preloaded "$lib/libtcmalloc_minimal.so.4"
 test_case "mimalloc preloaded" preloaded "$lib/libmimalloc.so.2.0"
+test_case "glibc: the plain family" families glibc "$lib/libm.so.6" 7
+test_case "jemalloc: C++'s operators and mallocx" families jemalloc "$lib/libjemalloc.so.2" 31
+test_case "tcmalloc: C++'s operators and tc_new" families tcmalloc "$lib/libtcmalloc_minimal.so.4" 40
+test_case "mimalloc: C++'s operators and mi_malloc" families mimalloc "$lib/libmimalloc.so.2.0" 70
 test_case "a command that preloads jemalloc" preloaded_command "$lib/libjemalloc.so.2"
 test_case "jemalloc with a prefix, inside the executable" prefixed_jemalloc

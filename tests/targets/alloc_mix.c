@@ -4,7 +4,7 @@
 /*
  * Calls every allocator function at random, counts its own calls and writes the counts to $TRUTH.
  *
- * The counts hold its own calls and those that an allocator's functions make of each other.
+ * The counts hold its own calls, not those that an allocator's functions make of each other.
  * What else reaches the allocator (start-up, one calloc of glibc per thread made, dlopen) is
  * not in them: it does not depend on --rounds and is the same in a run with --rounds 0. With
  * --wait nothing else happens between "ready" and "done", unless --dlopen or --exec is given.

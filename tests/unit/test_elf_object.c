@@ -118,6 +118,69 @@ static void test_libc(void **state)
 	close(fd);
 }
 
+struct extents {
+	const struct elf_object *obj;
+	size_t same, functions;
+};
+
+static int compare_extent(void *ctx, const struct elf_function *function)
+{
+	struct extents *e = ctx;
+	uint64_t start, end;
+
+	if (!function->size)
+		return 0;
+	e->functions++;
+	e->same += !elf_object__function_at(e->obj, function->vaddr + function->size - 1, &start,
+					    &end) &&
+		   start == function->vaddr && end == function->vaddr + function->size;
+	return 0;
+}
+
+/* By .eh_frame, as the symbols say: all but hand-written code, and what has two entries. */
+static void test_functions_by_frames(void **state)
+{
+	struct extents e = {0};
+	struct elf_object *obj;
+	uint64_t start, end;
+	uintptr_t base;
+	int fd;
+
+	fd = open(libc_path(&base), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(elf_object__open(fd, "libc", &obj), 0);
+	e.obj = obj;
+	assert_int_equal(elf_object__each_function(obj, ELF_DYNSYM, compare_extent, &e), 0);
+	assert_true(e.functions > 1000);
+	assert_true(e.same * 100 >= e.functions * 95);
+	assert_int_equal(elf_object__function_at(obj, 0, &start, &end), -ENOENT);
+	assert_int_equal(elf_object__function_at(obj, UINT64_MAX, &start, &end), -ENOENT);
+	elf_object__close(obj);
+	close(fd);
+}
+
+static void find_slot(void *ctx, uint64_t vaddr, const char *name, uint64_t own_vaddr)
+{
+	bool *found = ctx;
+
+	*found |= !strcmp(name, "realloc") && own_vaddr;
+}
+
+/* libc reaches its own realloc by name, so that another one can take its place. */
+static void test_slots(void **state)
+{
+	struct elf_object *obj;
+	bool found = false;
+	uintptr_t base;
+	int fd;
+
+	fd = open(libc_path(&base), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(elf_object__open(fd, "libc", &obj), 0);
+	elf_object__each_slot(obj, find_slot, &found);
+	assert_true(found);
+	elf_object__close(obj);
+	close(fd);
+}
+
 static void test_own_program(void **state)
 {
 	struct wanted own = {.name = "main"};
@@ -306,6 +369,11 @@ static int touch(void *ctx, const struct elf_function *function)
 	return 0;
 }
 
+static void touch_slot(void *ctx, uint64_t vaddr, const char *name, uint64_t own_vaddr)
+{
+	*(size_t *)ctx += strlen(name) + (vaddr == own_vaddr);
+}
+
 /* Everything that can be asked, with whatever answer. */
 static void exercise(int fd)
 {
@@ -313,10 +381,14 @@ static void exercise(int fd)
 	uint8_t id[ELF_BUILD_ID_MAX], code[64];
 	struct elf_object *obj;
 	size_t total = 0;
-	uint64_t offset;
+	uint64_t offset, start, end;
 
 	if (elf_object__open(fd, "damaged", &obj))
 		return;
+	elf_object__each_slot(obj, touch_slot, &total);
+	for (uint64_t vaddr = 0x1000; vaddr < 0x200000; vaddr += 0x9001)
+		if (!elf_object__function_at(obj, vaddr, &start, &end))
+			assert_true(start <= vaddr && vaddr < end);
 	elf_object__each_function(obj, ELF_DYNSYM, touch, &total);
 	elf_object__each_function(obj, ELF_SYMTAB, touch, &total);
 	elf_object__may_export(obj, names, 3);
@@ -450,6 +522,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_libc),
+		cmocka_unit_test(test_functions_by_frames),
+		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_own_program),
 		cmocka_unit_test(test_callback_stops),
 		cmocka_unit_test(test_debug_file),

@@ -178,9 +178,11 @@ static void what_was_not_seen_is_null_and_not_zero(void **state)
 	fix_free(&fix);
 }
 
-static uint64_t probe_only_malloc(void *ctx, const struct process *process)
+static const struct row_set *probe_only_malloc(void *ctx, const struct process *process)
 {
-	return 1;
+	static const struct row_set first = {{1}};
+
+	return &first;
 }
 
 static void rows_without_a_probe_here_are_null(void **state)

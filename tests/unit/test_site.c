@@ -70,6 +70,37 @@ static void test_stops_at_changed_argument(void **state)
 	expect(CHOOSE(ARG_NMEMB_SIZE, 0, 0x48, 0xf7, 0xe6, 0x55, 0xc3), 3, 0, INSN_PUSH);
 }
 
+static void test_follows_moved_arguments(void **state)
+{
+	/* mimalloc's malloc: mov %rdi,%rsi; xor %edi,%edi; test %rsi,%rsi; je: size in rsi */
+	struct choice c = CHOOSE(ARG_SIZE, 0, 0x48, 0x89, 0xfe, 0x31, 0xff, 0x48, 0x85, 0xf6, 0x74,
+				 0x00, 0xc3);
+
+	expect(c, 8, 0, INSN_JCC);
+	assert_int_equal(c.site.layout, ARG_HEAP_SIZE);
+	/* its realloc: mov %rsi,%rdx; mov %rdi,%rsi; xor %edi,%edi; jmp */
+	c = CHOOSE(ARG_REALLOC, 0, 0x48, 0x89, 0xf2, 0x48, 0x89, 0xfe, 0x31, 0xff, 0xe9, 0, 0, 0,
+		   0);
+	expect(c, 8, 0, INSN_JMP);
+	assert_int_equal(c.site.layout, ARG_HEAP_REALLOC);
+	/* its calloc: mov %rdi,%rax; xor %edi,%edi; cmp $1,%rax; je; mul: rax x rsi at the je */
+	c = CHOOSE(ARG_NMEMB_SIZE, 0, 0x48, 0x89, 0xf8, 0x31, 0xff, 0x48, 0x83, 0xf8, 0x01, 0x74,
+		   0x03, 0x48, 0xf7, 0xe6, 0xc3);
+	expect(c, 9, 0, INSN_JCC);
+	assert_int_equal(c.site.layout, ARG_AX_SIZE);
+	/* by way of another register, and back: mov %rdi,%rbx; xor %edi,%edi; mov %rbx,%rdi; je */
+	c = CHOOSE(ARG_FREE, 0, 0x48, 0x89, 0xfb, 0x31, 0xff, 0x48, 0x89, 0xdf, 0x74, 0x00, 0xc3);
+	expect(c, 8, 0, INSN_JCC);
+	assert_int_equal(c.site.layout, ARG_FREE);
+	/* 32 bits are not the whole: mov %edi,%esi; xor %edi,%edi; je */
+	expect(CHOOSE(ARG_SIZE, 0, 0x89, 0xfe, 0x31, 0xff, 0x74, 0x00, 0xc3), 0, 0, INSN_OTHER);
+	/* a place where no layout has it: mov %rdi,%rcx; xor %edi,%edi; je */
+	expect(CHOOSE(ARG_SIZE, 0, 0x48, 0x89, 0xf9, 0x31, 0xff, 0x74, 0x00, 0xc3), 0, 0,
+	       INSN_MOV_REG);
+	/* two that changed places are not each other: xchg %rdi,%rsi; je */
+	expect(CHOOSE(ARG_NMEMB_SIZE, 0, 0x48, 0x87, 0xf7, 0x74, 0x00, 0xc3), 0, 0, INSN_OTHER);
+}
+
 static void test_counts_stack(void **state)
 {
 	struct insn_costs costs;
@@ -254,6 +285,7 @@ int main(void)
 		cmocka_unit_test(test_push_at_entry),
 		cmocka_unit_test(test_branch_after_test),
 		cmocka_unit_test(test_stops_at_changed_argument),
+		cmocka_unit_test(test_follows_moved_arguments),
 		cmocka_unit_test(test_counts_stack),
 		cmocka_unit_test(test_return_probe_needs_the_return_address),
 		cmocka_unit_test(test_rejects_sites_passed_twice),

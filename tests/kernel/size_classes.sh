@@ -10,7 +10,7 @@
 . "$(dirname "$0")/../trace.sh"
 
 ROUNDS=20000
-[ "$MEMDRIFT_VM" = 0 ] || ROUNDS=1000
+[ "$MEMDRIFT_VM" = 0 ] || ROUNDS=300
 
 # malloc/malloc.c, request2size: the size and 8 bytes, rounded up to 16, 32 at least.
 glibc_class='([32, ((.size + 23) / 16 | floor) * 16] | max)'

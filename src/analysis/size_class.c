@@ -162,12 +162,13 @@ void size_class__fill_table(enum size_rules rules, struct class_table *table)
 	table->shift_min = quarter_shift(size_class__bytes(rules, table->table_max + 1));
 }
 
-/* The largest class of a computed row, as long as it has one. */
+/* The largest class of a computed row. Rows past all sizes, which stay empty, have none. */
 static uint64_t row_end(const struct class_table *table, uint32_t row)
 {
 	uint32_t quarter = row - table->first_computed;
+	uint32_t shift = table->shift_min + quarter / 4;
 
-	return (5ull + quarter % 4) << (table->shift_min + quarter / 4);
+	return shift > 60 ? UINT64_MAX : (5ull + quarter % 4) << shift;
 }
 
 static void find_bounds(const struct class_table *table, uint32_t row, uint64_t *min, uint64_t *max)

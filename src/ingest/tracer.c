@@ -151,10 +151,12 @@ static int load_programs(struct tracer *tracer, const struct tracer_options *opt
 	bpf_map__set_max_entries(skel->maps.alloc_counts,
 				 options->config.count_mallocs ? options->counted_max : 1);
 	/* On large machines most of the memory would never be used. */
-	if (libbpf_num_possible_cpus() > PREALLOC_CPUS_MAX) {
+	if (libbpf_num_possible_cpus() > PREALLOC_CPUS_MAX)
 		bpf_map__set_map_flags(skel->maps.alloc_counts, BPF_F_NO_PREALLOC);
-		bpf_map__set_map_flags(skel->maps.class_counts, BPF_F_NO_PREALLOC);
-	}
+	/*
+	 * These always are: of values so large the kernel keeps but three in reserve on each CPU,
+	 * and more children than that can be born before it has got others (kernel/bpf/memalloc.c).
+	 */
 	if (options->config.count_by & (COUNT_BY_CLASS | COUNT_GO_BY_CLASS)) {
 		memcpy((void *)&skel->rodata->class_table, options->classes,
 		       sizeof(*options->classes));

@@ -436,8 +436,11 @@ static struct place *cover_object(struct coverage *coverage, const struct alloca
 	/* A place can be there for its arenas alone. */
 	if (!place || place->tried)
 		return place;
-	attach_mallocs(coverage, place, object, pid ? (pid_t)pid : ATTACH_ALL, path, name, scan);
-	if (object->go)
+	/* One of the two may be there from a time when the other could not be attached. */
+	if (!place->mallocs)
+		attach_mallocs(coverage, place, object, pid ? (pid_t)pid : ATTACH_ALL, path, name,
+			       scan);
+	if (object->go && !place->go)
 		attach_go(coverage, place, object->go, pid ? (pid_t)pid : ATTACH_ALL, path, name,
 			  scan);
 	return place;

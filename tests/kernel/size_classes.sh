@@ -10,7 +10,7 @@
 . "$(dirname "$0")/../trace.sh"
 
 ROUNDS=20000
-[ "$MEMDRIFT_VM" = 0 ] || ROUNDS=1000
+[ "$MEMDRIFT_VM" = 0 ] || ROUNDS=300
 
 # malloc/malloc.c, request2size: the size and 8 bytes, rounded up to 16, 32 at least.
 glibc_class='([32, ((.size + 23) / 16 | floor) * 16] | max)'
@@ -66,6 +66,7 @@ counts_children() {
 
 # 100 bytes are a chunk of 112: the case that this is for.
 says_waste() {
+	[ "$MEMDRIFT_VM" = 0 ] || skip "does not depend on the kernel"
 	need_bpf
 	start_target class_mix --wait --threads 1 --rounds "$ROUNDS"
 	"$MEMDRIFT" trace -v -o report.txt -p "$TARGET" --budget none --buckets glibc --all \
@@ -87,6 +88,7 @@ says_waste() {
 
 # By other rules than its allocator's: counted, and said.
 warns_of_other_rules() {
+	[ "$MEMDRIFT_VM" = 0 ] || skip "does not depend on the kernel"
 	need_bpf
 	start_target alloc_mix_musl --wait --threads 1 --rounds 100
 	start_trace -p "$TARGET" --budget none --buckets jemalloc
@@ -99,8 +101,25 @@ warns_of_other_rules() {
 	tell_target
 }
 
+# The probe of Go's allocator loads on this kernel, and C's requests stay where they were.
+go_is_apart() {
+	need_bpf
+	start_target class_mix --wait --threads 1 --rounds "$ROUNDS"
+	start_trace -p "$TARGET" --budget none --buckets go
+	tell_target
+	wait_done
+	end_trace
+	expect_no_losses
+	expect_json report.json '.processes[0].size_classes | .rules == "go" and
+		.matches_allocator == "no" and .count == 0 and .classes == []' "no request is Go's"
+	expect_json report.json '.processes[0] | ([.buckets[].count] | add) == $t[0].processes[0].calls' \
+		"C's requests are in the buckets" --slurpfile t truth.json
+	tell_target
+}
+
 # Without the option nothing changes; the option is checked.
 default_is_log2() {
+	[ "$MEMDRIFT_VM" = 0 ] || skip "does not depend on the kernel"
 	need_bpf
 	start_target class_mix --wait --threads 1 --rounds 10
 	start_trace -p "$TARGET" --budget none
@@ -119,6 +138,7 @@ default_is_log2() {
 test_case "counts a thread's requests by glibc's classes" counts_running 1
 test_case "counts the requests of eight threads by class" counts_running 8
 test_case "counts the requests of short-lived children by class" counts_children
+test_case "keeps C's requests out of Go's classes" go_is_apart
 test_case "prints the waste by class" says_waste
 test_case "says when the rules are another allocator's" warns_of_other_rules
 test_case "counts by powers of two unless it is asked" default_is_log2

@@ -66,7 +66,9 @@ demo: ## install what is missing, build, and trace real programs (root)
 	BUILD='$(BUILD)' tools/demo
 
 .PHONY: bench
-bench: all ## measure what tracing costs, in one run (root)
+bench: ## install what is missing, build, and measure what tracing costs, in one run (root)
+	tools/deps bench
+	$(MAKE) all
 	BUILD='$(BUILD)' MAKE='$(MAKE)' tools/bench
 
 .PHONY: clean

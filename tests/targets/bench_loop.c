@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+// link: -pthread
 /*
  * Measures itself for tools/bench: reads one command a line, answers one line, so that probes can
  * be put on and taken off between two measurements of one process.
@@ -6,6 +7,7 @@
  *	malloc N        20 times N pairs of malloc and free     -> ns a pair
  *	mmap N          20 times N pairs of mmap and munmap     -> ns a pair
  *	getppid N       20 times N calls of getppid()           -> ns a call
+ *	threads T N     the first in each of T threads at once  -> ns a pair of each
  * (of the fastest of the 20: what else the machine does only ever adds)
  *	storm P N       N pairs of mmap and munmap in each of P children at once
  *	                                                -> seconds, pairs
@@ -14,6 +16,7 @@
  *	tick I          when tick I began               -> ns, CLOCK_REALTIME
  */
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,9 +27,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLICES    20
-#define TICK_NS   20000
-#define TICKS_MAX 1000000 /* 20 s and more */
+#define SLICES      20
+#define THREADS_MAX 64
+#define TICK_NS     20000
+#define TICKS_MAX   1000000 /* 20 s and more */
 
 static uint64_t ticks[TICKS_MAX];
 static unsigned long tick_count;
@@ -78,6 +82,51 @@ static void measure(void (*run)(unsigned long n), unsigned long n)
 		if (spent < least)
 			least = spent;
 	}
+	printf("%.1f\n", (double)least / (double)n);
+}
+
+struct crowd {
+	pthread_barrier_t barrier;
+	unsigned long n;
+};
+
+static uint64_t run_slice(struct crowd *crowd)
+{
+	uint64_t start;
+
+	pthread_barrier_wait(&crowd->barrier);
+	start = now_ns(CLOCK_MONOTONIC);
+	run_malloc(crowd->n);
+	pthread_barrier_wait(&crowd->barrier);
+	return now_ns(CLOCK_MONOTONIC) - start;
+}
+
+static void *run_along(void *arg)
+{
+	for (int i = 0; i < SLICES; i++)
+		run_slice(arg);
+	return NULL;
+}
+
+static void measure_threads(unsigned long threads, unsigned long n)
+{
+	pthread_t others[THREADS_MAX];
+	struct crowd crowd = {.n = n};
+	uint64_t least = UINT64_MAX;
+
+	pthread_barrier_init(&crowd.barrier, NULL, (unsigned int)threads);
+	for (unsigned long i = 1; i < threads; i++)
+		if (pthread_create(&others[i], NULL, run_along, &crowd))
+			abort();
+	for (int i = 0; i < SLICES; i++) {
+		uint64_t spent = run_slice(&crowd);
+
+		if (spent < least)
+			least = spent;
+	}
+	for (unsigned long i = 1; i < threads; i++)
+		pthread_join(others[i], NULL);
+	pthread_barrier_destroy(&crowd.barrier);
 	printf("%.1f\n", (double)least / (double)n);
 }
 
@@ -135,6 +184,8 @@ static int run_command(const char *line)
 		measure(run_mmap, a);
 	else if (n == 2 && !strcmp(name, "getppid") && a)
 		measure(run_getppid, a);
+	else if (n == 3 && !strcmp(name, "threads") && a && a <= THREADS_MAX && b)
+		measure_threads(a, b);
 	else if (n == 3 && !strcmp(name, "storm"))
 		storm(a, b);
 	else if (n == 1 && !strcmp(name, "ticks"))

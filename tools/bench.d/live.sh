@@ -48,9 +48,10 @@ other_on() {
 	tracer=$!
 }
 
+# The kernel takes its probes off; asked to end, bpftrace 0.17 now and then waits for ever.
 other_off() {
-	kill -INT "$tracer" 2>/dev/null || true
-	wait "$tracer" || true
+	kill -9 "$tracer" 2>/dev/null || true
+	wait "$tracer" 2>/dev/null || true
 	tracer=''
 }
 

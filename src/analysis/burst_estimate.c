@@ -210,7 +210,7 @@ void burst_log__estimate(const struct burst_log *log, const struct burst_reading
 	*estimate = (struct alloc_estimate){
 		.bursts = log->bursts,
 		.covered_s = log->window_ns / 1e9,
-		.present_s = log->bursts ? (double)(end->now_ns - log->from_ns) / 1e9 : 0,
+		.present_s = (double)(end->now_ns - log->from_ns) / 1e9,
 		.covered_cpu = cpu_ns > 0 ? fmin(log->window_cpu_ns / cpu_ns, 1) : NAN,
 	};
 	/* All gaps, the one after the last window included. */

@@ -13,9 +13,12 @@
  */
 #define LEFT_SHARE_MIN 0.05
 
-void burst_log__init(struct burst_log *log)
+void burst_log__init(struct burst_log *log, const struct burst_reading *reading)
 {
 	memset(log, 0, sizeof(*log));
+	log->from_ns = reading->now_ns;
+	log->first_cpu_ns = log->closed_cpu_ns = reading->cpu_ns;
+	log->first_cost_ns = log->closed_cost_ns = reading->cost_ns;
 }
 
 void burst_log__free(struct burst_log *log)
@@ -93,12 +96,6 @@ void burst_log__open(struct burst_log *log, const struct burst_reading *reading)
 	double gap_ns = reading->cpu_ns - log->closed_cpu_ns -
 			BURST_COST_BEST * (reading->cost_ns - log->closed_cost_ns);
 
-	if (!log->bursts) {
-		log->from_ns = reading->now_ns;
-		log->first_cpu_ns = reading->cpu_ns;
-		log->first_cost_ns = reading->cost_ns;
-		gap_ns = 0;
-	}
 	log->gap_ns = fmax(gap_ns, 0);
 	log->bursts++;
 	log->open = true;

@@ -83,7 +83,8 @@ struct burst_log {
 	struct burst_shares seen, unseen;
 };
 
-void burst_log__init(struct burst_log *log);
+/* Follows a process from this moment on, which is before the first window; counts are not used. */
+void burst_log__init(struct burst_log *log, const struct burst_reading *reading);
 void burst_log__free(struct burst_log *log);
 
 /* All probes are in place: a window begins. */

@@ -129,11 +129,14 @@ static int make_coverage(struct trace_session *session)
 	/* Whose children must be covered from the first call, or everyone. */
 	enum coverage_scope scope =
 		target == TRACE_COMMAND || target == TRACE_HOST ? COVERAGE_ALL : COVERAGE_EACH;
+	double budget = session->options->budget;
 
 	insn_costs__assume(&session->costs);
-	if (session->counts_mallocs && hit_cost__measure(session->tracer, false, &session->costs))
+	if (session->counts_mallocs && hit_cost__measure(session->tracer, false, &session->costs)) {
 		log_warning("the cost of a probe could not be measured here: it is reported as "
 			    "unknown and --budget cannot be kept");
+		budget = -1;
+	}
 	if (target == TRACE_HOST && !session->counts_mallocs)
 		return 0;
 	session->allocators = allocator_cache__new(&session->costs);
@@ -141,7 +144,9 @@ static int make_coverage(struct trace_session *session)
 		session->coverage =
 			coverage__new(session->tracer, session->allocators, &session->costs, scope,
 				      session->counts_mallocs, target != TRACE_HOST);
-	return session->coverage ? 0 : -ENOMEM;
+	if (session->coverage && session->counts_mallocs)
+		session->bursts = bursts__new(session->tracer, session->coverage, budget);
+	return session->coverage && (session->bursts || !session->counts_mallocs) ? 0 : -ENOMEM;
 }
 
 static int make_parts(struct trace_session *session)
@@ -299,6 +304,7 @@ void trace_session__stop(struct trace_session *session)
 
 	log_progress("%s", "");
 	session->ended_ns = monotonic_ns();
+	bursts__stop(session->bursts);
 	drain_ring(session);
 	trace_command__reap(session);
 	trace_tick(session);
@@ -307,6 +313,8 @@ void trace_session__stop(struct trace_session *session)
 	/* The model is compared with /proc once more, whether or not anything gave reason to. */
 	if (session->model.process_count <= 1024)
 		model__heal(&session->model, true);
+	HASH_ITER (hh, session->model.running, process, next)
+		trace_keep_estimate(session, process, NULL);
 	HASH_ITER (hh, session->model.running, process, next)
 		if (process->is_target || session->options->target != TRACE_HOST)
 			census__read(session->census, process, &cost_ns);
@@ -319,6 +327,7 @@ void trace_session__free(struct trace_session *session)
 	struct follower *follower, *next;
 
 	/* Probes first: a target should not pay while we clean up. */
+	bursts__free(session->bursts);
 	coverage__free(session->coverage);
 	tracer__close(session->tracer);
 	HASH_ITER (hh, session->followers, follower, next) {

@@ -13,12 +13,12 @@
 #include "cmd/trace_options.h"
 #include "ingest/tracer.h"
 #include "model/model.h"
-#include "probe/budget.h"
+#include "probe/bursts.h"
 #include "probe/coverage.h"
 #include "stack/names.h"
 #include "stack/weights.h"
 
-/* The guard looks this often: what a hot target pays before the probes go. */
+/* What bystanders pay is looked at this often, and short-lived memory. */
 #define GUARD_NS 100000000ull
 
 /* A command that memdrift started. */
@@ -41,7 +41,8 @@ struct follower {
 	uint64_t scanned_ns; /* the last time */
 	bool searched;       /* its program's code was looked at */
 	bool covered;        /* an allocator of its program was found and probed */
-	struct budget_meter meter;
+	bool born;           /* in the trace: its first call is known */
+	bool said;           /* that it went to bursts */
 };
 
 /* All of one run of `memdrift trace`. The stages are in src/ingest, src/model, src/analysis. */
@@ -54,22 +55,21 @@ struct trace_session {
 	struct allocator_cache *allocators;
 	struct insn_costs costs;
 	struct coverage *coverage; /* NULL: neither allocator nor arena probes */
+	struct bursts *bursts;     /* NULL: no allocator probes */
 	struct census *census;
 	struct stack_names *names;
 	struct model model;
 	struct follower *followers;
 	struct known_program *programs; /* see trace_programs.c */
 	struct stack_weights mmap_weights, alloc_weights;
-	struct budget_meter all_meter; /* of all processes together, when probes are for all */
 	struct trace_command_run command;
 	bool counts_mallocs;
 	uint64_t started_ns, ended_ns;
 	uint64_t next_tick_ns, next_guard_ns;
 	uint64_t records_lost_seen; /* that the model already knows of */
 	uint64_t bystander_seen;
-	double ended_cost_ns, ended_cpu_ns; /* meters of processes that have ended */
-	double detached_at_s;               /* negative: the budget was kept */
 	bool bystanders_warned;
+	bool detached_said; /* of probes for all */
 	const char *ended_by;
 };
 
@@ -151,8 +151,15 @@ void trace_tick(struct trace_session *session);
  * that something is known of those that live shorter.
  */
 void trace_read_residency(struct trace_session *session);
-/* Takes allocator probes off where they cost more than the budget. */
+/* Watches what others pay for the probes, and says which targets went to bursts. */
 void trace_guard(struct trace_session *session);
+
+/*
+ * Once its counts are final: what they say of the whole, if it ever was without probes. NULL: the
+ * view of it at the end of the trace is taken.
+ */
+void trace_keep_estimate(struct trace_session *session, struct process *process,
+			 const struct bursts_view *view);
 
 /* trace_dump.c */
 
@@ -164,6 +171,8 @@ void trace_dump_spaces(const struct trace_session *session, const char *path);
 
 /* trace_report.c */
 
+/* What the probes cost so far: all but hits, bystander_hits and covered. */
+void trace_overhead__fill(struct trace_session *session, struct trace_overhead *overhead);
 /* Writes the report and folded stacks as the options say: an exit code. */
 int trace_report__write(struct trace_session *session);
 

@@ -68,6 +68,7 @@ void process__free(struct process *process)
 	ring__free(&process->intervals);
 	ring__free(&process->bucket_series);
 	free(process->interval_alloc);
+	free(process->estimate);
 	free(process->exe);
 	free(process);
 }

@@ -10,6 +10,7 @@
 #include "memdrift/config.h"
 #include "memdrift/record.h"
 #include "model/arenas.h"
+#include "model/estimate.h"
 #include "model/ring.h"
 #include "model/space.h"
 
@@ -75,6 +76,7 @@ struct process {
 	uint64_t probed_rows;                /* bit i: row i of alloc.calls has its probe */
 	double covered_from_s, covered_to_s; /* of the trace; to < 0: until the end */
 	struct alloc_counts alloc;           /* sums over CPUs, as of the last drain */
+	struct alloc_estimate *estimate;     /* alloc is what bursts saw; NULL: it is all */
 
 	struct ring intervals;     /* of struct interval */
 	struct ring bucket_series; /* of uint64_t[SIZE_BUCKETS]: calls per interval */

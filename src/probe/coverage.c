@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,38 +17,7 @@
 #include "memdrift.skel.h"
 #include "probe/attach.h"
 #include "probe/closer.h"
-
-/* The probes in one file: for one process, or (pid 0) for all. */
-struct place_key {
-	uint64_t dev;
-	uint64_t ino;
-	uint64_t pid;
-};
-
-struct place {
-	UT_hash_handle hh;
-	struct place_key key;
-	struct probe_link *mallocs;
-	uint32_t malloc_count;
-	bool tried;
-	uint64_t attached_ns;
-	struct bpf_link *arenas[4];
-	uint64_t rows;
-	bool symbol_probed;
-	bool usdt_probed;
-};
-
-struct coverage {
-	struct tracer *tracer;
-	struct allocator_cache *cache;
-	struct insn_costs costs;
-	enum coverage_scope scope;
-	bool mallocs;
-	bool arenas;
-	struct closer *closer;
-	struct place *places;
-	struct coverage_row rows[CALL_ROWS];
-};
+#include "probe/coverage_internal.h"
 
 struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *cache,
 			       const struct insn_costs *costs, enum coverage_scope scope,
@@ -59,6 +27,7 @@ struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *ca
 
 	if (!coverage)
 		return NULL;
+	pthread_mutex_init(&coverage->lock, NULL);
 	coverage->tracer = tracer;
 	coverage->cache = cache;
 	coverage->costs = *costs;
@@ -79,7 +48,7 @@ static void close_arenas(void *link)
 	bpf_link__destroy(link);
 }
 
-static void detach_mallocs(struct coverage *coverage, struct place *place)
+void coverage__detach(struct coverage *coverage, struct place *place)
 {
 	closer__add(coverage->closer, close_mallocs, place->mallocs);
 	place->mallocs = NULL;
@@ -88,7 +57,8 @@ static void detach_mallocs(struct coverage *coverage, struct place *place)
 
 static void remove_place(struct coverage *coverage, struct place *place)
 {
-	detach_mallocs(coverage, place);
+	coverage__detach(coverage, place);
+	coverage__drop_sites(place);
 	closer__add(coverage->closer, close_arenas, place->arenas[0]);
 	closer__add(coverage->closer, close_arenas, place->arenas[1]);
 	/* libbpf keeps a list of USDT sites that is for one thread alone. */
@@ -107,6 +77,7 @@ void coverage__free(struct coverage *coverage)
 	HASH_ITER (hh, coverage->places, place, next_place)
 		remove_place(coverage, place);
 	closer__free(coverage->closer);
+	pthread_mutex_destroy(&coverage->lock);
 	free(coverage);
 }
 
@@ -124,6 +95,7 @@ static struct place *place_of(struct coverage *coverage, const struct allocator_
 	if (!place)
 		return NULL;
 	place->key = key;
+	place->fd = -1;
 	HASH_ADD(hh, coverage->places, key, sizeof(key), place);
 	return place;
 }
@@ -131,7 +103,7 @@ static struct place *place_of(struct coverage *coverage, const struct allocator_
 /* The row of a key, taken when it is new; -ENOSPC beyond CALL_ROWS. */
 static int row_of(struct coverage *coverage, const struct allocator_function *function)
 {
-	double hit_ns = coverage->costs.cls[function->site.cls].hit_ns;
+	double hit_ns = insn_costs__hit_ns(&coverage->costs, function->site.cls);
 
 	for (int i = 0; i < CALL_ROWS; i++) {
 		struct coverage_row *row = &coverage->rows[i];
@@ -191,29 +163,24 @@ static size_t choose_sites(struct coverage *coverage, const struct allocator_obj
 	return n;
 }
 
-static void attach_mallocs(struct coverage *coverage, struct place *place,
-			   const struct allocator_object *object, pid_t pid, const char *path,
-			   const char *name, struct coverage_scan *scan)
+int coverage__attach_sites(struct coverage *coverage, struct place *place, pid_t pid,
+			   const char *path, struct attach_site *sites, size_t count)
 {
 	const struct bpf_program *prog = tracer__programs(coverage->tracer)->progs.allocator_enter;
-	const struct allocator_function *functions[ALLOCATOR_FUNCTIONS_MAX + 1];
-	struct attach_site sites[ALLOCATOR_FUNCTIONS_MAX + 1];
-	size_t n = choose_sites(coverage, object, sites, functions);
+
+	return attach__uprobes(prog, pid, path, sites, count, &place->mallocs);
+}
+
+/* Which of them are in place, and a word on each that is not. */
+static void note_sites(struct place *place, const struct allocator_function *const *functions,
+		       const struct attach_site *sites, size_t n, const char *name,
+		       struct coverage_scan *scan)
+{
 	char printable[256];
 
-	place->tried = true;
-	place->attached_ns = monotonic_ns();
-	scan->failed += (uint32_t)(object->function_count - n);
-	if (!n)
-		return;
-	if (attach__uprobes(prog, pid, path, sites, n, &place->mallocs) == -ESRCH) {
-		/* Gone, or between two programs: another scan may find it. */
-		place->tried = false;
-		return;
-	}
 	for (size_t i = 0; i < n; i++) {
 		if (!sites[i].error) {
-			place->malloc_count++;
+			place->malloc_count += place->mallocs != NULL;
 			place->rows |= 1ull << COOKIE_ROW(sites[i].cookie);
 			continue;
 		}
@@ -223,6 +190,32 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 		scan->failed++;
 	}
 	scan->attached += place->malloc_count;
+}
+
+static void attach_mallocs(struct coverage *coverage, struct place *place,
+			   const struct allocator_object *object, pid_t pid, const char *path,
+			   const char *name, struct coverage_scan *scan)
+{
+	const struct allocator_function *functions[ALLOCATOR_FUNCTIONS_MAX + 1];
+	struct attach_site sites[ALLOCATOR_FUNCTIONS_MAX + 1];
+	size_t n = choose_sites(coverage, object, sites, functions);
+
+	place->tried = true;
+	place->attached_ns = monotonic_ns();
+	scan->failed += (uint32_t)(object->function_count - n);
+	if (!n)
+		return;
+	/* Then it is the next burst that puts them in place. */
+	place->paused = coverage__is_paused(coverage, place->key.pid);
+	if (!place->paused &&
+	    coverage__attach_sites(coverage, place, pid, path, sites, n) == -ESRCH) {
+		/* Gone, or between two programs: another scan may find it. */
+		place->tried = false;
+		return;
+	}
+	note_sites(place, functions, sites, n, name, scan);
+	if (coverage->pausable)
+		coverage__keep_sites(place, path, sites, n);
 	place->attached_ns = monotonic_ns();
 }
 
@@ -284,6 +277,8 @@ static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
 	bool is_new;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", mapping->fd);
+	/* Only here: searching a file takes long, and a burst may have to end meanwhile. */
+	pthread_mutex_lock(&coverage->lock);
 	if (coverage->mallocs && step->want->mallocs) {
 		place = cover_object(coverage, mapping->object, shared, path, mapping->path, scan);
 		if (place)
@@ -291,15 +286,16 @@ static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
 		if (place && place->attached_ns > scan->attached_ns)
 			scan->attached_ns = place->attached_ns;
 	}
-	if (!coverage->arenas || !step->want->arenas || mapping->object->kind != ALLOCATOR_GLIBC)
-		return 0;
-	place = place_of(coverage, mapping->object, own, &is_new);
-	if (place && !place->symbol_probed && !place->usdt_probed && !place->arenas[0])
-		attach_arenas(coverage, place, mapping->object, mapping->pid, path);
-	if (place) {
-		scan->symbol_probed |= place->symbol_probed;
-		scan->usdt_probed |= place->usdt_probed;
+	if (coverage->arenas && step->want->arenas && mapping->object->kind == ALLOCATOR_GLIBC) {
+		place = place_of(coverage, mapping->object, own, &is_new);
+		if (place && !place->symbol_probed && !place->usdt_probed && !place->arenas[0])
+			attach_arenas(coverage, place, mapping->object, mapping->pid, path);
+		if (place) {
+			scan->symbol_probed |= place->symbol_probed;
+			scan->usdt_probed |= place->usdt_probed;
+		}
 	}
+	pthread_mutex_unlock(&coverage->lock);
 	return 0;
 }
 
@@ -340,7 +336,9 @@ int coverage__prepare(struct coverage *coverage, const char *path)
 	object = open_object(coverage, path, &fd);
 	if (!object)
 		return -ENOENT;
+	pthread_mutex_lock(&coverage->lock);
 	cover_object(coverage, object, 0, path, path, &scan);
+	pthread_mutex_unlock(&coverage->lock);
 	allocator_object__put(object);
 	close(fd);
 	return scan.failed ? -EIO : (int)scan.attached;
@@ -356,11 +354,13 @@ void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *
 	object = open_object(coverage, path, &fd);
 	if (!object)
 		return;
+	pthread_mutex_lock(&coverage->lock);
 	if (coverage->arenas && object->kind == ALLOCATOR_GLIBC) {
 		place = place_of(coverage, object, (uint32_t)pid, &is_new);
 		if (place && is_new)
 			attach_arenas(coverage, place, object, pid, path);
 	}
+	pthread_mutex_unlock(&coverage->lock);
 	allocator_object__put(object);
 	close(fd);
 }
@@ -370,18 +370,11 @@ void coverage__forget(struct coverage *coverage, pid_t pid)
 	struct place *place, *next;
 	uint64_t own = (uint64_t)pid;
 
+	pthread_mutex_lock(&coverage->lock);
 	HASH_ITER (hh, coverage->places, place, next)
 		if (place->key.pid == own)
 			remove_place(coverage, place);
-}
-
-void coverage__drop_mallocs(struct coverage *coverage, pid_t pid)
-{
-	struct place *place, *next;
-
-	HASH_ITER (hh, coverage->places, place, next)
-		if (place->key.pid == (uint64_t)pid)
-			detach_mallocs(coverage, place);
+	pthread_mutex_unlock(&coverage->lock);
 }
 
 void coverage__drop_all_mallocs(struct coverage *coverage)
@@ -390,9 +383,13 @@ void coverage__drop_all_mallocs(struct coverage *coverage)
 
 	if (!coverage)
 		return;
+	pthread_mutex_lock(&coverage->lock);
 	coverage->mallocs = false;
-	HASH_ITER (hh, coverage->places, place, next)
-		detach_mallocs(coverage, place);
+	HASH_ITER (hh, coverage->places, place, next) {
+		coverage__detach(coverage, place);
+		coverage__drop_sites(place);
+	}
+	pthread_mutex_unlock(&coverage->lock);
 }
 
 enum coverage_scope coverage__scope(const struct coverage *coverage)
@@ -405,24 +402,28 @@ const struct coverage_row *coverage__rows(const struct coverage *coverage)
 	return coverage->rows;
 }
 
-double coverage__cost_ns(const struct coverage *coverage, const struct alloc_counts *counts)
+double coverage__cost_ns(struct coverage *coverage, const struct alloc_counts *counts)
 {
 	double cost = 0, dearest = 0;
 
+	pthread_mutex_lock(&coverage->lock);
 	for (int i = 0; i < CALL_ROWS; i++) {
 		cost += (double)counts->calls[i] * coverage->rows[i].hit_ns;
 		if (counts->calls[i] && coverage->rows[i].hit_ns > dearest)
 			dearest = coverage->rows[i].hit_ns;
 	}
+	pthread_mutex_unlock(&coverage->lock);
 	/* Which rows the second hits of handed-on calls fell into is not kept: an upper bound. */
 	return cost + (double)counts->tail_calls * dearest;
 }
 
-uint32_t coverage__probes(const struct coverage *coverage)
+uint32_t coverage__probes(struct coverage *coverage)
 {
 	uint32_t n = 0;
 
+	pthread_mutex_lock(&coverage->lock);
 	for (struct place *place = coverage->places; place; place = place->hh.next)
-		n += place->malloc_count;
+		n += place->paused ? (uint32_t)place->site_count : place->malloc_count;
+	pthread_mutex_unlock(&coverage->lock);
 	return n;
 }

@@ -227,6 +227,7 @@ no_memory:
 static void show_progress(struct trace_session *session)
 {
 	uint64_t losses[LOSS_MAX] = {0}, total = 0;
+	struct trace_overhead overhead = {0};
 	struct winsize size;
 	char line[512];
 
@@ -237,8 +238,10 @@ static void show_progress(struct trace_session *session)
 		total += losses[i] + session->model.losses[i];
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
 		size.ws_col = 80;
+	trace_overhead__fill(session, &overhead);
 	trace_progress(line, sizeof(line), &session->model, trace_session__now_s(session),
-		       session->options->duration_s, total, size.ws_col - 1u);
+		       session->options->duration_s, total, session->bursts ? &overhead : NULL,
+		       size.ws_col - 1u);
 	log_progress("%s", line);
 }
 

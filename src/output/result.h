@@ -131,6 +131,7 @@ int trace_folded__write(FILE *out, const struct trace_result *result, enum folde
  */
 const char *trace_progress(char *buf, size_t size, const struct model *model, double now_s,
 			   double duration_s /* negative: open */, uint64_t losses,
+			   const struct trace_overhead *overhead /* NULL: no probes */,
 			   unsigned int columns);
 
 #endif

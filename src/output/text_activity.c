@@ -87,7 +87,7 @@ void text_mapping__write(struct text_writer *writer, const struct process_result
 }
 
 /* "16 - 31 B", "1.0 - 2.0 kB" without its zeroes: "1 - 2 kB", "512 kB - 1 MB". */
-static void format_bucket(char *buf, size_t size, unsigned int bucket)
+void text__bucket(char *buf, size_t size, unsigned int bucket)
 {
 	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
 	unsigned int low, high;
@@ -177,7 +177,7 @@ static void write_sizes(struct text_writer *writer, const struct process *proces
 
 		if (!bucket->count)
 			continue;
-		format_bucket(label, sizeof(label), i);
+		text__bucket(label, sizeof(label), i);
 		add_call_row(&table, label, bucket->count, seconds);
 		table__add(&table, "%s", units_format_bytes(text, bucket->bytes));
 		if (seconds > 0)
@@ -200,6 +200,10 @@ void text_buckets__write(struct text_writer *writer, const struct process_result
 	if (!p->counted)
 		return;
 	fputc('\n', writer->out);
+	if (p->estimate) {
+		text_estimate__write(writer, process);
+		return;
+	}
 	if (process_result__calls(writer->result, process, ROW_ALLOC) +
 	    process_result__calls(writer->result, process, ROW_FREE))
 		write_calls(writer, process);

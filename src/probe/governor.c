@@ -141,6 +141,9 @@ static enum governor_verdict plan(struct governor *governor)
 {
 	double gap_ns;
 
+	/* The first look was cut: that is no passing moment. */
+	if (!governor->windows && window_cost_ns(governor) >= GOVERNOR_FIRST_LOOK_NS)
+		governor->calm = false;
 	learn_share(governor);
 	governor->balance_ns += (governor->credit_ns - governor->balance_ns) / LEARN_WINDOWS;
 	governor->begun = governor->last;

@@ -22,7 +22,7 @@ static int open_output(const char *path, FILE **file)
 
 int cmd_trace(int argc, char **argv)
 {
-	struct trace_session session = {.detached_at_s = -1};
+	struct trace_session session = {0};
 	char message[FEATURE_MESSAGE_MAX];
 	struct trace_options options;
 	int code = trace_options__parse(argc, argv, &options), err;

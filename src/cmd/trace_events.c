@@ -51,7 +51,7 @@ void trace_process__joined(struct trace_session *session, struct process *proces
 		process->mapped_start_bytes = 0;
 		process->begins_with_exec = true;
 		if (follower)
-			budget_meter__start(&follower->meter, 0, 0);
+			follower->born = true;
 		return;
 	}
 	sample_rss(session, process);
@@ -85,8 +85,9 @@ static void weigh_mapping(struct trace_session *session, const struct rec_mappin
 static void before_exit(struct trace_session *session, const struct rec_process *exit)
 {
 	struct process *process = model__find(&session->model, exit->hdr.pid);
-	struct follower *follower = process ? trace_follower(session, process) : NULL;
 	struct alloc_counts sums;
+	struct bursts_view view;
+	bool counted = false;
 
 	if (!process || !(exit->hdr.flags & RECF_GROUP_DEAD))
 		return;
@@ -94,15 +95,15 @@ static void before_exit(struct trace_session *session, const struct rec_process 
 	    !tracer__was_reused(session->tracer, exit->hdr.pid, exit->hdr.start_ns) &&
 	    !tracer__read_counts(session->tracer, exit->hdr.pid, &sums)) {
 		process__set_alloc(process, &sums);
+		counted = true;
 		trace_read_classes(session, process);
-		if (session->coverage && follower && exit->cpu_ns)
-			budget_meter__update(&follower->meter,
-					     coverage__cost_ns(session->coverage, &sums),
-					     (double)exit->cpu_ns, -1);
 		trace_live__follow(session, process);
 		trace_weights__keep(session, process);
 		tracer__uncount(session->tracer, exit->hdr.pid);
 	}
+	if (!bursts__end(session->bursts, exit->hdr.pid, process->start_ns, (double)exit->cpu_ns,
+			 counted ? &sums : NULL, &view))
+		trace_keep_estimate(session, process, &view);
 	memcpy(process->comm, exit->comm, sizeof(process->comm));
 	process->comm[sizeof(process->comm) - 1] = '\0';
 	process__end_interval(process, trace_session__now_s(session));
@@ -153,7 +154,7 @@ static void after_fork(struct trace_session *session, const struct rec_fork *for
 	trace_process__joined(session, child, false);
 	follower = trace_follower(session, child);
 	if (follower)
-		budget_meter__start(&follower->meter, 0, 0);
+		follower->born = true;
 	if (parent)
 		trace_scan__inherit(session, parent, child);
 }
@@ -188,7 +189,6 @@ static void after_exit(struct trace_session *session, const struct rec_header *r
 	HASH_FIND(hh, session->followers, &record->pid, sizeof(record->pid), follower);
 	if (!follower)
 		return;
-	budget_meter__add(&follower->meter, &session->ended_cost_ns, &session->ended_cpu_ns);
 	trace_follower__drop(session, follower);
 }
 

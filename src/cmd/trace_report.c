@@ -52,23 +52,29 @@ static void fill_rows(struct trace_session *session, struct trace_result *result
 
 /* Sums over the processes that were counted, running or ended. */
 struct cost_sums {
-	double cost_ns;
-	double cpu_ns;
 	double covered_s;
 	double present_s;
 	uint64_t hits;
 };
 
+/* During bursts: what its windows add up to, and all of it before the first of them. */
+static double covered_s(const struct process *process, double end_s)
+{
+	double to = process->covered_to_s >= 0 ? process->covered_to_s : end_s;
+	double from = fmax(process->covered_from_s, 0);
+
+	if (process->estimate)
+		return fmin(process->estimate->covered_s, fmax(to - from, 0));
+	return fmax(to - from, 0);
+}
+
 static void add_cost(struct trace_session *session, const struct process *process, double end_s,
 		     struct cost_sums *sums)
 {
-	double from = process->covered_from_s > 0 ? process->covered_from_s : 0;
 	double begin = (double)(int64_t)(process->first_seen_ns - session->started_ns) / 1e9;
 	double end = process->end == PROCESS_EXITED
 			     ? (double)(int64_t)(process->ended_ns - session->started_ns) / 1e9
 			     : end_s;
-	double to = process->covered_to_s >= 0 ? process->covered_to_s : end;
-	struct follower *follower;
 
 	for (int i = 0; i < CALL_ROWS; i++)
 		sums->hits += process->alloc.calls[i];
@@ -76,34 +82,46 @@ static void add_cost(struct trace_session *session, const struct process *proces
 	/* A process whose calls were to be counted and were not is present and not covered. */
 	if (session->counts_mallocs && !process->kernel_thread)
 		sums->present_s += fmax(end - fmax(begin, 0), 0);
-	if (!process->counted)
-		return;
-	sums->covered_s += fmax(to - from, 0);
-	HASH_FIND(hh, session->followers, &process->pid, sizeof(process->pid), follower);
-	if (follower && follower->start_ns == process->start_ns)
-		budget_meter__add(&follower->meter, &sums->cost_ns, &sums->cpu_ns);
+	if (process->counted)
+		sums->covered_s += covered_s(process, end);
+}
+
+void trace_overhead__fill(struct trace_session *session, struct trace_overhead *overhead)
+{
+	struct bursts_totals totals;
+
+	bursts__totals(session->bursts, &totals);
+	overhead->hit_ns =
+		session->costs.cls[INSN_PUSH].measured ? session->costs.cls[INSN_PUSH].hit_ns : NAN;
+	overhead->cost_share = totals.cpu_ns > 0 && !isnan(overhead->hit_ns)
+				       ? totals.cost_ns / totals.cpu_ns
+				       : NAN;
+	overhead->budget = session->options->budget < 0 ? NAN : session->options->budget;
+	overhead->detached_at_s = -1;
+	if (totals.detached_ns)
+		overhead->detached_at_s =
+			(double)(int64_t)(totals.detached_ns - session->started_ns) / 1e9;
+	overhead->bursts = totals.bursts;
+	overhead->detached = totals.detached;
+	overhead->attach_ns = totals.attach_ns;
+	overhead->detach_ns = totals.detach_ns;
 }
 
 static void fill_overhead(struct trace_session *session, struct trace_result *result)
 {
 	struct trace_overhead *overhead = &result->overhead;
-	struct cost_sums sums = {.cost_ns = session->ended_cost_ns,
-				 .cpu_ns = session->ended_cpu_ns};
 	struct process *process, *next;
-	double hit_ns = session->costs.cls[INSN_PUSH].hit_ns;
+	struct cost_sums sums = {0};
 
+	trace_overhead__fill(session, overhead);
 	HASH_ITER (hh, session->model.running, process, next)
 		add_cost(session, process, result->duration_s, &sums);
 	for (process = session->model.ended; process; process = process->next_ended)
 		add_cost(session, process, result->duration_s, &sums);
-	overhead->hit_ns = session->costs.cls[INSN_PUSH].measured ? hit_ns : NAN;
 	overhead->hits = sums.hits;
 	overhead->bystander_hits =
 		session->counts_mallocs ? tracer__bystander_hits(session->tracer) : 0;
 	overhead->covered = sums.present_s > 0 ? fmin(sums.covered_s / sums.present_s, 1) : 0;
-	overhead->cost_share = sums.cpu_ns > 0 ? sums.cost_ns / sums.cpu_ns : NAN;
-	overhead->budget = session->options->budget < 0 ? NAN : session->options->budget;
-	overhead->detached_at_s = session->detached_at_s;
 }
 
 static void fill_result(struct trace_session *session, struct trace_result *result)

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-#include <math.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "census/host.h"
@@ -107,40 +104,6 @@ void trace_tick(struct trace_session *session, bool for_report)
 	model__heal(&session->model, false);
 }
 
-static double cpu_ns(const struct proc_stat *stat)
-{
-	return (double)stat->cpu_ticks * 1e9 / (double)sysconf(_SC_CLK_TCK);
-}
-
-static void note_drop(struct trace_session *session, const char *who)
-{
-	if (session->detached_at_s < 0)
-		session->detached_at_s = trace_session__now_s(session);
-	log_info("took the allocator probes off %s: they cost more than the budget", who);
-}
-
-static void drop_probes(struct trace_session *session, struct process *process)
-{
-	char who[32];
-
-	snprintf(who, sizeof(who), "process %u", process->pid);
-	note_drop(session, who);
-	coverage__drop_mallocs(session->coverage, (pid_t)process->pid);
-	process->covered_to_s = trace_session__now_s(session);
-}
-
-static void drop_all_probes(struct trace_session *session)
-{
-	double now_s = trace_session__now_s(session);
-	struct process *process, *next;
-
-	note_drop(session, "every process");
-	coverage__drop_all_mallocs(session->coverage);
-	HASH_ITER (hh, session->model.running, process, next)
-		if (process->covered_to_s < 0)
-			process->covered_to_s = now_s;
-}
-
 /*
  * A command's children can only be covered from their first call by probes that every process of
  * the host meets. The report says what the others paid; when it is much, the user hears at once.
@@ -161,42 +124,50 @@ static void watch_bystanders(struct trace_session *session)
 		    100 * cost_ns / ((double)GUARD_NS * host__cpus_online()));
 }
 
-/* Reads what a process has paid; true when it alone is over the limit. */
-static bool update_meter(struct trace_session *session, struct process *process,
-			 struct follower *follower, double limit)
+/* Each process once; when probes are for all, the first of them stands for all. */
+static void say_detached(struct trace_session *session)
 {
-	struct alloc_counts sums;
-	struct proc_stat stat;
+	bool all = coverage__scope(session->coverage) == COVERAGE_ALL;
+	struct process *process, *next;
+	uint64_t since_ns;
 
-	if (tracer__read_counts(session->tracer, process->pid, &sums) ||
-	    proc_stat__read(process->pid, &stat))
-		return false;
-	process__set_alloc(process, &sums);
-	return budget_meter__update(&follower->meter, coverage__cost_ns(session->coverage, &sums),
-				    cpu_ns(&stat), limit);
+	HASH_ITER (hh, session->model.running, process, next) {
+		struct follower *follower = trace_follower(session, process);
+
+		if (!process->counted || !follower || follower->said || session->detached_said ||
+		    !bursts__was_detached(session->bursts, process->pid, process->start_ns,
+					  &since_ns))
+			continue;
+		follower->said = true;
+		session->detached_said = all;
+		log_info("the allocator probes cost process %u more than the budget: from now on "
+			 "they come and go%s",
+			 process->pid, all ? ", for all processes" : "");
+	}
 }
 
 void trace_guard(struct trace_session *session)
 {
-	double limit = session->options->budget;
-	double cost_ns = session->ended_cost_ns, all_cpu_ns = session->ended_cpu_ns;
-	struct process *process, *next;
-	bool shared;
-
-	if (!session->counts_mallocs || !session->coverage || !coverage__probes(session->coverage))
+	if (!session->bursts || !coverage__probes(session->coverage))
 		return;
-	shared = coverage__scope(session->coverage) == COVERAGE_ALL;
-	if (shared)
+	if (coverage__scope(session->coverage) == COVERAGE_ALL)
 		watch_bystanders(session);
-	HASH_ITER (hh, session->model.running, process, next) {
-		struct follower *follower = trace_follower(session, process);
+	say_detached(session);
+}
 
-		if (!follower || !process->counted || process->covered_to_s >= 0)
-			continue;
-		if (update_meter(session, process, follower, shared ? -1 : limit))
-			drop_probes(session, process);
-		budget_meter__add(&follower->meter, &cost_ns, &all_cpu_ns);
-	}
-	if (shared && budget_meter__update(&session->all_meter, cost_ns, all_cpu_ns, limit))
-		drop_all_probes(session);
+void trace_keep_estimate(struct trace_session *session, struct process *process,
+			 const struct bursts_view *view)
+{
+	struct bursts_view last;
+
+	if (!view && bursts__view(session->bursts, process->pid, process->start_ns, &last))
+		return;
+	if (!view)
+		view = &last;
+	if (!view->was_detached)
+		return;
+	if (!process->estimate)
+		process->estimate = malloc(sizeof(*process->estimate));
+	if (process->estimate)
+		*process->estimate = view->estimate;
 }

@@ -31,7 +31,7 @@ struct follower *trace_follower(struct trace_session *session, const struct proc
 	follower->start_ns = process->start_ns;
 	follower->begun_ns = process->first_seen_ns;
 	follower->scan_due = follower->covered = follower->searched = false;
-	memset(&follower->meter, 0, sizeof(follower->meter));
+	follower->born = follower->said = false;
 	return follower;
 }
 
@@ -46,13 +46,25 @@ static double trace_seconds(const struct trace_session *session, uint64_t time_n
 	return (double)(int64_t)(time_ns - session->started_ns) / 1e9;
 }
 
+/*
+ * From its birth on where its probes were there before it: probes for one process alone come later
+ * than its first call.
+ */
+static void count_process(struct trace_session *session, struct process *process,
+			  const struct follower *follower)
+{
+	process->counted = true;
+	bursts__add(session->bursts, process->pid, process->start_ns,
+		    follower->born && coverage__scope(session->coverage) == COVERAGE_ALL);
+}
+
 static void note_coverage(struct trace_session *session, struct process *process,
 			  struct follower *follower, const struct coverage_scan *scan)
 {
 	row_set__join(&process->probed_rows, &scan->rows);
 	if (row_set__is_empty(&scan->rows))
 		return;
-	process->counted = true;
+	count_process(session, process, follower);
 	/* From its first call when every probe was waiting, else from when the last was in place.
 	 */
 	if (!follower->covered)
@@ -63,10 +75,9 @@ static void note_coverage(struct trace_session *session, struct process *process
 
 void trace_scan(struct trace_session *session, struct process *process, struct follower *follower)
 {
-	bool dropped = process->covered_to_s >= 0;
 	/* Others make arenas as well, but two more links for each child of a build cost too much.
 	 */
-	struct coverage_want want = {.mallocs = session->counts_mallocs && !dropped,
+	struct coverage_want want = {.mallocs = session->counts_mallocs,
 				     .arenas = process->is_target};
 	struct coverage_scan scan;
 
@@ -134,7 +145,8 @@ void trace_scan__inherit(struct trace_session *session, struct process *parent,
 		trace_scan(session, parent, of_parent);
 	child->probed_rows = parent->probed_rows;
 	child->allocators = parent->allocators;
-	child->counted = parent->counted;
+	if (parent->counted)
+		count_process(session, child, of_child);
 	child->covered_from_s = trace_seconds(session, of_child->begun_ns);
 	child->covered_to_s = parent->covered_to_s;
 	of_child->covered = of_parent->covered;
@@ -157,11 +169,10 @@ void trace_scan__exec(struct trace_session *session, struct process *process, ui
 		coverage__forget(session->coverage, (pid_t)process->pid);
 	if (coverage__scope(session->coverage) == COVERAGE_ALL &&
 	    trace_program__prepare(session, process, &late)) {
-		if (process->covered_to_s < 0) {
-			process->counted = follower->covered = true;
-			process->covered_from_s =
-				trace_seconds(session, late ? monotonic_ns() : follower->begun_ns);
-		}
+		count_process(session, process, follower);
+		follower->covered = true;
+		process->covered_from_s =
+			trace_seconds(session, late ? monotonic_ns() : follower->begun_ns);
 	} else if (process->is_target || coverage__scope(session->coverage) == COVERAGE_ALL) {
 		trace_scan(session, process, follower);
 	}

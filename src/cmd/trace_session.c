@@ -151,14 +151,17 @@ static int make_coverage(struct trace_session *session)
 	/* Whose children must be covered from the first call, or everyone. */
 	enum coverage_scope scope =
 		target == TRACE_COMMAND || target == TRACE_HOST ? COVERAGE_ALL : COVERAGE_EACH;
-	double return_ns = 0;
+	double return_ns = 0, budget = session->options->budget;
 
 	insn_costs__assume(&session->costs);
-	if (session->counts_mallocs && !hit_cost__measure(session->tracer, false, &session->costs))
+	if (session->counts_mallocs &&
+	    !hit_cost__measure(session->tracer, false, &session->costs)) {
 		return_ns = hit_cost__of_return(session->tracer, &session->costs);
-	else if (session->counts_mallocs)
+	} else if (session->counts_mallocs) {
 		log_warning("the cost of a probe could not be measured here: it is reported as "
 			    "unknown and --budget cannot be kept");
+		budget = -1;
+	}
 	if (target == TRACE_HOST && !session->counts_mallocs)
 		return 0;
 	session->allocators = allocator_cache__new(&session->costs);
@@ -171,7 +174,9 @@ static int make_coverage(struct trace_session *session)
 				      isnan(return_ns) ? 0 : return_ns, scope,
 				      session->counts_mallocs, target != TRACE_HOST);
 	}
-	return session->coverage ? 0 : -ENOMEM;
+	if (session->coverage && session->counts_mallocs)
+		session->bursts = bursts__new(session->tracer, session->coverage, budget);
+	return session->coverage && (session->bursts || !session->counts_mallocs) ? 0 : -ENOMEM;
 }
 
 /* So that a command's first call in them is seen. */
@@ -271,6 +276,7 @@ no_memory:
 static void show_progress(struct trace_session *session)
 {
 	uint64_t losses[LOSS_MAX] = {0}, total = 0;
+	struct trace_overhead overhead = {0};
 	struct winsize size;
 	char line[512];
 
@@ -281,8 +287,10 @@ static void show_progress(struct trace_session *session)
 		total += losses[i] + session->model.losses[i];
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
 		size.ws_col = 80;
+	trace_overhead__fill(session, &overhead);
 	trace_progress(line, sizeof(line), &session->model, trace_session__now_s(session),
-		       session->options->duration_s, total, size.ws_col - 1u);
+		       session->options->duration_s, total, session->bursts ? &overhead : NULL,
+		       size.ws_col - 1u);
 	log_progress("%s", line);
 }
 
@@ -351,6 +359,7 @@ void trace_session__stop(struct trace_session *session)
 
 	log_progress("%s", "");
 	session->ended_ns = monotonic_ns();
+	bursts__stop(session->bursts);
 	drain_ring(session);
 	trace_command__reap(session);
 	trace_tick(session, true);
@@ -361,6 +370,8 @@ void trace_session__stop(struct trace_session *session)
 	/* The model is compared with /proc once more, whether or not anything gave reason to. */
 	if (session->model.process_count <= 1024)
 		model__heal(&session->model, true);
+	HASH_ITER (hh, session->model.running, process, next)
+		trace_keep_estimate(session, process, NULL);
 	HASH_ITER (hh, session->model.running, process, next)
 		if (process->is_target || session->options->target != TRACE_HOST)
 			census__read(session->census, process, &cost_ns);
@@ -374,6 +385,7 @@ void trace_session__free(struct trace_session *session)
 	struct follower *follower, *next;
 
 	/* Probes first: a target should not pay while we clean up. */
+	bursts__free(session->bursts);
 	coverage__free(session->coverage);
 	tracer__close(session->tracer);
 	HASH_ITER (hh, session->followers, follower, next) {

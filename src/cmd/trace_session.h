@@ -13,12 +13,12 @@
 #include "cmd/trace_options.h"
 #include "ingest/tracer.h"
 #include "model/model.h"
-#include "probe/budget.h"
+#include "probe/bursts.h"
 #include "probe/coverage.h"
 #include "stack/names.h"
 #include "stack/weights.h"
 
-/* The guard looks this often: what a hot target pays before the probes go. */
+/* What bystanders pay is looked at this often, and short-lived memory. */
 #define GUARD_NS 100000000ull
 
 /* A command that memdrift started. */
@@ -41,7 +41,8 @@ struct follower {
 	uint64_t scanned_ns; /* the last time */
 	bool searched;       /* its program's code was looked at */
 	bool covered;        /* an allocator of its program was found and probed */
-	struct budget_meter meter;
+	bool born;           /* in the trace: its first call is known */
+	bool said;           /* that it went to bursts */
 };
 
 /* All of one run of `memdrift trace`. The stages are in src/ingest, src/model, src/analysis. */
@@ -54,6 +55,7 @@ struct trace_session {
 	struct allocator_cache *allocators;
 	struct insn_costs costs;
 	struct coverage *coverage; /* NULL: neither allocator nor arena probes */
+	struct bursts *bursts;     /* NULL: no allocator probes */
 	struct census *census;
 	struct stack_names *names;
 	struct model model;
@@ -61,7 +63,6 @@ struct trace_session {
 	struct known_program *programs;  /* see trace_programs.c */
 	struct live_spaces *live_spaces; /* NULL without --live */
 	struct stack_weights mmap_weights, alloc_weights, temporary_weights;
-	struct budget_meter all_meter; /* of all processes together, when probes are for all */
 	struct trace_command_run command;
 	struct class_table classes; /* of --buckets, unless log2 */
 	bool counts_mallocs;
@@ -70,9 +71,8 @@ struct trace_session {
 	uint64_t next_tick_ns, next_guard_ns;
 	uint64_t records_lost_seen; /* that the model already knows of */
 	uint64_t bystander_seen;
-	double ended_cost_ns, ended_cpu_ns; /* meters of processes that have ended */
-	double detached_at_s;               /* negative: the budget was kept */
 	bool bystanders_warned;
+	bool detached_said; /* of probes for all */
 	const char *ended_by;
 };
 
@@ -172,8 +172,15 @@ void trace_read_classes(struct trace_session *session, struct process *process);
  * that something is known of those that live shorter.
  */
 void trace_read_residency(struct trace_session *session);
-/* Takes allocator probes off where they cost more than the budget. */
+/* Watches what others pay for the probes, and says which targets went to bursts. */
 void trace_guard(struct trace_session *session);
+
+/*
+ * Once its counts are final: what they say of the whole, if it ever was without probes. NULL: the
+ * view of it at the end of the trace is taken.
+ */
+void trace_keep_estimate(struct trace_session *session, struct process *process,
+			 const struct bursts_view *view);
 
 /* trace_dump.c */
 
@@ -187,6 +194,8 @@ void trace_dump_spaces(const struct trace_session *session, const char *path);
 
 /* The report as of now, for --print. 0 or a negative errno. */
 int trace_report__print(struct trace_session *session);
+/* What the probes cost so far: all but hits, bystander_hits and covered. */
+void trace_overhead__fill(struct trace_session *session, struct trace_overhead *overhead);
 /* Writes the report and folded stacks as the options say: an exit code. */
 int trace_report__write(struct trace_session *session);
 

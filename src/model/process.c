@@ -70,6 +70,7 @@ void process__free(struct process *process)
 	live_view__unref(process->live);
 	free(process->interval_alloc);
 	free(process->classes);
+	free(process->estimate);
 	free(process->exe);
 	free(process);
 }

@@ -11,6 +11,7 @@
 #include "memdrift/record.h"
 #include "memdrift/row_set.h"
 #include "model/arenas.h"
+#include "model/estimate.h"
 #include "model/live_view.h"
 #include "model/ring.h"
 #include "model/space.h"
@@ -81,6 +82,7 @@ struct process {
 	struct live_view *live;       /* what it has not freed; NULL: not tracked. A reference */
 	struct class_counts *classes; /* the same by size class; NULL: not counted so */
 	uint32_t allocators;          /* bit of each enum allocator_kind that it maps; 0: unknown */
+	struct alloc_estimate *estimate; /* alloc is what bursts saw; NULL: it is all */
 
 	struct ring intervals;     /* of struct interval */
 	struct ring bucket_series; /* of uint64_t[SIZE_BUCKETS]: calls per interval */

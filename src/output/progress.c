@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -65,7 +66,8 @@ static struct totals sum_processes(const struct model *model, bool targets_only)
 }
 
 const char *trace_progress(char *buf, size_t size, const struct model *model, double now_s,
-			   double duration_s, uint64_t losses, unsigned int columns)
+			   double duration_s, uint64_t losses,
+			   const struct trace_overhead *overhead, unsigned int columns)
 {
 	struct progress progress = {.buf = buf, .size = size, .columns = columns};
 	struct totals totals = sum_processes(model, true);
@@ -86,6 +88,9 @@ const char *trace_progress(char *buf, size_t size, const struct model *model, do
 			 units_format_delta(moved, totals.moved_bytes));
 	if (losses)
 		add_part(&progress, "  %s lost", units_format_count(text, losses));
+	if (overhead && !isnan(overhead->cost_share))
+		add_part(&progress, "  cost %.1f %%%s", 100 * overhead->cost_share,
+			 overhead->detached ? " in bursts" : "");
 	if (totals.arenas)
 		add_part(&progress, "  %s new arenas", units_format_count(text, totals.arenas));
 	add_part(&progress, "  mapped %s", units_format_bytes(text, totals.mmap_bytes));

@@ -38,7 +38,11 @@ struct trace_overhead {
 	double covered;          /* share 0..1 of the trace during which the probes were attached */
 	double cost_share;       /* hits x cost / CPU time of the targets; NAN when unknown */
 	double budget;           /* share, 0.05 by default; NAN with --budget none */
-	double detached_at_s;    /* when the budget took the probes off; negative: it did not */
+	double detached_at_s;    /* when probes were first taken off to keep it; negative: never */
+	uint64_t bursts;         /* how often they came back */
+	uint32_t detached;       /* processes that this happened to: their figures are estimates */
+	double attach_ns; /* CPU time that their coming cost the targets, part of cost_share */
+	double detach_ns; /* and their going */
 };
 
 struct trace_command {
@@ -146,6 +150,7 @@ int trace_folded__write(FILE *out, const struct trace_result *result, enum folde
  */
 const char *trace_progress(char *buf, size_t size, const struct model *model, double now_s,
 			   double duration_s /* negative: open */, uint64_t losses,
+			   const struct trace_overhead *overhead /* NULL: no probes */,
 			   unsigned int columns);
 
 #endif

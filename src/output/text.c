@@ -72,24 +72,47 @@ static void write_details(struct text_writer *writer, const struct process_resul
 	text_drift__write(writer, process);
 }
 
+/* Adds what is known of a process's calls; one whose upper end is unknown makes the sum so. */
+static void add_calls(const struct trace_result *result, const struct process_result *process,
+		      struct estimate_range *sum, bool *estimated)
+{
+	const struct alloc_estimate *estimate = process->process->estimate;
+	double calls = (double)(process_result__calls(result, process, ROW_ALLOC) +
+				process_result__calls(result, process, ROW_FREE));
+
+	if (!estimate) {
+		sum->low += calls;
+		sum->best += calls;
+		sum->high += calls;
+		return;
+	}
+	*estimated = true;
+	sum->low += fmax(estimate->calls.low, calls);
+	sum->best += estimate->calls.best;
+	sum->high += estimate->calls.high;
+}
+
 static void write_rates(const struct text_writer *writer, FILE *out)
 {
 	const struct trace_result *result = writer->result;
-	char count[UNIT_TEXT_MAX];
-	uint64_t calls = 0, mappings = 0;
+	struct estimate_range calls = {0};
+	uint64_t mappings = 0;
+	bool estimated = false;
+	char text[96];
 
 	for (size_t i = 0; i < result->process_count; i++) {
-		const struct process_result *process = &result->processes[i];
-
-		calls += process_result__calls(result, process, ROW_ALLOC) +
-			 process_result__calls(result, process, ROW_FREE);
-		mappings += process->process->mapping.mmap_calls;
+		add_calls(result, &result->processes[i], &calls, &estimated);
+		mappings += result->processes[i].process->mapping.mmap_calls;
 	}
 	if (result->duration_s <= 0)
 		return;
-	if (result->mallocs_counted)
+	if (result->mallocs_counted && (!estimated || !isnan(calls.best)))
+		fprintf(out, ", %s%s allocator calls/s", estimated ? "about " : "",
+			units_format_count(text, (uint64_t)(calls.best / result->duration_s)));
+	else if (result->mallocs_counted)
 		fprintf(out, ", %s allocator calls/s",
-			units_format_count(count, (uint64_t)((double)calls / result->duration_s)));
+			estimate__format(text, sizeof(text), &calls, 1 / result->duration_s,
+					 units_format_count));
 	fprintf(out, ", %.1f mappings/s", (double)mappings / result->duration_s);
 }
 

@@ -38,14 +38,26 @@ void text__say(const struct text_writer *writer, const char *fmt, ...)
 void text__warn(const struct text_writer *writer, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The sizes of a bucket: "16 - 31 B", "1 - 2 kB". */
+void text__bucket(char *buf, size_t size, unsigned int bucket);
+
+/*
+ * An estimate times a factor: its best value, or its interval, or "> " and its lower end, or
+ * "unknown".
+ */
+typedef const char *(*estimate_format_fn)(char *buf, uint64_t value);
+const char *estimate__format(char *buf, size_t size, const struct estimate_range *range,
+			     double factor, estimate_format_fn format);
+/* How sure the figures of a process that was seen in bursts are. */
+void text_estimate__say(struct text_writer *writer, const struct process_result *process);
+void text_estimate__write(struct text_writer *writer, const struct process_result *process);
+
 void text_answer__write(struct text_writer *writer, const struct process_result *process);
 void text_arenas__write(struct text_writer *writer, const struct process_result *process);
 void text_large__write(struct text_writer *writer, const struct process_result *process);
 void text_mapping__write(struct text_writer *writer, const struct process_result *process);
 void text_live__write(struct text_writer *writer, const struct process_result *process);
 void text_live__answer(const struct text_writer *writer, const struct process *process);
-/* "16 - 31 B", "1 - 2 kB", "512 kB - 1 MB". */
-void text_bucket__format(char *buf, size_t size, unsigned int bucket);
 void text_buckets__write(struct text_writer *writer, const struct process_result *process);
 void text_classes__write(struct text_writer *writer, const struct process_result *process);
 void text_drift__write(struct text_writer *writer, const struct process_result *process);

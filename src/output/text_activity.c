@@ -86,7 +86,7 @@ void text_mapping__write(struct text_writer *writer, const struct process_result
 			  counts->failed_calls == 1 ? "is" : "are");
 }
 
-void text_bucket__format(char *buf, size_t size, unsigned int bucket)
+void text__bucket(char *buf, size_t size, unsigned int bucket)
 {
 	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
 	unsigned int low, high;
@@ -176,7 +176,7 @@ static void write_sizes(struct text_writer *writer, const struct process *proces
 
 		if (!bucket->count)
 			continue;
-		text_bucket__format(label, sizeof(label), i);
+		text__bucket(label, sizeof(label), i);
 		add_call_row(&table, label, bucket->count, seconds);
 		table__add(&table, "%s", units_format_bytes(text, bucket->bytes));
 		if (seconds > 0)
@@ -199,6 +199,10 @@ void text_buckets__write(struct text_writer *writer, const struct process_result
 	if (!p->counted)
 		return;
 	fputc('\n', writer->out);
+	if (p->estimate) {
+		text_estimate__write(writer, process);
+		return;
+	}
 	if (process_result__calls(writer->result, process, ROW_ALLOC) +
 	    process_result__calls(writer->result, process, ROW_FREE))
 		write_calls(writer, process);

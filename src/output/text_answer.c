@@ -129,6 +129,11 @@ static void write_coverage(const struct text_writer *writer, const struct proces
 		text__say(writer, "Its allocator calls were not counted: no allocator was probed.");
 		return;
 	}
+	if (process->estimate)
+		text__warn(writer,
+			   "Its allocator calls were seen in %u burst%s only: their "
+			   "figures are estimates.",
+			   process->estimate->bursts, process->estimate->bursts == 1 ? "" : "s");
 	/* A probe takes some milliseconds to place: worth a line when it matters to a count. */
 	if (process->covered_from_s > seen_s + LATE_S &&
 	    process->covered_from_s - seen_s > LATE_SHARE * result->duration_s)

@@ -68,11 +68,30 @@ static void write_losses(struct text_writer *writer)
 	text__table(writer, &table);
 }
 
+static void write_bursts(const struct text_writer *writer)
+{
+	const struct trace_overhead *overhead = &writer->result->overhead;
+	char when[UNIT_TEXT_MAX], count[UNIT_TEXT_MAX], processes[UNIT_TEXT_MAX];
+
+	text__warn(writer,
+		   "To keep the budget the allocator probes of %s process%s came and went from %s "
+		   "on: %s burst%s. All in all they covered %.2g %% of the time.",
+		   units_format_count(processes, overhead->detached),
+		   overhead->detached == 1 ? "" : "es",
+		   units_format_seconds(when, overhead->detached_at_s),
+		   units_format_count(count, overhead->bursts), overhead->bursts == 1 ? "" : "s",
+		   100 * overhead->covered);
+	text__say(writer, "Their coming cost the targets %.1f ms of CPU time, their going %.1f ms.",
+		  overhead->attach_ns / 1e6, overhead->detach_ns / 1e6);
+	if (overhead->cost_share > overhead->budget)
+		text__warn(writer, "The budget was not kept: the trace was too short for what a "
+				   "look costs here.");
+}
+
 static void write_probes(const struct text_writer *writer)
 {
 	const struct trace_overhead *overhead = &writer->result->overhead;
-	char hits[UNIT_TEXT_MAX], budget[64] = "", share[64] = "share of CPU time unknown",
-				  when[UNIT_TEXT_MAX];
+	char hits[UNIT_TEXT_MAX], budget[64] = "", share[64] = "share of CPU time unknown";
 	char hit[64] = "an unknown time";
 
 	if (!isnan(overhead->cost_share))
@@ -85,12 +104,7 @@ static void write_probes(const struct text_writer *writer)
 	fprintf(writer->out, "Cost: %s hits of %s each: %s%s.\n",
 		units_format_count(hits, overhead->hits), hit, share, budget);
 	if (overhead->detached_at_s >= 0)
-		text__warn(
-			writer,
-			"The allocator probes were taken off at %s, when they cost more than the "
-			"budget; they covered %.0f %% of the trace.",
-			units_format_seconds(when, overhead->detached_at_s),
-			100 * overhead->covered);
+		write_bursts(writer);
 	else if (overhead->covered < 1)
 		text__say(writer, "The allocator probes covered %.0f %% of the trace.",
 			  100 * overhead->covered);

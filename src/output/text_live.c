@@ -91,7 +91,7 @@ static void add_row(const struct text_writer *writer, struct table *table,
 	double now_s = process->live->read_s;
 	char label[64], bytes[UNIT_TEXT_MAX], count[UNIT_TEXT_MAX], line[STACK_LINE_MAX];
 
-	text_bucket__format(label, sizeof(label), group->key.bucket);
+	text__bucket(label, sizeof(label), group->key.bucket);
 	table__add(table, "%s", label);
 	table__add(table, "%s", units_format_bytes(bytes, (uint64_t)group->now.bytes));
 	table__add(table, "%s", units_format_count(count, (uint64_t)llround(group->now.count)));
@@ -174,7 +174,7 @@ void text_live__answer(const struct text_writer *writer, const struct process *p
 	if (!process__live_known(process) || outstanding__list(process->live, &list, &count))
 		return;
 	if (count && list[0].growth.certain) {
-		text_bucket__format(label, sizeof(label), list[0].group->key.bucket);
+		text__bucket(label, sizeof(label), list[0].group->key.bucket);
 		if (list[0].group->key.stack >= 0)
 			stack_line(writer->result, process, list[0].group->key.stack, line,
 				   sizeof(line), STACK_COLUMNS);

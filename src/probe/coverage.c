@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,42 +17,8 @@
 #include "ingest/programs.h"
 #include "probe/attach.h"
 #include "probe/closer.h"
+#include "probe/coverage_internal.h"
 #include "probe/nesting.h"
-
-/* The probes in one file: for one process, or (pid 0) for all. */
-struct place_key {
-	uint64_t dev;
-	uint64_t ino;
-	uint64_t pid;
-};
-
-struct place {
-	UT_hash_handle hh;
-	struct place_key key;
-	struct probe_link *mallocs, *go;
-	struct probe_link *returns; /* where they need a link of their own */
-	uint32_t malloc_count;
-	bool tried;
-	uint64_t attached_ns;
-	struct bpf_link *arenas[4];
-	struct row_set rows;
-	bool symbol_probed;
-	bool usdt_probed;
-};
-
-struct coverage {
-	struct tracer *tracer;
-	struct allocator_cache *cache;
-	struct insn_costs costs;
-	double return_ns;
-	enum coverage_scope scope;
-	bool mallocs;
-	bool arenas;
-	struct closer *closer;
-	struct nesting *nesting;
-	struct place *places;
-	struct coverage_row rows[CALL_ROWS];
-};
 
 struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *cache,
 			       const struct insn_costs *costs, double return_ns,
@@ -63,6 +28,7 @@ struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *ca
 
 	if (!coverage)
 		return NULL;
+	pthread_mutex_init(&coverage->lock, NULL);
 	coverage->tracer = tracer;
 	coverage->cache = cache;
 	coverage->costs = *costs;
@@ -89,7 +55,7 @@ static void close_arenas(void *link)
 	bpf_link__destroy(link);
 }
 
-static void detach_mallocs(struct coverage *coverage, struct place *place)
+void coverage__detach(struct coverage *coverage, struct place *place)
 {
 	closer__add(coverage->closer, close_mallocs, place->mallocs);
 	closer__add(coverage->closer, close_mallocs, place->returns);
@@ -100,7 +66,8 @@ static void detach_mallocs(struct coverage *coverage, struct place *place)
 
 static void remove_place(struct coverage *coverage, struct place *place)
 {
-	detach_mallocs(coverage, place);
+	coverage__detach(coverage, place);
+	coverage__drop_sites(place);
 	closer__add(coverage->closer, close_arenas, place->arenas[0]);
 	closer__add(coverage->closer, close_arenas, place->arenas[1]);
 	/* libbpf keeps a list of USDT sites that is for one thread alone. */
@@ -120,6 +87,7 @@ void coverage__free(struct coverage *coverage)
 		remove_place(coverage, place);
 	closer__free(coverage->closer);
 	nesting__free(coverage->nesting);
+	pthread_mutex_destroy(&coverage->lock);
 	free(coverage);
 }
 
@@ -137,6 +105,7 @@ static struct place *place_of(struct coverage *coverage, const struct allocator_
 	if (!place)
 		return NULL;
 	place->key = key;
+	place->fd = -1;
 	HASH_ADD(hh, coverage->places, key, sizeof(key), place);
 	return place;
 }
@@ -145,7 +114,7 @@ static struct place *place_of(struct coverage *coverage, const struct allocator_
 static int row_of(struct coverage *coverage, const char *key, bool frees, enum insn_class cls,
 		  double return_ns)
 {
-	double hit_ns = coverage->costs.cls[cls].hit_ns + return_ns;
+	double hit_ns = insn_costs__hit_ns(&coverage->costs, cls) + return_ns;
 
 	for (int i = 0; i < CALL_ROWS; i++) {
 		struct coverage_row *row = &coverage->rows[i];
@@ -277,9 +246,8 @@ static size_t note_return_sites(struct coverage *coverage, const struct attach_s
 	return n;
 }
 
-/* Entries, and returns where they are wanted. 0 when some are in place; see attach__uprobes. */
-static int attach_sites(struct coverage *coverage, struct place *place, pid_t pid, const char *path,
-			struct attach_site *sites, size_t count)
+int coverage__attach_sites(struct coverage *coverage, struct place *place, pid_t pid,
+			   const char *path, struct attach_site *sites, size_t count)
 {
 	struct memdrift *skel = tracer__programs(coverage->tracer);
 	struct attach_site returns[ALLOCATOR_FUNCTIONS_MAX + 1];
@@ -302,28 +270,16 @@ static int attach_sites(struct coverage *coverage, struct place *place, pid_t pi
 			       &place->mallocs);
 }
 
-static void attach_mallocs(struct coverage *coverage, struct place *place,
-			   const struct allocator_object *object, pid_t pid, const char *path,
-			   const char *name, struct coverage_scan *scan)
+/* Which of them are in place, and a word on each that is not. */
+static void note_sites(struct place *place, const struct allocator_function *const *functions,
+		       const struct attach_site *sites, size_t n, const char *name,
+		       struct coverage_scan *scan)
 {
-	const struct allocator_function *functions[ALLOCATOR_FUNCTIONS_MAX + 1];
-	struct attach_site sites[ALLOCATOR_FUNCTIONS_MAX + 1];
-	size_t n = choose_sites(coverage, object, sites, functions);
 	char printable[256];
 
-	place->tried = true;
-	place->attached_ns = monotonic_ns();
-	scan->failed += (uint32_t)(object->function_count - n);
-	if (!n)
-		return;
-	if (attach_sites(coverage, place, pid, path, sites, n) == -ESRCH) {
-		/* Gone, or between two programs: another scan may find it. */
-		place->tried = false;
-		return;
-	}
 	for (size_t i = 0; i < n; i++) {
 		if (!sites[i].error) {
-			place->malloc_count++;
+			place->malloc_count += place->mallocs != NULL;
 			row_set__add(&place->rows, COOKIE_ROW(sites[i].cookie));
 			continue;
 		}
@@ -333,6 +289,32 @@ static void attach_mallocs(struct coverage *coverage, struct place *place,
 		scan->failed++;
 	}
 	scan->attached += place->malloc_count;
+}
+
+static void attach_mallocs(struct coverage *coverage, struct place *place,
+			   const struct allocator_object *object, pid_t pid, const char *path,
+			   const char *name, struct coverage_scan *scan)
+{
+	const struct allocator_function *functions[ALLOCATOR_FUNCTIONS_MAX + 1];
+	struct attach_site sites[ALLOCATOR_FUNCTIONS_MAX + 1];
+	size_t n = choose_sites(coverage, object, sites, functions);
+
+	place->tried = true;
+	place->attached_ns = monotonic_ns();
+	scan->failed += (uint32_t)(object->function_count - n);
+	if (!n)
+		return;
+	/* Then it is the next burst that puts them in place. */
+	place->paused = coverage__is_paused(coverage, place->key.pid);
+	if (!place->paused &&
+	    coverage__attach_sites(coverage, place, pid, path, sites, n) == -ESRCH) {
+		/* Gone, or between two programs: another scan may find it. */
+		place->tried = false;
+		return;
+	}
+	note_sites(place, functions, sites, n, name, scan);
+	if (coverage->pausable)
+		coverage__keep_sites(place, path, sites, n);
 	place->attached_ns = monotonic_ns();
 }
 
@@ -357,13 +339,20 @@ static size_t choose_go_sites(struct coverage *coverage, const struct go_malloc 
 	return n;
 }
 
+int coverage__attach_go_sites(struct coverage *coverage, struct place *place, pid_t pid,
+			      const char *path, struct attach_site *sites, size_t count)
+{
+	return attach__uprobes(tracer__programs(coverage->tracer)->progs.go_malloc_enter,
+			       ATTACH_HERE, pid, path, sites, count, &place->go);
+}
+
 /* All of its functions or none: what some of them count would be no one's figure. */
 static void attach_go(struct coverage *coverage, struct place *place, const struct go_malloc *go,
 		      pid_t pid, const char *path, const char *name, struct coverage_scan *scan)
 {
-	const struct bpf_program *prog = tracer__programs(coverage->tracer)->progs.go_malloc_enter;
 	struct attach_site sites[GO_FUNCTIONS_MAX];
 	size_t n = choose_go_sites(coverage, go, sites);
+	bool paused = coverage__is_paused(coverage, place->key.pid);
 	char printable[256];
 	int err = 0;
 
@@ -377,8 +366,11 @@ static void attach_go(struct coverage *coverage, struct place *place, const stru
 	}
 	if (n < go->count)
 		err = -ENOTSUP;
-	if (!err)
-		err = attach__uprobes(prog, ATTACH_HERE, pid, path, sites, n, &place->go);
+	for (size_t i = 0; i < n; i++)
+		sites[i].error = 0;
+	/* Paused: the next burst puts them in place. */
+	if (!err && !paused)
+		err = coverage__attach_go_sites(coverage, place, pid, path, sites, n);
 	if (err == -ESRCH) {
 		place->tried = false;
 		return;
@@ -394,8 +386,11 @@ static void attach_go(struct coverage *coverage, struct place *place, const stru
 		scan->failed++;
 		return;
 	}
-	place->malloc_count += (uint32_t)n;
+	place->paused = paused;
+	place->malloc_count += paused ? 0 : (uint32_t)n;
 	scan->attached += (uint32_t)n;
+	if (coverage->pausable)
+		coverage__keep_go_sites(place, path, sites, n);
 	row_set__add(&place->rows, GO_COOKIE_ROW(sites[0].cookie));
 	place->attached_ns = monotonic_ns();
 }
@@ -470,6 +465,8 @@ static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
 
 	scan->allocators |= kinds_of(mapping->object);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", mapping->fd);
+	/* Only here: searching a file takes long, and a burst may have to end meanwhile. */
+	pthread_mutex_lock(&coverage->lock);
 	if (coverage->mallocs && step->want->mallocs) {
 		place = cover_object(coverage, mapping->object, shared, path, mapping->path, scan);
 		if (place)
@@ -477,15 +474,16 @@ static int cover_mapping(void *ctx, const struct allocator_mapping *mapping)
 		if (place && place->attached_ns > scan->attached_ns)
 			scan->attached_ns = place->attached_ns;
 	}
-	if (!coverage->arenas || !step->want->arenas || mapping->object->kind != ALLOCATOR_GLIBC)
-		return 0;
-	place = place_of(coverage, mapping->object, own, &is_new);
-	if (place && !place->symbol_probed && !place->usdt_probed && !place->arenas[0])
-		attach_arenas(coverage, place, mapping->object, mapping->pid, path);
-	if (place) {
-		scan->symbol_probed |= place->symbol_probed;
-		scan->usdt_probed |= place->usdt_probed;
+	if (coverage->arenas && step->want->arenas && mapping->object->kind == ALLOCATOR_GLIBC) {
+		place = place_of(coverage, mapping->object, own, &is_new);
+		if (place && !place->symbol_probed && !place->usdt_probed && !place->arenas[0])
+			attach_arenas(coverage, place, mapping->object, mapping->pid, path);
+		if (place) {
+			scan->symbol_probed |= place->symbol_probed;
+			scan->usdt_probed |= place->usdt_probed;
+		}
 	}
+	pthread_mutex_unlock(&coverage->lock);
 	return 0;
 }
 
@@ -527,7 +525,9 @@ int coverage__prepare(struct coverage *coverage, const char *path, uint32_t *all
 	if (!object)
 		return -ENOENT;
 	*allocators |= kinds_of(object);
+	pthread_mutex_lock(&coverage->lock);
 	cover_object(coverage, object, 0, path, path, &scan);
+	pthread_mutex_unlock(&coverage->lock);
 	allocator_object__put(object);
 	close(fd);
 	return scan.failed ? -EIO : (int)scan.attached;
@@ -543,11 +543,13 @@ void coverage__prepare_arenas(struct coverage *coverage, pid_t pid, const char *
 	object = open_object(coverage, path, &fd);
 	if (!object)
 		return;
+	pthread_mutex_lock(&coverage->lock);
 	if (coverage->arenas && object->kind == ALLOCATOR_GLIBC) {
 		place = place_of(coverage, object, (uint32_t)pid, &is_new);
 		if (place && is_new)
 			attach_arenas(coverage, place, object, pid, path);
 	}
+	pthread_mutex_unlock(&coverage->lock);
 	allocator_object__put(object);
 	close(fd);
 }
@@ -557,18 +559,11 @@ void coverage__forget(struct coverage *coverage, pid_t pid)
 	struct place *place, *next;
 	uint64_t own = (uint64_t)pid;
 
+	pthread_mutex_lock(&coverage->lock);
 	HASH_ITER (hh, coverage->places, place, next)
 		if (place->key.pid == own)
 			remove_place(coverage, place);
-}
-
-void coverage__drop_mallocs(struct coverage *coverage, pid_t pid)
-{
-	struct place *place, *next;
-
-	HASH_ITER (hh, coverage->places, place, next)
-		if (place->key.pid == (uint64_t)pid)
-			detach_mallocs(coverage, place);
+	pthread_mutex_unlock(&coverage->lock);
 }
 
 void coverage__drop_all_mallocs(struct coverage *coverage)
@@ -577,9 +572,13 @@ void coverage__drop_all_mallocs(struct coverage *coverage)
 
 	if (!coverage)
 		return;
+	pthread_mutex_lock(&coverage->lock);
 	coverage->mallocs = false;
-	HASH_ITER (hh, coverage->places, place, next)
-		detach_mallocs(coverage, place);
+	HASH_ITER (hh, coverage->places, place, next) {
+		coverage__detach(coverage, place);
+		coverage__drop_sites(place);
+	}
+	pthread_mutex_unlock(&coverage->lock);
 }
 
 enum coverage_scope coverage__scope(const struct coverage *coverage)
@@ -592,24 +591,28 @@ const struct coverage_row *coverage__rows(const struct coverage *coverage)
 	return coverage->rows;
 }
 
-double coverage__cost_ns(const struct coverage *coverage, const struct alloc_counts *counts)
+double coverage__cost_ns(struct coverage *coverage, const struct alloc_counts *counts)
 {
 	double cost = 0, dearest = 0;
 
+	pthread_mutex_lock(&coverage->lock);
 	for (int i = 0; i < CALL_ROWS; i++) {
 		cost += (double)counts->calls[i] * coverage->rows[i].hit_ns;
 		if (counts->calls[i] && coverage->rows[i].hit_ns > dearest)
 			dearest = coverage->rows[i].hit_ns;
 	}
+	pthread_mutex_unlock(&coverage->lock);
 	/* Which rows the second hits of handed-on calls fell into is not kept: an upper bound. */
 	return cost + (double)counts->tail_calls * dearest;
 }
 
-uint32_t coverage__probes(const struct coverage *coverage)
+uint32_t coverage__probes(struct coverage *coverage)
 {
 	uint32_t n = 0;
 
+	pthread_mutex_lock(&coverage->lock);
 	for (struct place *place = coverage->places; place; place = place->hh.next)
-		n += place->malloc_count;
+		n += place->paused ? (uint32_t)place->site_count : place->malloc_count;
+	pthread_mutex_unlock(&coverage->lock);
 	return n;
 }

@@ -24,7 +24,7 @@ enum coverage_scope { COVERAGE_EACH, COVERAGE_ALL };
 struct coverage_row {
 	char key[ALLOCATOR_KEY_MAX]; /* empty: not in use */
 	bool frees;
-	double hit_ns; /* of the dearest site in use; 0 when it was not measured */
+	double hit_ns; /* of the dearest site in use; see insn_costs__hit_ns */
 };
 
 /* What a scan of a process did. */
@@ -71,15 +71,32 @@ int coverage__scan(struct coverage *coverage, pid_t pid, const struct coverage_w
 /* The process has ended, or its links have lost it: its own probes go. */
 void coverage__forget(struct coverage *coverage, pid_t pid);
 
-/* Takes the allocator probes (not those on arenas) off one process, or off all. */
-void coverage__drop_mallocs(struct coverage *coverage, pid_t pid);
+/*
+ * Bursts, for one process or (pid 0, COVERAGE_ALL) for all; from any one other thread. To be asked
+ * for before the first probe is placed: what is needed to attach again is then kept, a descriptor a
+ * file and process.
+ */
+void coverage__allow_pauses(struct coverage *coverage);
+/*
+ * Takes the allocator probes (not those on arenas) off. Returns at once: the breakpoints go within
+ * the next millisecond, the links are closed in the background. What else the process maps gets
+ * its probes with the next coverage__resume.
+ */
+void coverage__pause(struct coverage *coverage, pid_t pid);
+/*
+ * Puts them in place again: 5 to 16 ms with links that hold all sites of a file, 9 ms a site
+ * without. 0, or -ESRCH when the process is gone or between two programs, or another negative
+ * errno: they are paused as before then.
+ */
+int coverage__resume(struct coverage *coverage, pid_t pid);
+/* Takes all allocator probes off, for good. */
 void coverage__drop_all_mallocs(struct coverage *coverage);
 
 enum coverage_scope coverage__scope(const struct coverage *coverage);
 const struct coverage_row *coverage__rows(const struct coverage *coverage); /* CALL_ROWS of them */
 /* What the counted calls cost, by the rows' sites. */
-double coverage__cost_ns(const struct coverage *coverage, const struct alloc_counts *counts);
-/* Allocator probes in place now. */
-uint32_t coverage__probes(const struct coverage *coverage);
+double coverage__cost_ns(struct coverage *coverage, const struct alloc_counts *counts);
+/* Allocator probes in place, or paused. */
+uint32_t coverage__probes(struct coverage *coverage);
 
 #endif

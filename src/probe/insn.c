@@ -25,6 +25,16 @@ void insn_costs__assume(struct insn_costs *costs)
 		costs->cls[always[i]].emulated = true;
 }
 
+double insn_costs__hit_ns(const struct insn_costs *costs, enum insn_class cls)
+{
+	const struct insn_cost *cost = &costs->cls[cls];
+
+	/* These two are measured first; emulated classes differ by a few percent. */
+	if (!cost->measured)
+		cost = &costs->cls[cost->emulated ? INSN_PUSH : INSN_OTHER];
+	return cost->hit_ns;
+}
+
 /* Legacy and REX prefixes at the start of an instruction. */
 struct prefixes {
 	size_t len;

@@ -46,6 +46,8 @@ struct insn_costs {
 
 /* What every kernel since 6.1 emulates, nothing measured. */
 void insn_costs__assume(struct insn_costs *costs);
+/* What a hit costs; for a class that was not measured that of another one of its kind, or 0. */
+double insn_costs__hit_ns(const struct insn_costs *costs, enum insn_class cls);
 
 /* Where a function expects what it was asked for (System V x86-64 calling convention). */
 enum arg_layout {

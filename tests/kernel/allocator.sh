@@ -103,22 +103,6 @@ children_say_coverage() {
 	tell_target
 }
 
-# The guard: a target that does nothing but malloc costs far more than 5 %.
-guard_detaches() {
-	need_bpf
-	start_target alloc_mix --wait --threads 1 --rounds 100000000
-	start_trace -p "$TARGET" --budget 5%
-	tell_target
-	wait_for 60 probes_are_gone
-	end_trace
-	expect_json report.json '.overhead.detached_at_s > 0' "the report says when the probes went"
-	expect_json report.json '.overhead.covered < 1 and .overhead.covered >= 0' "and what it covers"
-}
-
-probes_are_gone() {
-	! grep -q '\[uprobes\]' /proc/self/maps && grep -q 'took the allocator probes off' trace.err
-}
-
 test_case "counts a running thread's calls" counts_running alloc_mix 1
 test_case "counts the calls of eight running threads" counts_running alloc_mix 8
 test_case "counts a static program's calls" counts_running alloc_mix_static 2
@@ -129,4 +113,3 @@ test_case "counts every call of a command and its children" counts_command
 test_case "counts every call of a command that execs" counts_command --exec
 test_case "counts calls of a library that is loaded later" counts_dlopen
 test_case "says from when a forked child is covered" children_say_coverage
-test_case "takes the probes off a target that they cost too much" guard_detaches

@@ -102,6 +102,7 @@ static void figures_are_those_of_the_model(void **state)
 	assert_integer(at(root, "losses"), "ring_full", 0);
 	assert_integer(at(root, "overhead"), "hits", 110300);
 	assert_null_at(at(root, "overhead"), "detached_at_s");
+	assert_true(json_is_false(at(at(root, "overhead"), "estimated")));
 	assert_null_at(root, "command");
 	process = first_process(root);
 	assert_integer(process, "pid", 8212);
@@ -126,6 +127,8 @@ static void figures_are_those_of_the_model(void **state)
 	assert_integer(at(process, "allocator"), "requested_bytes", 300 * 24 + 60000 * 40000LL);
 	assert_null_at(at(process, "allocator"), "freed_bytes");
 	assert_null_at(at(process, "allocator"), "live_bytes");
+	assert_null_at(at(process, "allocator"), "estimate");
+	assert_null_at(bucket, "estimate");
 	assert_integer(at(process, "arenas"), "created", 1);
 	assert_null_at(at(process, "arenas"), "reused");
 	assert_string_equal(json_string_value(at(at(process, "arenas"), "source")), "mapping");
@@ -174,6 +177,56 @@ static void what_was_not_seen_is_null_and_not_zero(void **state)
 	assert_null_at(json_array_get(at(at(process, "arenas"), "events"), 0), "tid");
 	assert_null_at(at(root, "overhead"), "hit_ns");
 	assert_null_at(at(root, "overhead"), "covered");
+	json_decref(root);
+	fix_free(&fix);
+}
+
+static double real(json_t *object, const char *name)
+{
+	return json_number_value(at(object, name));
+}
+
+static void estimates_stand_beside_what_was_seen(void **state)
+{
+	struct alloc_estimate estimate = {
+		.bursts = 38,
+		.covered_s = 1.5,
+		.covered_cpu = 0.25,
+		.calls = {2e6, 2.5e6, 3e6},
+		.calls_per_s = {1e5, NAN, NAN},
+		.requests_per_call = 0.5,
+		.bytes_per_request = 64,
+		.row_share = {[0] = 0.25},
+		.request_share = {[5] = 0.125},
+		.byte_share = {[5] = 0.5},
+	};
+	struct fixture fix;
+	json_t *root, *process, *told, *bucket;
+
+	fix_init(&fix);
+	fix.cal.estimate = &estimate;
+	fix.result.overhead.detached = 1;
+	fix.result.overhead.bursts = 37;
+	fix_build(&fix);
+	root = report(&fix);
+	fix.cal.estimate = NULL;
+	assert_true(json_is_true(at(at(root, "overhead"), "estimated")));
+	assert_integer(at(root, "overhead"), "bursts", 37);
+	process = first_process(root);
+	/* What was seen is untouched. */
+	bucket = json_array_get(at(process, "buckets"), 0);
+	assert_integer(bucket, "count", 300);
+	assert_true(real(at(bucket, "estimate"), "count_share") == 0.125);
+	assert_true(real(at(bucket, "estimate"), "bytes_share") == 0.5);
+	told = at(at(process, "allocator"), "estimate");
+	assert_integer(told, "bursts", 38);
+	assert_true(real(told, "covered_share_cpu") == 0.25);
+	assert_true(real(at(told, "calls"), "best") == 2.5e6);
+	assert_true(real(at(told, "requests"), "low") == 1e6);
+	assert_true(real(at(told, "requested_bytes"), "high") == 96e6);
+	assert_true(real(at(told, "calls_per_s"), "low") == 1e5);
+	assert_null_at(at(told, "calls_per_s"), "best");
+	assert_null_at(at(told, "calls_per_s"), "high");
 	json_decref(root);
 	fix_free(&fix);
 }
@@ -267,6 +320,7 @@ int main(void)
 		cmocka_unit_test(every_name_of_the_contract_is_there),
 		cmocka_unit_test(figures_are_those_of_the_model),
 		cmocka_unit_test(what_was_not_seen_is_null_and_not_zero),
+		cmocka_unit_test(estimates_stand_beside_what_was_seen),
 		cmocka_unit_test(rows_without_a_probe_here_are_null),
 		cmocka_unit_test(bytes_that_are_not_text_are_sanitised),
 		cmocka_unit_test(an_ended_process_says_how),

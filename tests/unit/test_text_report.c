@@ -269,7 +269,6 @@ static void coverage_that_is_not_whole_is_told(void **state)
 	fix_init(&fix);
 	fix.cal.covered_from_s = 3;
 	fix.cal.covered_to_s = 13;
-	fix.result.overhead.detached_at_s = 13;
 	fix.result.overhead.covered = 1.0 / 3;
 	fix.result.overhead.bystander_hits = 1234;
 	fix_build(&fix);
@@ -280,7 +279,7 @@ static void coverage_that_is_not_whole_is_told(void **state)
 	assert_has(text, "Never called: aligned_alloc|memalign.");
 	/* Rates are those of the time that was covered. */
 	assert_has(text, "  calloc           60,000    6,000\n");
-	assert_has(text, "they covered 33 % of the trace");
+	assert_has(text, "The allocator probes covered 33 % of the trace.");
 	assert_has(text, "1,234 more hits were paid for by processes that are not targets.");
 	free(text);
 	fix_free(&fix);
@@ -291,6 +290,92 @@ static void coverage_that_is_not_whole_is_told(void **state)
 	text = report(&fix, false, true, false);
 	assert_has(text, "Its allocator calls were not counted");
 	assert_has_not(text, "request size");
+	free(text);
+	fix_free(&fix);
+}
+
+/* 300 + 60,000 requests and 50,000 frees were seen: see trace_fixture.h. */
+static struct alloc_estimate *an_estimate(void)
+{
+	static struct alloc_estimate estimate;
+
+	estimate = (struct alloc_estimate){
+		.bursts = 38,
+		.covered_s = 1.2,
+		.present_s = 30,
+		.covered_cpu = 0.041,
+		.calls = {2.0e6, 2.5e6, 3.5e6},
+		.calls_per_s = {2.0e6 / 30, 2.5e6 / 30, 3.5e6 / 30},
+		.requests_per_call = 0.5,
+		.bytes_per_request = 40000,
+		.row_share = {[0] = 0.1, [1] = 0.5, [2] = 0.4},
+		.request_share = {[5] = 0.01, [16] = 0.99},
+		.byte_share = {[5] = 0.001, [16] = 0.999},
+	};
+	return &estimate;
+}
+
+static char *report_of_bursts(struct fixture *fix, struct alloc_estimate *estimate)
+{
+	char *text;
+
+	fix_init(fix);
+	fix->cal.estimate = estimate;
+	fix->result.overhead.detached_at_s = 0.04;
+	fix->result.overhead.detached = 1;
+	fix->result.overhead.bursts = 37;
+	fix->result.overhead.covered = 0.04;
+	fix->result.overhead.attach_ns = 4.2e6;
+	fix->result.overhead.detach_ns = 22.9e6;
+	fix_build(fix);
+	text = report(fix, false, true, false);
+	unwrap(text);
+	fix->cal.estimate = NULL;
+	return text;
+}
+
+static void bursts_are_told_from_the_whole(void **state)
+{
+	struct fixture fix;
+	char *text = report_of_bursts(&fix, an_estimate());
+
+	assert_has(text, "30.0 s, 1 process, about 83,333 allocator calls/s, ");
+	assert_has(text, "Its allocator calls were seen in 38 bursts only: their figures are "
+			 "estimates.");
+	assert_has(text, "Estimates: 38 bursts cover 4 % of the time and 4.1 % of its CPU time. "
+			 "110,300 allocator calls were seen, there were about 2,500,000 (95 % "
+			 "interval: 2,000,000 to 3,500,000).");
+	assert_has(text, "  32 - 64 kB    60,000  99.0 %   41,250  1,587.9 MB  "
+			 "████████████████████████\n");
+	assert_has(text, "came and went from 0.040 s on: 37 bursts. All in all they covered 4 % of "
+			 "the time.");
+	assert_has(text, "Their coming cost the targets 4.2 ms of CPU time, their going 22.9 ms.");
+	assert_has_not(text, "The budget was not kept");
+	assert_has_not(text, "requests for 2,288.8 MB in all");
+	free(text);
+	fix_free(&fix);
+}
+
+static void an_upper_end_that_nobody_knows(void **state)
+{
+	struct alloc_estimate *estimate = an_estimate();
+	struct fixture fix;
+	char *text;
+
+	estimate->calls.best = estimate->calls_per_s.best = NAN;
+	text = report_of_bursts(&fix, estimate);
+	assert_has(text, "there were 2,000,000 to 3,500,000 (95 % interval).");
+	assert_has(text, "30.0 s, 1 process, 66,666 - 116,666 allocator calls/s, ");
+	assert_has(text, "  33,000 - 57,750  ");
+	free(text);
+	fix_free(&fix);
+	estimate->calls.high = estimate->calls_per_s.high = NAN;
+	text = report_of_bursts(&fix, estimate);
+	assert_has(text, "there were at least 2,000,000.");
+	assert_has(text, "How many more is not known: in a burst nearly all of its time is the "
+			 "probes' cost.");
+	assert_has(text, "30.0 s, 1 process, > 66,666 allocator calls/s, ");
+	assert_has(text, "  > 33,000  ");
 	free(text);
 	fix_free(&fix);
 }
@@ -404,18 +489,22 @@ static void bars_and_sparklines_show_their_ends(void **state)
 
 static void the_progress_line_fits(void **state)
 {
+	struct trace_overhead overhead = {.cost_share = 0.0412, .detached = 2};
 	struct fixture fix;
 	char buf[256];
 
 	fix_init(&fix);
-	assert_string_equal(trace_progress(buf, sizeof(buf), &fix.model, 12, 30, 0, 120),
+	assert_string_equal(trace_progress(buf, sizeof(buf), &fix.model, 12, 30, 0, NULL, 120),
 			    "12 of 30 s  1 process  RSS 1,002.0 MB (+600.0 MB)  1 new arenas  "
 			    "mapped 200.0 MB  ^C reports");
+	assert_string_equal(trace_progress(buf, sizeof(buf), &fix.model, 12, 30, 0, &overhead, 120),
+			    "12 of 30 s  1 process  RSS 1,002.0 MB (+600.0 MB)  cost 4.1 % in "
+			    "bursts  1 new arenas  mapped 200.0 MB  ^C reports");
 	for (unsigned int columns = 0; columns < 100; columns++) {
-		trace_progress(buf, sizeof(buf), &fix.model, 12, -1, 7, columns);
+		trace_progress(buf, sizeof(buf), &fix.model, 12, -1, 7, &overhead, columns);
 		assert_true(text_columns(buf) <= columns);
 	}
-	trace_progress(buf, 10, &fix.model, 12, -1, 7, 100);
+	trace_progress(buf, 10, &fix.model, 12, -1, 7, NULL, 100);
 	assert_true(strlen(buf) < 10);
 	fix_free(&fix);
 }
@@ -433,6 +522,8 @@ int main(void)
 		cmocka_unit_test(what_is_not_known_is_said_to_be_unknown),
 		cmocka_unit_test(a_sum_that_lacks_some_is_a_lower_bound),
 		cmocka_unit_test(coverage_that_is_not_whole_is_told),
+		cmocka_unit_test(bursts_are_told_from_the_whole),
+		cmocka_unit_test(an_upper_end_that_nobody_knows),
 		cmocka_unit_test(sources_that_disagree_are_told),
 		cmocka_unit_test(many_processes_are_cut_to_those_that_matter),
 		cmocka_unit_test(what_mapped_much_comes_before_what_wavered),

@@ -85,7 +85,7 @@ static __always_inline void live_add(struct pt_regs *ctx, __u32 space_id, __u64 
 		.stack = STACK_NONE,
 	};
 
-	if (!space || pointer >> LIVE_POINTER_BITS)
+	if (!space || space->stopped || pointer >> LIVE_POINTER_BITS)
 		return;
 	value.born = space->epoch;
 	if (config.live_stacks)
@@ -146,7 +146,7 @@ static __always_inline void live_remove(struct alloc_counts *counts, __u64 point
 	__u64 key = LIVE_KEY(space_id, pointer);
 	struct live_place place;
 
-	if (!space || !space_id || pointer >> LIVE_POINTER_BITS)
+	if (!space || !space_id || space->stopped || pointer >> LIVE_POINTER_BITS)
 		return;
 	place = live_find(key);
 	if (!place.bucket) {

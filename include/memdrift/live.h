@@ -108,10 +108,12 @@ struct live_space {
 	uint32_t keep;         /* freed allocations born before it are kept for children */
 	uint32_t parent;       /* the space it is a copy of, 0: none */
 	uint32_t parent_epoch; /* allocations of the parent born up to here are its own too */
-	uint32_t users; /* processes in it: several after vfork(2). At 0 it can be taken back */
-	uint32_t taken; /* the number was given out */
+	uint32_t users;   /* processes in it: several after vfork(2). At 0 it can be taken back */
+	uint32_t taken;   /* the number was given out */
+	uint32_t stopped; /* its probes come and go: nothing is kept of it any more */
+	uint32_t reserved;
 };
-MEMDRIFT_ASSERT_SIZE(struct live_space, 40);
+MEMDRIFT_ASSERT_SIZE(struct live_space, 48);
 
 /* Each CPU adds up changes of a space by itself until they reach this: what peak_bytes may lack
  * for each CPU. */

@@ -107,6 +107,29 @@ static void read_peak(struct trace_session *session, struct process *process)
 	process->live->peak_error_bytes = (double)LIVE_HELD_BYTES * tracer__cpus();
 }
 
+/*
+ * Where the budget takes probes off, frees are missed: what is outstanding cannot be told any more,
+ * and entries that nobody would take out would fill the set.
+ */
+static void stop_detached(struct trace_session *session)
+{
+	struct live_set *set = tracer__live_set(session->tracer);
+	struct process *process, *next;
+
+	HASH_ITER (hh, session->model.running, process, next) {
+		struct live_space *space = live_set__space(set, (uint32_t)process->alloc.space);
+		uint64_t since_ns;
+
+		if (!space || space->stopped || !process->live ||
+		    !bursts__was_detached(session->bursts, process->pid, process->start_ns,
+					  &since_ns))
+			continue;
+		space->stopped = 1;
+		live_spaces__stop(session->live_spaces, (uint32_t)process->alloc.space,
+				  (double)(int64_t)(since_ns - session->started_ns) / 1e9);
+	}
+}
+
 /* Spaces that nobody is in: known ones are read for the last time, others hold nothing of
  * interest. */
 static void find_left(struct trace_session *session)
@@ -172,6 +195,7 @@ void trace_live__read(struct trace_session *session, bool ages)
 		return;
 	HASH_ITER (hh, session->model.running, process, next)
 		trace_live__follow(session, process);
+	stop_detached(session);
 	find_left(session);
 	live_set__thin(set);
 	live_spaces__begin(session->live_spaces, &pass.reading);

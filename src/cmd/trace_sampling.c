@@ -166,6 +166,9 @@ void trace_keep_estimate(struct trace_session *session, struct process *process,
 		view = &last;
 	if (!view->was_detached)
 		return;
+	/* It may have ended before a reading could notice. */
+	if (process->live && process->live->stopped_s < 0)
+		process->live->stopped_s = trace_session__now_s(session);
 	if (!process->estimate)
 		process->estimate = malloc(sizeof(*process->estimate));
 	if (process->estimate)

@@ -21,7 +21,8 @@ struct space_state {
 	uint32_t parent, parent_epoch;
 	bool copied; /* what it has from its parent was made out */
 	bool left;
-	bool dead; /* its entries go in this pass */
+	bool dead;    /* its entries go in this pass */
+	bool stopped; /* and what it has no say in */
 	/* Of this pass. */
 	bool has_children; /* some whose share is not made out */
 	uint32_t epoch;
@@ -105,6 +106,16 @@ void live_spaces__left(struct live_spaces *spaces, uint32_t id)
 		spaces->by_id[id]->left = true;
 }
 
+void live_spaces__stop(struct live_spaces *spaces, uint32_t id, double at_s)
+{
+	struct space_state *state = id < LIVE_SPACES_MAX ? spaces->by_id[id] : NULL;
+
+	if (!state || state->stopped)
+		return;
+	state->stopped = true;
+	state->view->stopped_s = at_s;
+}
+
 void live_spaces__begin(struct live_spaces *spaces, const struct live_reading *reading)
 {
 	spaces->dropped = 0;
@@ -172,7 +183,7 @@ bool live_spaces__entry(struct live_spaces *spaces, const struct live_reading *r
 
 	if (!state)
 		return false;
-	if (state->dead)
+	if (state->dead || state->stopped)
 		return true;
 	if (key & LIVE_MARKED && value->gone == LIVE_TOMBSTONE) {
 		keep_tombstone(state, item.pointer, value->born);
@@ -233,7 +244,7 @@ static void copy_share(struct live_spaces *spaces, struct space_state *child)
 {
 	struct space_state *parent = spaces->by_id[child->parent];
 	uint32_t epoch = child->parent_epoch;
-	bool complete = parent && !parent->dead && !parent->view->failed;
+	bool complete = parent && !parent->dead && !parent->stopped && !parent->view->failed;
 	size_t room = 0;
 
 	if (child->copied)
@@ -281,8 +292,10 @@ static void end_state(struct space_state *state, const struct live_reading *read
 {
 	if (state->dead)
 		return;
-	add_inherited(state);
-	live_view__end(state->view);
+	if (!state->stopped) {
+		add_inherited(state);
+		live_view__end(state->view);
+	}
 	if (state->left) {
 		state->view->final = true;
 		state->dead = true;

@@ -33,6 +33,9 @@ struct live_view *live_spaces__track(struct live_spaces *spaces, uint32_t id, ui
 /* Nobody runs in it any more: it is read once more, then its entries go. */
 void live_spaces__left(struct live_spaces *spaces, uint32_t id);
 
+/* Frees are missed from now on: nothing more can be said of it, and its entries go. */
+void live_spaces__stop(struct live_spaces *spaces, uint32_t id, double at_s);
+
 struct live_reading {
 	void *ctx;
 	double now_s;

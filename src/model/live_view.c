@@ -28,7 +28,7 @@ struct live_view *live_view__new(double since_s)
 		return NULL;
 	view->refs = 1;
 	view->since_s = since_s;
-	view->read_s = -1;
+	view->read_s = view->stopped_s = -1;
 	view->peak_bytes = view->peak_error_bytes = NAN;
 	return view;
 }

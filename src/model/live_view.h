@@ -82,10 +82,11 @@ struct live_view {
 	uint32_t refs;
 	double since_s; /* what was allocated before is unknown, unless it was inherited */
 	uint32_t readings;
-	double read_s;   /* the last one; negative: none yet */
-	bool sampled;    /* some weight was above 1 */
-	bool incomplete; /* what it had before its fork is missing */
-	bool final;      /* its process has ended, or loaded another program */
+	double read_s;    /* the last one; negative: none yet */
+	bool sampled;     /* some weight was above 1 */
+	bool incomplete;  /* what it had before its fork is missing */
+	bool final;       /* its process has ended, or loaded another program */
+	double stopped_s; /* from when on its frees were not all seen; negative: they were */
 	struct live_sum total;
 	struct live_sum inherited; /* of total: allocated before its fork by its parent */
 	uint64_t inherited_frees;  /* of what it had from its parent */

@@ -59,7 +59,8 @@ bool process__live_known(const struct process *process)
 {
 	const struct live_view *view = process->live;
 
-	return view && view->readings && !view->incomplete && process->counted;
+	return view && view->readings && !view->incomplete && view->stopped_s < 0 &&
+	       process->counted;
 }
 
 static int compare_weights(const void *a, const void *b)

@@ -96,6 +96,9 @@ json_t *json_live(const struct trace_result *result, const struct process *proce
 	json_t *groups;
 	size_t count;
 
+	if (view && view->stopped_s >= 0)
+		return json_pack("{s:b, s:o}", "observable", false, "stopped_s",
+				 json_number(view->stopped_s));
 	if (!process__live_known(process) || outstanding__list(view, &list, &count))
 		return json_null();
 	groups = json_array();
@@ -103,8 +106,9 @@ json_t *json_live(const struct trace_result *result, const struct process *proce
 		json_array_append_new(groups, json_group(result, process, &list[i]));
 	free(list);
 	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-		"bytes", json_sum(view->total.bytes), "bytes_error",
+		"{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, "
+		"s:o}",
+		"observable", true, "bytes", json_sum(view->total.bytes), "bytes_error",
 		json_error(view->sampled, view->total.bytes_variance), "count",
 		json_sum(view->total.count), "count_error",
 		json_error(view->sampled, view->total.count_variance), "inherited_bytes",

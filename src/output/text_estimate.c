@@ -82,7 +82,8 @@ static void write_calls(struct text_writer *writer, const struct process_result 
 	table__add(&table, "share");
 	table__add(&table, "calls/s");
 	for (int i = 0; i < CALL_ROWS; i++) {
-		if (!result->rows[i].name || !row_set__has(&process->probed_rows, (uint32_t)i) || !p->alloc.calls[i])
+		if (!result->rows[i].name || !row_set__has(&process->probed_rows, (uint32_t)i) ||
+		    !p->alloc.calls[i])
 			continue;
 		table__add(&table, "%s", text_printable(name, sizeof(name), result->rows[i].name));
 		table__add(&table, "%s", units_format_count(text, p->alloc.calls[i]));

@@ -127,6 +127,23 @@ static void write_temporary(const struct text_writer *writer, const struct proce
 	free(list);
 }
 
+static void write_unknown(const struct text_writer *writer, const struct live_view *view)
+{
+	char since[UNIT_TEXT_MAX];
+
+	if (view->stopped_s >= 0)
+		text__warn(
+			writer,
+			"What it has not freed cannot be observed at this budget: from %s on its "
+			"probes come and go, and what is freed in between is not seen. --budget "
+			"none keeps them.",
+			units_format_seconds(since, view->stopped_s));
+	else
+		text__say(writer, "What it has not freed is unknown: %s.",
+			  view->incomplete ? "what it had before its fork could not be kept"
+					   : "it was not covered");
+}
+
 void text_live__write(struct text_writer *writer, const struct process_result *process)
 {
 	const struct process *p = process->process;
@@ -138,9 +155,7 @@ void text_live__write(struct text_writer *writer, const struct process_result *p
 		return;
 	fputc('\n', writer->out);
 	if (!process__live_known(p) || outstanding__list(p->live, &list, &count)) {
-		text__say(writer, "What it has not freed is unknown: %s.",
-			  p->live->incomplete ? "what it had before its fork could not be kept"
-					      : "it was not covered");
+		write_unknown(writer, p->live);
 		return;
 	}
 	write_sum(writer, p);

@@ -177,6 +177,23 @@ live_temporary() {
 	tell_target
 }
 
+# Under a budget that the program does not keep to, frees are missed: said, instead of a wrong figure.
+live_budget() {
+	need_bpf
+	start_target leaky
+	start_trace -p "$TARGET" --live --budget 5% -i 200ms
+	tell_target
+	wait_for 60 has_leaked 100
+	end_trace
+	tell_target
+	wait_done
+	jq -c '.overhead, .processes[0].live' report.json
+	expect_json report.json '.overhead.estimated and (.processes[0].live | .observable == false and .stopped_s > 0) and
+		.processes[0].allocator.live_bytes == null' "what is outstanding is not observable at this budget"
+	tell_target
+}
+
+test_case "what a budget does not let it see is not told" live_budget
 test_case "temporary allocations" live_temporary
 test_case "a small leak comes first" live_leak
 test_case "live set of a running thread" live_running live_mix

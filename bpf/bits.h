@@ -12,6 +12,11 @@ static __always_inline __u32 bucket_of(__u64 size)
 {
 	__u32 bits = 0;
 
+	/*
+	 * A number that the verifier takes for another one: else it follows what comes after for
+	 * each of the 64 results, by what each says of the size (four times the work of loading).
+	 */
+	asm volatile("%0 ^= 0" : "+r"(size));
 	if (size >> 32) {
 		bits += 32;
 		size >>= 32;

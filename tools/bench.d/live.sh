@@ -44,6 +44,8 @@ attach_off() {
 other_on() {
 	other=$1
 	shift
+	# Else its predecessor's word could be taken for its own.
+	: >"$work/other.out"
 	"$@" >"$work/other.out" 2>"$work/other.err" </dev/null &
 	tracer=$!
 }
@@ -129,8 +131,30 @@ start_heaptrack() {
 	fi
 	mkfifo "$work/heaptrack.data"
 	"$interpret" <"$work/heaptrack.data" >/dev/null 2>&1 &
+	interpreter=$!
 	start_helper heaptrack env LD_PRELOAD="$preload" \
 		DUMP_HEAPTRACK_OUTPUT="$work/heaptrack.data" "$build/targets/bench_loop"
+}
+
+# Its interpreter has a CPU for itself until it has caught up.
+interpreter_rests() {
+	local state
+
+	for _ in 1 2 3 4 5; do
+		read -r _ _ state _ <"/proc/$interpreter/stat"
+		[ "$state" = S ] || return 1
+		sleep 0.01
+	done
+}
+
+live_heaptrack() {
+	local end=$((SECONDS + 30))
+
+	[ -z "${skipped[heaptrack]:-}" ] || return 0
+	measure live_heaptrack heaptrack "malloc $((malloc_plain / 10))"
+	until interpreter_rests || [ "$SECONDS" -ge "$end" ]; do
+		sleep 0.02
+	done
 }
 
 start_live() {
@@ -169,7 +193,7 @@ live_pairs() {
 
 	live_bpftrace
 	live_memleak
-	[ -n "${skipped[heaptrack]:-}" ] || measure live_heaptrack heaptrack "malloc $malloc_plain"
+	live_heaptrack
 }
 
 live_threads() {

@@ -10,6 +10,7 @@ static const struct {
 	const char *summary;
 } commands[] = {
 	{"trace", cmd_trace, "trace what processes ask of their allocator and of the kernel"},
+	{"report", cmd_report, "say what changed between two reports of trace"},
 	{"doctor", cmd_doctor, "say what works on this host, and why the rest does not"},
 };
 

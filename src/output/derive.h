@@ -55,4 +55,12 @@ const char *wait_status_text(int status, char buf[END_TEXT_MAX]);
 const char *stack_line(const struct trace_result *result, const struct process *process,
 		       int32_t stack, char *buf, size_t size, size_t columns);
 
+/*
+ * A frame of a folded stack, printable already. The separators of the format may not be in it:
+ * blanks end the stack, semicolons a frame.
+ */
+void folded_frame__put(FILE *out, const char *printable);
+/* What has no stack. */
+#define FOLDED_NO_STACK "[no-stack]"
+
 #endif

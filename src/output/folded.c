@@ -9,8 +9,6 @@
 #include "memdrift/record.h"
 #include "output/derive.h"
 
-#define NO_STACK "[no-stack]"
-
 int folded_weight__parse(const char *name, enum folded_weight *weight)
 {
 	static const char *const known[] = {
@@ -65,15 +63,19 @@ static void add_line(struct folding *folding, char *text, uint64_t weight)
 	HASH_ADD_KEYPTR(hh, folding->lines, line->text, strlen(line->text), line);
 }
 
-/* The separators of the format may not be in a frame: blanks end the stack, semicolons a frame. */
+void folded_frame__put(FILE *out, const char *printable)
+{
+	for (const char *at = printable; *at; at++)
+		fputc(*at == ';' ? ':' : *at == ' ' ? '_' : *at, out);
+}
+
 static void put_frame(FILE *out, const char *raw, char before)
 {
 	char *text = text_printable_dup(raw);
 
 	if (before)
 		fputc(before, out);
-	for (const char *at = text ? text : "?"; *at; at++)
-		fputc(*at == ';' ? ':' : *at == ' ' ? '_' : *at, out);
+	folded_frame__put(out, text ? text : "?");
 	free(text);
 }
 
@@ -99,7 +101,7 @@ static void fold_stack(struct folding *folding, const struct process *process, i
 	for (size_t i = n; i; i--)
 		put_frame(out, frames[i - 1].text, ';');
 	if (!n)
-		fputs(";" NO_STACK, out);
+		fputs(";" FOLDED_NO_STACK, out);
 	if (fclose(out)) {
 		free(text);
 		folding->err = -ENOMEM;

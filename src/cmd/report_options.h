@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_CMD_REPORT_OPTIONS_H
+#define MEMDRIFT_CMD_REPORT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What the command line of `memdrift report` asks for. */
+struct report_options {
+	const char *a, *b; /* --diff */
+	bool json;
+	bool all;
+	size_t top;
+	const char *output; /* -o */
+	const char *folded;
+};
+
+/* Returns -1 to go on, or an exit code (after a message, or the help text). */
+int report_options__parse(int argc, char **argv, struct report_options *options);
+
+#endif

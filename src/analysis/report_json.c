@@ -119,32 +119,32 @@ int json_reader__refuse(struct json_reader *reader, const char *key, const char 
 	return -EINVAL;
 }
 
-static const char *describe(const json_t *value)
+#define FOUND_MAX 64
+
+static const char *describe(char buf[FOUND_MAX], const json_t *value)
 {
+	static const char *const kinds[] = {
+		[JSON_OBJECT] = "an object", [JSON_ARRAY] = "a list", [JSON_STRING] = "a text",
+		[JSON_TRUE] = "true",        [JSON_FALSE] = "false",  [JSON_NULL] = "null",
+	};
+
 	if (!value)
-		return "it is missing";
-	switch (json_typeof(value)) {
-	case JSON_OBJECT:
-		return "it is an object";
-	case JSON_ARRAY:
-		return "it is a list";
-	case JSON_STRING:
-		return "it is a text";
-	case JSON_INTEGER:
-		return "it is another whole number";
-	case JSON_REAL:
-		return "it is another number";
-	case JSON_NULL:
-		return "it is null";
-	default:
-		return "it is true or false";
-	}
+		snprintf(buf, FOUND_MAX, "it is missing");
+	else if (json_is_integer(value))
+		snprintf(buf, FOUND_MAX, "it is %lld", (long long)json_integer_value(value));
+	else if (json_is_real(value))
+		snprintf(buf, FOUND_MAX, "it is %g", json_real_value(value));
+	else
+		snprintf(buf, FOUND_MAX, "it is %s", kinds[json_typeof(value)]);
+	return buf;
 }
 
 int json_reader__found(struct json_reader *reader, const char *key, const char *expected,
 		       const json_t *found)
 {
-	return json_reader__refuse(reader, key, "%s; %s", expected, describe(found));
+	char is[FOUND_MAX];
+
+	return json_reader__refuse(reader, key, "%s; %s", expected, describe(is, found));
 }
 
 int json_reader__no_memory(struct json_reader *reader)

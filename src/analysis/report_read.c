@@ -10,6 +10,8 @@
 #include "base/text.h"
 
 #define SCHEMA "memdrift.trace/1"
+/* The kernel's PID_MAX_LIMIT on 64 bits. */
+#define PID_MAX 4194304
 
 /* 0 or an error after the message: `*sum` keeps below 2^63 whatever the file says. */
 static int add_up(struct json_reader *reader, const char *key, int64_t value, int64_t *sum)
@@ -245,6 +247,8 @@ static int read_process(struct json_reader *reader, const json_t *value,
 
 	if (!err)
 		err = json_reader__whole(reader, value, "pid", JSON_REQUIRED, &process->pid);
+	if (!err && (!process->pid || process->pid > PID_MAX))
+		err = json_reader__refuse(reader, "pid", "a PID from 1 to %d", PID_MAX);
 	if (!err)
 		err = json_reader__whole(reader, value, "start_time_ticks", JSON_OPTIONAL,
 					 &process->start_ticks);

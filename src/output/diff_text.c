@@ -87,12 +87,12 @@ static void write_live_total(const struct text_writer *writer, const struct diff
 	char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX], delta[DIFF_TEXT_MAX];
 	char a_count[UNIT_TEXT_MAX], b_count[UNIT_TEXT_MAX];
 
-	text__say(writer, "Live bytes %s: %s in %s allocations -> %s in %s, %s%s.",
+	text__say(writer, "Live bytes %s: %s in %s allocations -> %s in %s, %s%s%s.",
 		  direction(bytes), units_format_bytes(a, (uint64_t)bytes->a),
 		  units_format_count(a_count, (uint64_t)count->a),
 		  units_format_bytes(b, (uint64_t)bytes->b),
 		  units_format_count(b_count, (uint64_t)count->b), diff_text__delta(delta, bytes),
-		  diff_text__mark(bytes));
+		  diff_change__within_error(bytes) ? ", " : "", diff_text__mark(bytes));
 	if (totals->live_left_out)
 		text__warn(writer,
 			   "Not in it: %zu process%s whose live bytes only one of the reports "

@@ -32,7 +32,7 @@ const char *diff_text__count_delta(char buf[UNIT_TEXT_MAX + 1], const struct dif
 
 const char *diff_text__mark(const struct diff_change *change)
 {
-	return diff_change__within_error(change) ? " (within the error)" : "";
+	return diff_change__within_error(change) ? "within the error" : "";
 }
 
 const char *diff_text__size(char buf[DIFF_TEXT_MAX], int64_t min_bytes, int64_t max_bytes)

@@ -30,6 +30,42 @@ static void add_pids(struct table *table, const struct diff_pair *pair)
 		table__add(table, "%" PRId64 " -> %" PRId64, pair->a->pid, pair->b->pid);
 }
 
+static void add_count(struct table *table, bool known, int64_t count)
+{
+	char text[UNIT_TEXT_MAX];
+
+	table__add(table, "%s", known ? units_format_count(text, (uint64_t)count) : "unknown");
+}
+
+/* Begins a further row of the same process. */
+static void add_row(struct table *table, const char *what)
+{
+	table__add(table, "%s", "");
+	table__add(table, "%s", "");
+	table__add(table, "%s", what);
+}
+
+static void add_live(struct table *table, const struct diff_pair *pair)
+{
+	const struct report_live *a = &pair->a->live, *b = &pair->b->live;
+	bool known = pair->live_known;
+	char text[DIFF_TEXT_MAX];
+
+	if (!a->known && !b->known)
+		return;
+	add_row(table, "live");
+	add_bytes(table, a->known, a->bytes);
+	add_bytes(table, b->known, b->bytes);
+	table__add(table, "%s", known ? diff_text__delta(text, &pair->live_bytes) : "unknown");
+	table__add(table, "%s", known ? diff_text__mark(&pair->live_bytes) : "");
+	add_row(table, "count");
+	add_count(table, a->known, a->count);
+	add_count(table, b->known, b->count);
+	table__add(table, "%s",
+		   known ? diff_text__count_delta(text, &pair->live_count) : "unknown");
+	table__end_row(table);
+}
+
 static void add_pair(struct table *table, const struct diff_pair *pair)
 {
 	struct diff_change rss = diff_pair__rss(pair);
@@ -37,15 +73,13 @@ static void add_pair(struct table *table, const struct diff_pair *pair)
 
 	table__add(table, "%s", diff_text__comm(comm, sizeof(comm), pair->b));
 	add_pids(table, pair);
+	table__add(table, "RSS");
 	add_bytes(table, rss.a >= 0, rss.a);
 	add_bytes(table, rss.b >= 0, rss.b);
 	table__add(table, "%s",
-		   diff_pair__rss_known(pair) ? units_format_delta(text, rss.b - rss.a)
-					      : "unknown");
-	add_bytes(table, pair->a->live.known, pair->a->live.bytes);
-	add_bytes(table, pair->b->live.known, pair->b->live.bytes);
-	table__add(table, "%s",
-		   pair->live_known ? diff_text__delta(text, &pair->live_bytes) : "unknown");
+		   diff_pair__rss_known(pair) ? diff_text__delta(text, &rss) : "unknown");
+	table__end_row(table);
+	add_live(table, pair);
 }
 
 /* Those of one evidence, which heads their table. */
@@ -58,8 +92,7 @@ static void write_matched(struct text_writer *writer, const struct report_diff *
 		[DIFF_EXE] = "by exe",
 		[DIFF_COMM] = "by name alone",
 	};
-	const char *const heads[] = {how[match], "pid",    "RSS A",  "RSS B", "change",
-				     "live A",   "live B", "change", NULL};
+	const char *const heads[] = {how[match], "pid", "", "A", "B", "change", NULL};
 	size_t n = 0, alike = 0, listed = 0, shown;
 	struct table table;
 
@@ -73,7 +106,7 @@ static void write_matched(struct text_writer *writer, const struct report_diff *
 		return;
 	shown = text__top(writer, n, TOP_PROCESSES);
 	fputc('\n', writer->out);
-	table__init(&table, "llrrrrrr");
+	table__init(&table, "lllrrrl");
 	add_heads(&table, heads);
 	for (size_t i = 0; i < diff->totals.matched && listed < shown; i++) {
 		if (diff->pairs[i].match != match)
@@ -142,8 +175,7 @@ static void add_group(struct table *table, const struct diff_group *group, bool 
 	table__add(table, "%s", diff_text__delta(text, &group->bytes));
 	table__add(table, "%s", diff_text__count_delta(count, &group->count));
 	if (sampled)
-		table__add(table, "%s",
-			   diff_change__within_error(&group->bytes) ? "within the error" : "");
+		table__add(table, "%s", diff_text__mark(&group->bytes));
 	table__add(table, "%s", group->stack ? diff_text__stack(stack, group->stack) : "");
 }
 
@@ -201,8 +233,9 @@ static void write_detail(struct text_writer *writer, const struct diff_pair *pai
 	const struct diff_change *bytes = &pair->live_bytes;
 	char name[DIFF_NAME_MAX], text[DIFF_TEXT_MAX];
 
-	fprintf(writer->out, "\n%s: live bytes %s%s\n", diff_text__pair(name, pair),
-		diff_text__delta(text, bytes), diff_text__mark(bytes));
+	fprintf(writer->out, "\n%s: live bytes %s%s%s\n", diff_text__pair(name, pair),
+		diff_text__delta(text, bytes), diff_change__within_error(bytes) ? ", " : "",
+		diff_text__mark(bytes));
 	if (pair->a->live.sampled || pair->b->live.sampled)
 		text__say(writer, "%s a sample: figures are estimates with their 95 %% error.",
 			  !pair->b->live.sampled   ? "A is"

@@ -33,12 +33,14 @@ static json_t *json_group(const struct trace_result *result, const struct proces
 	const struct live_group *group = outstanding->group;
 	double now_s = process->live->read_s;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "stack",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "stack",
 			 json_stack(result, process, group->key.stack), "min_bytes",
 			 json_count(bucket__min_bytes(group->key.bucket)), "max_bytes",
 			 json_count(bucket__max_bytes(group->key.bucket)), "count",
 			 json_sum(group->now.count), "bytes", json_sum(group->now.bytes),
-			 "oldest_s", json_number(now_s - group->oldest_s), "median_age_s",
+			 "bytes_error",
+			 json_error(process->live->sampled, group->now.bytes_variance), "oldest_s",
+			 json_number(now_s - group->oldest_s), "median_age_s",
 			 json_number(now_s - group->median_s), "peak_bytes",
 			 json_sum(group->peak_bytes), "growth", json_growth(outstanding));
 }

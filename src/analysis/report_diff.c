@@ -90,27 +90,99 @@ static void add_group(struct diff_pair *pair, const struct report_group *a,
 }
 
 /* Both lists are in the order of report_group__compare(). */
-static int compare_live(struct diff_pair *pair)
+static int compare_groups_of(struct diff_pair *pair, const struct report_group *a, size_t a_count,
+			     const struct report_group *b, size_t b_count)
 {
-	const struct report_live *a = &pair->a->live, *b = &pair->b->live;
 	size_t i = 0, j = 0;
 
-	pair->groups = calloc(a->group_count + b->group_count + 1, sizeof(*pair->groups));
+	pair->groups = calloc(a_count + b_count + 1, sizeof(*pair->groups));
 	if (!pair->groups)
 		return -ENOMEM;
-	while (i < a->group_count || j < b->group_count) {
-		int order = i == a->group_count ? 1
-			    : j == b->group_count
-				    ? -1
-				    : report_group__compare(&a->groups[i], &b->groups[j]);
+	while (i < a_count || j < b_count) {
+		int order = i == a_count   ? 1
+			    : j == b_count ? -1
+					   : report_group__compare(&a[i], &b[j]);
 
-		add_group(pair, order <= 0 ? &a->groups[i] : NULL,
-			  order >= 0 ? &b->groups[j] : NULL);
+		add_group(pair, order <= 0 ? &a[i] : NULL, order >= 0 ? &b[j] : NULL);
 		i += order <= 0;
 		j += order >= 0;
 	}
 	qsort(pair->groups, pair->group_count, sizeof(*pair->groups), compare_groups);
 	return 0;
+}
+
+/* Length of a frame up to its address when that is all there is: "[unknown]+0x…", "[anon]+0x…". */
+static size_t length_without_address(const char *frame, size_t length)
+{
+	const char *end = memmem(frame, length, "]+0x", 4);
+
+	/* The vdso is the same in all processes. */
+	if (*frame != '[' || !end || !strncmp(frame, "[vdso]", 6))
+		return length;
+	return (size_t)(end + 1 - frame);
+}
+
+/* A copy; *changed when there was an address. NULL: out of memory. */
+static char *drop_addresses(const char *stack, bool *changed)
+{
+	char *copy = strdup(stack), *to = copy;
+
+	*changed = false;
+	while (copy && *stack) {
+		size_t length = strcspn(stack, "\n");
+		size_t kept = length_without_address(stack, length);
+
+		*changed |= kept < length;
+		memcpy(to, stack, kept);
+		to += kept;
+		stack += length;
+		if (*stack)
+			*to++ = *stack++;
+	}
+	if (copy)
+		*to = '\0';
+	return copy;
+}
+
+/* Groups of one side without addresses into pair->own[side], their bytes into *nameless. */
+static int own_groups(struct diff_pair *pair, int side, const struct report_live *live,
+		      int64_t *nameless)
+{
+	struct report_group *groups = calloc(live->group_count + 1, sizeof(*groups));
+
+	pair->own[side] = groups;
+	if (!groups)
+		return -ENOMEM;
+	for (size_t i = 0; i < live->group_count; i++) {
+		bool changed = false;
+
+		groups[i] = live->groups[i];
+		if (groups[i].stack)
+			groups[i].stack = drop_addresses(groups[i].stack, &changed);
+		pair->own_count[side]++;
+		if (live->groups[i].stack && !groups[i].stack)
+			return -ENOMEM;
+		if (changed)
+			*nameless += groups[i].bytes;
+	}
+	report_groups__merge(groups, &pair->own_count[side]);
+	return 0;
+}
+
+static int compare_live(struct diff_pair *pair)
+{
+	const struct report_live *a = &pair->a->live, *b = &pair->b->live;
+	int err;
+
+	if (pair->match == DIFF_SAME_PROCESS)
+		return compare_groups_of(pair, a->groups, a->group_count, b->groups,
+					 b->group_count);
+	err = own_groups(pair, 0, a, &pair->nameless.a);
+	if (!err)
+		err = own_groups(pair, 1, b, &pair->nameless.b);
+	return err ? err
+		   : compare_groups_of(pair, pair->own[0], pair->own_count[0], pair->own[1],
+				       pair->own_count[1]);
 }
 
 static int compare_pair(struct diff_pair *pair)
@@ -198,36 +270,20 @@ int report_diff__build(struct report_diff *diff, const struct report *a, const s
 	return 0;
 }
 
+static void free_pair(struct diff_pair *pair)
+{
+	for (int side = 0; side < 2; side++) {
+		for (size_t i = 0; i < pair->own_count[side]; i++)
+			free(pair->own[side][i].stack);
+		free(pair->own[side]);
+	}
+	free(pair->groups);
+}
+
 void report_diff__free(struct report_diff *diff)
 {
 	for (size_t i = 0; i < diff->pair_count; i++)
-		free(diff->pairs[i].groups);
+		free_pair(&diff->pairs[i]);
 	free(diff->pairs);
 	*diff = (struct report_diff){0};
-}
-
-/* "[unknown]+0x…", "[anon]+0x…": places in one process, not names. */
-static bool has_address(const char *stack)
-{
-	for (const char *frame = stack; frame && *frame;) {
-		size_t length = strcspn(frame, "\n");
-		const char *at = memmem(frame, length, "]+0x", 4);
-
-		if (*frame == '[' && at)
-			return true;
-		frame += length + (frame[length] == '\n');
-	}
-	return false;
-}
-
-struct diff_change diff_pair__addresses_only(const struct diff_pair *pair)
-{
-	struct diff_change sum = {0};
-
-	if (pair->match == DIFF_SAME_PROCESS)
-		return sum;
-	for (size_t i = 0; i < pair->group_count; i++)
-		if (has_address(pair->groups[i].stack))
-			add_change(&sum, &pair->groups[i].bytes);
-	return sum;
 }

@@ -25,7 +25,7 @@ struct diff_change {
 
 /* A stack and size bucket of a pair. */
 struct diff_group {
-	const char *stack; /* as in struct report_group, which owns it */
+	const char *stack; /* as in struct report_group; not owned */
 	int64_t min_bytes, max_bytes;
 	struct diff_change bytes, count; /* the error of counts is not known by group */
 };
@@ -41,6 +41,14 @@ struct diff_pair {
 	struct diff_change unlisted; /* bytes in no group of the report */
 	struct diff_group *groups; /* the largest change of bytes first; none of an unmatched one */
 	size_t group_count;
+	/*
+	 * Bytes with a frame that is known by its address alone ("[unknown]+0x…"). The same code
+	 * has another address in another process: unless it is the same one, such frames are
+	 * compared without it.
+	 */
+	struct diff_change nameless;
+	struct report_group *own[2]; /* of either side, when that changed them; with their stacks */
+	size_t own_count[2];
 };
 
 struct diff_totals {
@@ -69,8 +77,5 @@ bool diff_pair__rss_known(const struct diff_pair *pair);
 struct diff_change diff_pair__rss(const struct diff_pair *pair);
 /* "process", "comm-and-exe", "exe", "comm"; NULL of an unmatched one. */
 const char *diff_match__name(enum diff_match match);
-
-/* Bytes of either side whose stack has a frame known by its address alone, in another process. */
-struct diff_change diff_pair__addresses_only(const struct diff_pair *pair);
 
 #endif

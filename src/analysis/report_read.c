@@ -88,26 +88,26 @@ static int compare_groups(const void *left, const void *right)
 }
 
 /* Different stacks can have the same names. Their errors are of independent samples. */
-static void merge_groups(struct report_live *live)
+void report_groups__merge(struct report_group *groups, size_t *count)
 {
 	size_t kept = 0;
 
-	if (!live->group_count)
+	if (!*count)
 		return;
-	qsort(live->groups, live->group_count, sizeof(*live->groups), compare_groups);
-	for (size_t i = 1; i < live->group_count; i++) {
-		struct report_group *last = &live->groups[kept], *group = &live->groups[i];
+	qsort(groups, *count, sizeof(*groups), compare_groups);
+	for (size_t i = 1; i < *count; i++) {
+		struct report_group *last = &groups[kept];
 
-		if (report_group__compare(last, group)) {
-			live->groups[++kept] = *group;
+		if (report_group__compare(last, &groups[i])) {
+			groups[++kept] = groups[i];
 			continue;
 		}
-		last->bytes += group->bytes;
-		last->count += group->count;
-		last->bytes_error = hypot(last->bytes_error, group->bytes_error);
-		free(group->stack);
+		last->bytes += groups[i].bytes;
+		last->count += groups[i].count;
+		last->bytes_error = hypot(last->bytes_error, groups[i].bytes_error);
+		free(groups[i].stack);
 	}
-	live->group_count = kept + 1;
+	*count = kept + 1;
 }
 
 static int64_t *sum_of(struct report_group *group, bool bytes)
@@ -167,7 +167,7 @@ static int read_groups(struct json_reader *reader, const json_t *value, struct r
 	}
 	if (err)
 		return err;
-	merge_groups(live);
+	report_groups__merge(live->groups, &live->group_count);
 	err = settle_sum(reader, live, true);
 	return err ? err : settle_sum(reader, live, false);
 }

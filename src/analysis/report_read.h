@@ -69,6 +69,9 @@ void report__free(struct report *report);
 /* The order of report_live.groups: 0 when stack and sizes are the same. */
 int report_group__compare(const struct report_group *a, const struct report_group *b);
 
+/* Sorts by that order and makes one of those alike; frees the stacks of the rest. */
+void report_groups__merge(struct report_group *groups, size_t *count);
+
 /* Whether a process's outstanding allocations are in it. */
 bool report__has_live(const struct report *report);
 

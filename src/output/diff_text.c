@@ -64,7 +64,7 @@ static void write_moves(const struct text_writer *writer, const struct report_di
 		char name[DIFF_NAME_MAX], stack[DIFF_STACK_MAX];
 		char line[DIFF_STACK_MAX + 2 * DIFF_NAME_MAX + 2 * DIFF_TEXT_MAX];
 
-		snprintf(line, sizeof(line), "%s (%s allocations) of %s in %s, by %s",
+		snprintf(line, sizeof(line), "%s (count %s) of %s in %s, by %s",
 			 diff_text__delta(bytes, &group->bytes),
 			 diff_text__count_delta(count, &group->count),
 			 diff_text__size(size, group->min_bytes, group->max_bytes),

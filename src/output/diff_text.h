@@ -20,7 +20,7 @@ const char *diff_text__delta(char buf[DIFF_TEXT_MAX], const struct diff_change *
 const char *diff_text__count_delta(char buf[UNIT_TEXT_MAX + 1], const struct diff_change *count);
 /* "within the error" or nothing. */
 const char *diff_text__mark(const struct diff_change *change);
-/* "100 B", "16 - 31 B", "8.0 - 16.0 kB". */
+/* "100 B", "16 - 31 B", "8 - 16 kB". */
 const char *diff_text__size(char buf[DIFF_TEXT_MAX], int64_t min_bytes, int64_t max_bytes);
 /* A comm cut to `room` bytes with its NUL, at a whole character. */
 const char *diff_text__comm(char *buf, size_t room, const struct report_process *process);

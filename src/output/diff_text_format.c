@@ -35,15 +35,29 @@ const char *diff_text__mark(const struct diff_change *change)
 	return diff_change__within_error(change) ? "within the error" : "";
 }
 
+/* "96 B", "16 kB", "1 MB": the ends of buckets are round in some unit. */
+static void format_exact(char buf[UNIT_TEXT_MAX], uint64_t bytes)
+{
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+	uint64_t value = bytes;
+	int unit = 0;
+
+	for (; value >= 1024 && value % 1024 == 0; value /= 1024)
+		unit++;
+	if (value < 10000)
+		snprintf(buf, UNIT_TEXT_MAX, "%" PRIu64 " %s", value, units[unit]);
+	else
+		units_format_bytes(buf, bytes);
+}
+
 const char *diff_text__size(char buf[DIFF_TEXT_MAX], int64_t min_bytes, int64_t max_bytes)
 {
 	char low[UNIT_TEXT_MAX], high[UNIT_TEXT_MAX];
-	bool power = min_bytes >= 1024 && max_bytes < INT64_MAX;
 
 	/* From 1 kB on the upper end is the first size that is not in the bucket: a round number.
 	 */
-	units_format_bytes(low, (uint64_t)min_bytes);
-	units_format_bytes(high, (uint64_t)max_bytes + power);
+	format_exact(low, (uint64_t)min_bytes);
+	format_exact(high, (uint64_t)max_bytes + (min_bytes >= 1024));
 	if (min_bytes == max_bytes)
 		snprintf(buf, DIFF_TEXT_MAX, "%s", low);
 	else if (!strcmp(strchr(low, ' '), strchr(high, ' ')))

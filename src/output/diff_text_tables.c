@@ -192,7 +192,6 @@ static size_t count_moved(const struct diff_pair *pair)
 
 static void write_notes(const struct text_writer *writer, const struct diff_pair *pair)
 {
-	struct diff_change places = diff_pair__addresses_only(pair);
 	char a[UNIT_TEXT_MAX], b[UNIT_TEXT_MAX];
 
 	if (pair->unlisted.a || pair->unlisted.b)
@@ -201,13 +200,13 @@ static void write_notes(const struct text_writer *writer, const struct diff_pair
 			   "(--older, --min-size, --max-size): their stacks cannot be compared.",
 			   units_format_bytes(a, (uint64_t)pair->unlisted.a),
 			   units_format_bytes(b, (uint64_t)pair->unlisted.b));
-	if (places.a || places.b)
+	if (pair->nameless.a || pair->nameless.b)
 		text__warn(writer,
 			   "%s of A's and %s of B's live bytes have a caller that is known by its "
-			   "address only, which is another one in another process: such stacks "
-			   "are not matched.",
-			   units_format_bytes(a, (uint64_t)places.a),
-			   units_format_bytes(b, (uint64_t)places.b));
+			   "address only, which is another one in another process: such callers "
+			   "are not told apart here.",
+			   units_format_bytes(a, (uint64_t)pair->nameless.a),
+			   units_format_bytes(b, (uint64_t)pair->nameless.b));
 }
 
 static void write_groups(struct text_writer *writer, const struct diff_pair *pair)

@@ -73,11 +73,10 @@ static int compare_groups(const void *left, const void *right)
 	return strcmp(a->stack, b->stack);
 }
 
-static void add_group(struct diff_pair *pair, const struct report_group *a,
-		      const struct report_group *b)
+/* a or b, or both when they are alike. */
+static void add_group(struct diff_pair *pair, const struct report_group *one,
+		      const struct report_group *a, const struct report_group *b)
 {
-	const struct report_group *one = a ? a : b;
-
 	/* The samples of two traces are independent. */
 	pair->groups[pair->group_count++] = (struct diff_group){
 		.stack = one->stack,
@@ -103,7 +102,8 @@ static int compare_groups_of(struct diff_pair *pair, const struct report_group *
 			    : j == b_count ? -1
 					   : report_group__compare(&a[i], &b[j]);
 
-		add_group(pair, order <= 0 ? &a[i] : NULL, order >= 0 ? &b[j] : NULL);
+		add_group(pair, order <= 0 ? &a[i] : &b[j], order <= 0 ? &a[i] : NULL,
+			  order >= 0 ? &b[j] : NULL);
 		i += order <= 0;
 		j += order >= 0;
 	}
@@ -169,9 +169,9 @@ static int own_groups(struct diff_pair *pair, int side, const struct report_live
 	return 0;
 }
 
-static int compare_live(struct diff_pair *pair)
+static int compare_live(struct diff_pair *pair, const struct report_live *a,
+			const struct report_live *b)
 {
-	const struct report_live *a = &pair->a->live, *b = &pair->b->live;
 	int err;
 
 	if (pair->match == DIFF_SAME_PROCESS)
@@ -199,7 +199,7 @@ static int compare_pair(struct diff_pair *pair)
 	pair->live_count =
 		(struct diff_change){a->count, b->count, hypot(a->count_error, b->count_error)};
 	pair->unlisted = (struct diff_change){a->unlisted_bytes, b->unlisted_bytes, NAN};
-	return pair->match ? compare_live(pair) : 0;
+	return pair->match ? compare_live(pair, a, b) : 0;
 }
 
 static int compare_pairs(const void *left, const void *right)

@@ -96,6 +96,8 @@ diff_same_process() {
 	wait_done
 	end_trace
 	mv report.json one.json
+	# What the first trace said would be taken for the second's word that it has begun.
+	rm trace.err
 	start_trace -p "$TARGET" --live --no-stacks --budget none
 	end_trace
 	"$MEMDRIFT" report --diff one.json report.json --json -o diff.json

@@ -436,6 +436,27 @@ static void the_answer_comes_first(void **state)
 	compared_free(&c);
 }
 
+static void lists_are_as_long_as_wanted(void **state)
+{
+	struct text_options options = {.top = 2};
+	struct compared c;
+
+	compare(&c, report_a, report_b);
+	for (int all = 0; all < 2; all++) {
+		char *text = NULL;
+		size_t size;
+		FILE *out = open_memstream(&text, &size);
+
+		assert_non_null(out);
+		options.all = all;
+		assert_int_equal(diff_text__write(out, &c.diff, &options), 0);
+		fclose(out);
+		assert_int_equal(strstr(text, "  … 2 more\n") != NULL, !all);
+		free(text);
+	}
+	compared_free(&c);
+}
+
 static void addresses_of_two_processes_are_not_compared(void **state)
 {
 	static const char one[] =
@@ -718,6 +739,7 @@ int main(void)
 		cmocka_unit_test(rounded_estimates_add_up_to_the_total),
 		cmocka_unit_test(folded_stacks_have_both_weights),
 		cmocka_unit_test(the_answer_comes_first),
+		cmocka_unit_test(lists_are_as_long_as_wanted),
 		cmocka_unit_test(addresses_of_two_processes_are_not_compared),
 		cmocka_unit_test(errors_name_file_place_and_expectation),
 		cmocka_unit_test(nesting_has_a_limit),

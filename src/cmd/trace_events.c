@@ -185,7 +185,9 @@ static void after_exit(struct trace_session *session, const struct rec_header *r
 		return;
 	if (session->coverage)
 		coverage__forget(session->coverage, (pid_t)record->pid);
-	stack_names__ended(session->names, record->pid, record->start_ns);
+	/* What it has not freed is read later, and its stacks are named then. */
+	if (!trace_live__awaits(session, record->pid, record->start_ns))
+		stack_names__ended(session->names, record->pid, record->start_ns);
 	HASH_FIND(hh, session->followers, &record->pid, sizeof(record->pid), follower);
 	if (!follower)
 		return;

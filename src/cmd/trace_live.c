@@ -172,7 +172,17 @@ static void finish_views(struct trace_session *session)
 		if (process->live && !process->live->final) {
 			name_stacks(session, process);
 			read_peak(session, process);
+			stack_names__ended(session->names, process->pid, process->start_ns);
 		}
+}
+
+bool trace_live__awaits(const struct trace_session *session, uint32_t pid, uint64_t start_ns)
+{
+	const struct process *process = session->model.ended;
+
+	/* Newest first. */
+	return session->live_spaces && process && process->pid == pid &&
+	       process->start_ns == start_ns && process->live && !process->live->final;
 }
 
 void trace_live__read(struct trace_session *session, bool ages)

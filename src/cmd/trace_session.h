@@ -151,6 +151,8 @@ int trace_live__start(struct trace_session *session);
 void trace_live__free(struct trace_session *session);
 /* Gives the process the view of its address space, once its counts are known. */
 void trace_live__follow(struct trace_session *session, struct process *process);
+/* Whether the last reading of an ended process is still to come. */
+bool trace_live__awaits(const struct trace_session *session, uint32_t pid, uint64_t start_ns);
 /* Reads the live set, if there is one. ages: with the median ages. */
 void trace_live__read(struct trace_session *session, bool ages);
 

@@ -193,6 +193,17 @@ live_budget() {
 	tell_target
 }
 
+# A command that is over before anybody looked still has its stacks named.
+live_short() {
+	need_bpf
+	need_target live_mix
+	"$MEMDRIFT" trace --live --json -o report.json -- "$TARGETS/live_mix" --rounds 2000 >out 2>trace.err ||
+		fail "memdrift failed: $(cat trace.err)"
+	expect_json report.json '[.processes[0].live.groups[].stack | select(.) | .[0]] |
+		any(. == "run" or . == "allocate")' "functions of a program that has ended"
+}
+
+test_case "stacks of a command that is over" live_short
 test_case "what a budget does not let it see is not told" live_budget
 test_case "temporary allocations" live_temporary
 test_case "a small leak comes first" live_leak

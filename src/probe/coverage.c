@@ -141,16 +141,29 @@ static enum call_layout call_layout(const struct allocator_function *function)
 	}
 }
 
-/* Functions that can be probed at all, and their rows. Returns how many. */
+/*
+ * Called at every turn. Their probes come last: on kernels that place one after the other they are
+ * milliseconds apart, and until the last one is there, hits are paid for and tell nothing.
+ */
+static bool is_busy(const struct allocator_function *function)
+{
+	return function->layout == ARG_SIZE || function->layout == ARG_FREE;
+}
+
+/* Functions that can be probed at all, and their rows; busy ones last. Returns how many. */
 static size_t choose_sites(struct coverage *coverage, const struct allocator_object *object,
 			   struct attach_site *sites, const struct allocator_function **functions)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < object->function_count; i++) {
-		const struct allocator_function *function = &object->functions[i];
-		int row = function->ready ? row_of(coverage, function) : -ENOTSUP;
+	for (size_t i = 0; i < 2 * object->function_count; i++) {
+		const struct allocator_function *function =
+			&object->functions[i % object->function_count];
+		int row;
 
+		if (is_busy(function) != (i >= object->function_count))
+			continue;
+		row = function->ready ? row_of(coverage, function) : -ENOTSUP;
 		functions[n] = function;
 		sites[n].error = row < 0 ? row : 0;
 		if (row < 0)

@@ -6,29 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "memdrift/config.h"
 #include "probe/coverage_internal.h"
 
 void coverage__allow_pauses(struct coverage *coverage)
 {
 	coverage->pausable = true;
-}
-
-/*
- * Sites that are hit at every turn come last: one after the other they are in place milliseconds
- * apart, and until the last one is, hits are paid for and tell nothing.
- */
-static bool is_busy(const struct attach_site *site)
-{
-	return COOKIE_LAYOUT(site->cookie) == LAYOUT_SIZE ||
-	       COOKIE_LAYOUT(site->cookie) == LAYOUT_FREE;
-}
-
-static void add_sites(struct place *place, const struct attach_site *sites, size_t count, bool busy)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!sites[i].error && is_busy(&sites[i]) == busy)
-			place->sites[place->site_count++] = sites[i];
 }
 
 int coverage__keep_sites(struct place *place, const char *path, const struct attach_site *sites,
@@ -42,8 +24,9 @@ int coverage__keep_sites(struct place *place, const char *path, const struct att
 	place->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (place->fd < 0)
 		return -errno;
-	add_sites(place, sites, count, false);
-	add_sites(place, sites, count, true);
+	for (size_t i = 0; i < count; i++)
+		if (!sites[i].error)
+			place->sites[place->site_count++] = sites[i];
 	return 0;
 }
 

@@ -221,6 +221,9 @@ static int write_folded(struct trace_session *session, const struct trace_result
 	FILE *file = session->folded;
 
 	session->folded = NULL;
+	if (result->overhead.detached && trace_options__weighs_calls(session->options))
+		log_warning("%s weighs what bursts saw, %.2g %% of the time", path,
+			    100 * result->overhead.covered);
 	return close_output(file, path,
 			    trace_folded__write(file, result, session->options->weight));
 }

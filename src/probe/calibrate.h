@@ -23,9 +23,9 @@ struct calibrate_ops {
 };
 
 /*
- * Measuring all classes takes about 10 ms. No class is begun when this much time has gone; those
- * not reached or not attached keep what insn_costs__assume says. The ones that decide most come
- * first.
+ * Measuring all classes takes about 10 ms. No class but the first two is begun when this much time
+ * has gone; those not reached or not attached keep what insn_costs__assume says. The ones that
+ * decide most come first.
  */
 #define CALIBRATE_BUDGET_NS (30 * 1000 * 1000ull)
 

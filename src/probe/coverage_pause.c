@@ -6,29 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "memdrift/config.h"
 #include "probe/coverage_internal.h"
 
 void coverage__allow_pauses(struct coverage *coverage)
 {
 	coverage->pausable = true;
-}
-
-/*
- * Sites that are hit at every turn come last: one after the other they are in place milliseconds
- * apart, and until the last one is, hits are paid for and tell nothing.
- */
-static bool is_busy(const struct attach_site *site)
-{
-	return COOKIE_LAYOUT(site->cookie) == LAYOUT_SIZE ||
-	       COOKIE_LAYOUT(site->cookie) == LAYOUT_FREE;
-}
-
-static void add_sites(struct place *place, const struct attach_site *sites, size_t count, bool busy)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!sites[i].error && is_busy(&sites[i]) == busy)
-			place->sites[place->site_count++] = sites[i];
 }
 
 /* Through the descriptor the file is reached when its name is gone, or never was ours. */
@@ -66,8 +48,9 @@ int coverage__keep_sites(struct place *place, const char *path, const struct att
 	err = keep_file(place, path);
 	if (err)
 		return err;
-	add_sites(place, sites, count, false);
-	add_sites(place, sites, count, true);
+	for (size_t i = 0; i < count; i++)
+		if (!sites[i].error)
+			place->sites[place->site_count++] = sites[i];
 	return 0;
 }
 

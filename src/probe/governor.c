@@ -159,6 +159,7 @@ enum governor_verdict governor__update(struct governor *governor,
 				       const struct governor_reading *reading)
 {
 	double limit_ns = GOVERNOR_CUT_FACTOR * burst_ns(governor);
+	double debt_ns = burst_ns(governor);
 
 	account(governor, reading);
 	if (governor->budget < 0)
@@ -169,8 +170,11 @@ enum governor_verdict governor__update(struct governor *governor,
 			       : GOVERNOR_STAY;
 	if (!governor->windows)
 		limit_ns = GOVERNOR_FIRST_LOOK_NS;
+	/* Of one that had its probes for good no window was planned that could run into debt. */
+	if (governor->calm)
+		debt_ns = 0;
 	if (reading->cpu_ns - governor->begun.cpu_ns >= governor->window_ns ||
-	    window_cost_ns(governor) >= limit_ns || governor->credit_ns <= -burst_ns(governor))
+	    window_cost_ns(governor) >= limit_ns || governor->credit_ns <= -debt_ns)
 		return plan(governor);
 	return GOVERNOR_STAY;
 }
@@ -184,7 +188,8 @@ void governor__attached(struct governor *governor, const struct governor_reading
 
 	account(governor, reading);
 	paid_ns = GOVERNOR_EDGE_NS + GOVERNOR_HIT_FACTOR * paid_ns;
-	governor->price_ns += (paid_ns - governor->price_ns) / 4;
+	governor->price_ns += (paid_ns - governor->price_ns) / (governor->paid ? 4 : 1);
+	governor->paid = true;
 	governor->credit_ns -= GOVERNOR_EDGE_NS;
 	governor->attached = true;
 	governor->begun = *reading;

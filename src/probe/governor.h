@@ -69,6 +69,7 @@ struct governor {
 	double credit_ns;
 	double balance_ns; /* the credit of late, when windows ended */
 	double price_ns;   /* of an attach and the detach after it, as paid of late */
+	bool paid;         /* that is known */
 	double share;      /* of a window's CPU time that was cost, of late */
 	uint32_t windows;  /* that `share` is the average of */
 	bool calm;         /* no gaps: it keeps to the budget */

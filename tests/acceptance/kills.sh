@@ -8,18 +8,19 @@ KILLS=${KILLS:-300}
 
 # At a moment that differs each time: before, while and after probes are placed.
 killed_at_any_moment() {
-	local i
+	local i budget=$1
 
 	need_bpf
 	start_target alloc_mix --wait --threads 2 --rounds 1000000000
 	tell_target
 	for ((i = 0; i < KILLS; i++)); do
 		timeout -s KILL "0.$(printf %03d $((10 + i * 7 % 600)))" \
-			"$MEMDRIFT" trace -p "$TARGET" --budget none >/dev/null 2>&1 || true
+			"$MEMDRIFT" trace -p "$TARGET" --budget "$budget" >/dev/null 2>&1 || true
 		wait_for 30 no_breakpoint
 		kill -0 "$TARGET" 2>/dev/null || fail "the target ended after $i kills"
 	done
 	kill "$TARGET"
 }
 
-test_case "$KILLS kills leave nothing behind" killed_at_any_moment
+test_case "$KILLS kills leave nothing behind" killed_at_any_moment none
+test_case "$KILLS kills among bursts leave nothing behind" killed_at_any_moment 20%

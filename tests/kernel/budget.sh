@@ -9,8 +9,13 @@
 # shellcheck source=tests/trace.sh
 . "$(dirname "$0")/../trace.sh"
 
-# Emulated, a hit costs a hundred times as much and as many fewer are seen.
-SHARE_ERROR=$([ "$MEMDRIFT_VM" = 1 ] && echo 0.4 || echo 0.05)
+# In an emulated machine fewer calls are seen, attaching takes a second, and a hit costs four times
+# what calibration says: shares are coarse, runs long, and nothing is to be said of rates and cost.
+if [ "$MEMDRIFT_VM" = 1 ]; then
+	SHARE_ERROR=0.5 SCALE=6
+else
+	SHARE_ERROR=0.05 SCALE=1
+fi
 
 # ask LINE: alloc_pace's answer goes to truth.json.
 ask() {
@@ -40,25 +45,31 @@ expect_shares() {
 
 # The interval, where it has ends, holds the program's count.
 expect_holds() {
+	[ "$MEMDRIFT_VM" = 1 ] && return
 	expect_json report.json '.processes[0].allocator.estimate.calls | .low <= 2 * $t[0].pairs and
 		(.high == null or .high >= 2 * $t[0].pairs)' "calls in all" --slurpfile t truth.json
 }
 
+# Three times the budget: these runs are short, and a first look costs what it costs.
+expect_cost() {
+	[ "$MEMDRIFT_VM" = 1 ] ||
+		expect_json report.json '.overhead.cost_share < 3 * .overhead.budget' "cost"
+}
+
 expect_bursts() {
-	expect_json report.json '.overhead | .estimated and .bursts >= 3 and .detached_at_s > 0 and
+	expect_json report.json '.overhead | .estimated and .bursts >= 2 and .detached_at_s > 0 and
 		.attach_ns > 0 and .detach_ns > 0' "bursts"
 	expect_json report.json '.overhead.covered > 0 and .overhead.covered < 0.9' "what they cover"
-	expect_json report.json '.processes[0].allocator.estimate | .bursts >= 3 and
+	expect_json report.json '.processes[0].allocator.estimate | .bursts >= 2 and
 		.covered_share_cpu > 0 and .covered_share_cpu < 0.9' "of the process"
-	# Three times the budget: these runs are short, and a first look costs what it costs.
-	expect_json report.json '.overhead.cost_share < 3 * .overhead.budget' "cost"
+	expect_cost
 }
 
 malloc_bound() {
 	need_bpf
 	start_target alloc_pace
 	start_trace -p "$TARGET" --budget 5%
-	ask "run 5000 0 0"
+	ask "run $((5000 * SCALE)) 0 0"
 	end_trace
 	expect_no_losses
 	expect_bursts
@@ -77,14 +88,13 @@ calls_apart() {
 	start_trace -p "$TARGET" -d 50ms
 	join_trace
 	gap_ns=$(jq '.overhead.hit_ns * 2 * 20 | floor' report.json)
-	start_trace -p "$TARGET" --budget 2%
-	ask "run 6000 $gap_ns 0"
+	start_trace -p "$TARGET" --budget "$([ "$MEMDRIFT_VM" = 1 ] && echo 0.5 || echo 2)"
+	ask "run $((6000 * SCALE)) $gap_ns 0"
 	end_trace
 	expect_no_losses
 	expect_bursts
 	expect_holds
-	[ "$MEMDRIFT_VM" = 1 ] && return
-	expect_json report.json '.processes[0].allocator.estimate.calls.best / (2 * $t[0].pairs) - 1 |
+	[ "$MEMDRIFT_VM" = 1 ] || expect_json report.json '.processes[0].allocator.estimate.calls.best / (2 * $t[0].pairs) - 1 |
 		fabs < 0.05' "the best guess" --slurpfile t truth.json
 }
 
@@ -126,7 +136,7 @@ says_so() {
 	"$MEMDRIFT" trace -v -o report.txt -p "$TARGET" 2>trace.err 8>&- &
 	TRACE=$!
 	wait_for 120 trace_has_begun
-	ask "run 3000 0 0"
+	ask "run $((3000 * SCALE)) 0 0"
 	end_trace
 	expect_match trace.err "cost process $TARGET more than the budget: .* come and go" "a word"
 	expect_match report.txt '^  Estimates: [0-9]+ bursts cover [0-9.]+ % of the time' "estimates"
@@ -139,13 +149,13 @@ says_so() {
 a_command() {
 	need_bpf
 	need_target alloc_pace
-	printf 'run 3000 0 0\n' >lines
+	printf 'run %d 0 0\n' $((3000 * SCALE)) >lines
 	"$MEMDRIFT" trace --json -o report.json --budget 5% -- \
 		sh -c "\"$TARGETS/alloc_pace\" <lines >said; :" 2>trace.err ||
 		fail "memdrift failed: $(cat trace.err)"
 	tail -n 1 said >truth.json
-	expect_json report.json '.overhead | .estimated and .bursts >= 3 and
-		.cost_share < 3 * .budget' "bursts"
+	expect_json report.json '.overhead | .estimated and .bursts >= 2' "bursts"
+	expect_cost
 	jq '.processes |= [.[] | select(.comm == "alloc_pace")]' report.json >of-child.json
 	mv of-child.json report.json
 	expect_json report.json '.processes | length == 1' "the child"
@@ -170,10 +180,11 @@ several() {
 	start_trace -p "$pids" -d "$([ "$MEMDRIFT_VM" = 1 ] && echo 40 || echo 6)"
 	join_trace
 	kill "${others[@]}"
-	expect_json report.json '.overhead.cost_share < 3 * .overhead.budget' "cost"
+	expect_cost
 	expect_json report.json '[.processes[].allocator.estimate.bursts >= 1] | length == 6 and all' \
 		"estimates of each"
-	expect_json report.json '.overhead.bursts >= 6' "bursts"
+	expect_json report.json '.overhead.bursts >= $least' "bursts" \
+		--argjson least "$([ "$MEMDRIFT_VM" = 1 ] && echo 2 || echo 6)"
 }
 
 # ---- nothing stays -----------------------------------------------------------------------------

@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# limit: 1500
+# What --budget costs a program, by the program's own count of what it gets done in a CPU second,
+# against the same program untraced, in turn; and what the estimates are worth.
+# shellcheck disable=SC2016 # $ in single quotes is for jq
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../trace.sh"
+
+ROUNDS=${ROUNDS:-3}
+TRACED_MS=${TRACED_MS:-30000}
+
+# ask LINE FILE: alloc_pace's answer.
+ask() {
+	local want
+
+	want=$(($(wc -l <target.out) + 1))
+	echo "$1" >&8
+	wait_for 300 has_lines "$want"
+	tail -n 1 target.out >"$2"
+}
+
+has_lines() {
+	[ "$(wc -l <target.out)" -ge "$1" ]
+}
+
+# What a pair took, of CPU time: before, under the trace, after.
+run_round() {
+	local budget=$1 pace=$2
+
+	ask "run 5000 $pace" before.json
+	start_trace -p "$TARGET" --budget "$budget"
+	ask "run $TRACED_MS $pace" truth.json
+	end_trace
+	ask "run 5000 $pace" after.json
+	jq -n --slurpfile b before.json --slurpfile t truth.json --slurpfile a after.json '
+		($b[0].cpu_ns + $a[0].cpu_ns) / ($b[0].pairs + $a[0].pairs) as $untraced |
+		{slowdown: (1 - $untraced / ($t[0].cpu_ns / $t[0].pairs)),
+		 calls_per_cpu_s: (2e9 / $untraced), untraced_ns: $untraced}' >round.json
+	cat round.json
+	jq -c '.overhead, .processes[0].allocator.estimate' report.json
+	jq .slowdown round.json >>slowdowns
+}
+
+# expect_slowdown MOST: the middle one of the rounds. Other load makes single ones larger, or less
+# than nothing.
+expect_slowdown() {
+	sort -g slowdowns | sed -n "$(((ROUNDS + 1) / 2))p" >middle
+	jq -e ". <= $1" middle >/dev/null || fail "slowdown $(cat middle), not within $1: $(tr '\n' ' ' <slowdowns)"
+	echo "# slowdown $(cat middle)" >&3
+}
+
+# Sizes within 5 % of what the program says.
+expect_shares() {
+	expect_json report.json '.processes[0].buckets as $b | $t[0] | .pairs as $pairs | [.buckets |
+		to_entries[] | (.value / $pairs) as $share | pow(2; (.key | tonumber) - 1) as $min |
+		([$b[] | select(.min_bytes == $min) | .estimate.count_share] | add // 0) / $share - 1 |
+		fabs] | max < 0.05' "shares of the sizes" --slurpfile t truth.json
+}
+
+expect_rate() {
+	expect_json report.json '.processes[0].allocator.estimate.calls_per_cpu_s |
+		.low <= 1.02 * $r[0].calls_per_cpu_s and
+		(.high == null or .high >= 0.98 * $r[0].calls_per_cpu_s)' \
+		"the interval of the rate" --slurpfile r round.json
+}
+
+keeps_budget() {
+	local i
+
+	need_bpf
+	start_target alloc_pace
+	for ((i = 0; i < ROUNDS; i++)); do
+		run_round "$1" "$2"
+		expect_json report.json '.overhead.cost_share <= .overhead.budget' "the cost as told"
+		expect_shares
+		expect_rate
+	done
+	expect_slowdown "$3"
+}
+
+# $1 hit costs lie between two calls, at a budget below what that costs.
+knows_rate() {
+	local i gap_ns
+
+	need_bpf
+	start_target alloc_pace
+	start_trace -p "$TARGET" -d 100ms
+	join_trace
+	gap_ns=$(jq ".overhead.hit_ns * 2 * $1 | floor" report.json)
+	for ((i = 0; i < ROUNDS; i++)); do
+		run_round "$2" "$gap_ns $3"
+		expect_rate
+		[ "$1" -ge 20 ] || continue
+		expect_json report.json '.processes[0].allocator.estimate.calls_per_cpu_s.best /
+			$r[0].calls_per_cpu_s - 1 | fabs < 0.05' "the rate" --slurpfile r round.json
+	done
+}
+
+exec 3>&1
+test_case "malloc-bound, 5 %: slowed down by at most 6 %" keeps_budget 5% "0 0" 0.06
+test_case "malloc-bound, 1 %: slowed down by at most 2 %" keeps_budget 1% "0 0" 0.02
+test_case "1 us of work, cold caches, 5 %: slowed down by at most 6 %" keeps_budget 5% "0 32768" 0.06
+test_case "20 hit costs apart: the rate within 5 %" knows_rate 20 2% 0
+test_case "20 hit costs apart, cold caches: the rate within 5 %" knows_rate 20 2% 65536
+test_case "3 hit costs apart: the interval holds the rate" knows_rate 3 5% 0

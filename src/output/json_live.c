@@ -28,10 +28,9 @@ static json_t *json_growth(const struct outstanding *outstanding)
 }
 
 static json_t *json_group(const struct trace_result *result, const struct process *process,
-			  const struct outstanding *outstanding)
+			  double now_s, const struct outstanding *outstanding)
 {
 	const struct live_group *group = outstanding->group;
-	double now_s = process->live->read_s;
 
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "stack",
 			 json_stack(result, process, group->key.stack), "min_bytes",
@@ -98,14 +97,16 @@ json_t *json_live(const struct trace_result *result, const struct process *proce
 	json_t *groups;
 	size_t count;
 
-	if (view && view->stopped_s >= 0)
+	if (!view)
+		return json_null();
+	if (view->stopped_s >= 0)
 		return json_pack("{s:b, s:o}", "observable", false, "stopped_s",
 				 json_number(view->stopped_s));
 	if (!process__live_known(process) || outstanding__list(view, &list, &count))
 		return json_null();
 	groups = json_array();
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(groups, json_group(result, process, &list[i]));
+		json_array_append_new(groups, json_group(result, process, view->read_s, &list[i]));
 	free(list);
 	return json_pack(
 		"{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, "

@@ -214,6 +214,8 @@ static size_t choose_sites(struct coverage *coverage, const struct allocator_obj
 {
 	size_t n = 0;
 
+	if (!object->function_count)
+		return 0;
 	for (size_t i = 0; i < 2 * object->function_count; i++) {
 		const struct allocator_function *function =
 			&object->functions[i % object->function_count];
@@ -363,7 +365,7 @@ int coverage__attach_go_sites(struct coverage *coverage, struct place *place, pi
 static void attach_go(struct coverage *coverage, struct place *place, const struct go_malloc *go,
 		      pid_t pid, const char *path, const char *name, struct coverage_scan *scan)
 {
-	struct attach_site sites[GO_FUNCTIONS_MAX];
+	struct attach_site sites[GO_FUNCTIONS_MAX] = {{0}};
 	size_t n = choose_go_sites(coverage, go, sites);
 	bool paused = coverage__is_paused(coverage, place->key.pid);
 	char printable[256];
@@ -377,7 +379,7 @@ static void attach_go(struct coverage *coverage, struct place *place, const stru
 		scan->failed++;
 		return;
 	}
-	if (n < go->count)
+	if (!n || n < go->count)
 		err = -ENOTSUP;
 	for (size_t i = 0; i < n; i++)
 		sites[i].error = 0;

@@ -23,7 +23,7 @@
 #define BATCH_NS 50000
 
 /* Sizes of unequal frequency: a table to draw from evenly. */
-static const uint16_t sizes[16] = {12,  12,  12, 12,  12,  24,	24,  24,
+static const uint16_t sizes[16] = {12,  12,  12, 12,  12,  24,  24,  24,
 				   100, 100, 24, 100, 300, 300, 700, 700};
 
 static uint8_t *buffer;

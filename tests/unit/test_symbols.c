@@ -237,7 +237,8 @@ static void strange_frames_do_not_make_maps_be_read_each_time(void **state)
 	struct process process = own_process();
 
 	for (int i = 0; i < 1000; i++)
-		assert_int_equal(stack_names__note(names, &process, i == 99 ? 1001 : i, STACK_LEAF_SITE), 0);
+		assert_int_equal(
+			stack_names__note(names, &process, i == 99 ? 1001 : i, STACK_LEAF_SITE), 0);
 	assert_true(self.maps_read < 14);
 	stack_names__free(names);
 }

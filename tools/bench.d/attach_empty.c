@@ -64,8 +64,8 @@ static int attach_object(void *ctx, const struct allocator_mapping *mapping)
 			sites[n++] =
 				(struct attach_site){.offset = object->functions[i].site.offset};
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", mapping->fd);
-	err = attach__uprobes(empty->skel->progs.empty_probe, ATTACH_HERE, empty->pid, path, sites, n,
-			      &empty->links[empty->object_count]);
+	err = attach__uprobes(empty->skel->progs.empty_probe, ATTACH_HERE, empty->pid, path, sites,
+			      n, &empty->links[empty->object_count]);
 	if (err)
 		return err;
 	empty->object_count++;

@@ -16,6 +16,7 @@ load_names=()
 unpack_server() {
 	local dir
 
+	# shellcheck disable=SC2154 # tools/bench sets it
 	dir=$(tools/unpack "$1" 2>"$work/unpack.log") || {
 		echo "there is no $1: $(tail -n 1 "$work/unpack.log")" >&2
 		return 1
@@ -60,7 +61,7 @@ in_turn() {
 }
 
 redis() {
-	LD_LIBRARY_PATH=$unpacked/usr/lib/x86_64-linux-gnu "$unpacked/usr/bin/$@"
+	LD_LIBRARY_PATH=$unpacked/usr/lib/x86_64-linux-gnu "$unpacked/usr/bin/$1" "${@:2}"
 }
 
 # load_redis TEST PIPELINE: requests a second, as redis-benchmark says them last.
@@ -83,7 +84,7 @@ bench_redis() {
 }
 
 pg() {
-	LD_LIBRARY_PATH=$pg_dir/usr/lib/x86_64-linux-gnu "$pg_bin/$@"
+	LD_LIBRARY_PATH=$pg_dir/usr/lib/x86_64-linux-gnu "$pg_bin/$1" "${@:2}"
 }
 
 # load_postgres MODE: transactions a second of four clients.

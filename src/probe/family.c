@@ -34,8 +34,10 @@
 		C(prefix "aligned_alloc", ALIGNED, kind, class),                                   \
 		C(prefix "memalign", ALIGNED, kind, class), C(prefix "valloc", SIZE, kind, class), \
 		C(prefix "pvalloc", SIZE, kind, class), C(prefix "free", FREE, kind, class),       \
-		C(prefix "free_sized", FREE, kind, class),                                         \
-		C(prefix "free_aligned_sized", FREE, kind, class),                                 \
+		NAME(prefix "free_sized", prefix "free_sized", prefix "free", NULL, FREE, kind,    \
+		     class),                                                                       \
+		NAME(prefix "free_aligned_sized", prefix "free_aligned_sized", prefix "free",      \
+		     NULL, FREE, kind, class),                                                     \
 		NAME(prefix "cfree", prefix "cfree", prefix "free", NULL, FREE, kind, class)
 
 /* jemalloc(3): flags behind the other arguments. xallocx, sallocx and nallocx make and free none.

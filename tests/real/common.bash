@@ -84,6 +84,54 @@ expect_no_losses() {
 	expect_json "$1" '.losses.total == 0' "something was lost"
 }
 
+# run_families COMMAND...: alloc_families, from "ready" to "done" under a trace; what doctor says of
+# it is in doctor.json.
+run_families() {
+	start_stepped "$@" --threads 3 --seed 7 --rounds 20000 --wait
+	reached ready
+	"$MEMDRIFT" doctor --json -p "$(pid_at ready)" >doctor.json
+	start_trace out.json -p "$(pid_at ready)"
+	step
+	reached 'done'
+	end_trace
+	expect_sound out.json
+}
+
+# expect_families KIND ENTRY_POINTS: the report has what the program counted by name; which names a
+# row stands for is doctor's to say. At least so many were called.
+expect_families() {
+	jq -n -r --slurpfile out out.json --slurpfile truth truth --slurpfile doctor doctor.json \
+		--arg kind "$1" '
+		$truth[0] as $t | $out[0].processes[0] as $p |
+		[$doctor[0].process.objects[] | select(.allocator == $kind) | .functions[]] as $rows |
+		($rows[] | . as $row | ([$t.calls[$row.names[]] // 0] | add) as $want |
+			select(($p.allocator.calls[$row.key] // 0) != $want) |
+			"calls of \($row.key): \($p.allocator.calls[$row.key]), by itself: \($want)"),
+		(($t.calls | keys) - [$rows[].names[]] | .[] | "\(.) is in no row"),
+		(select($p.allocator.requested_bytes != $t.requested_bytes) |
+			"bytes: \($p.allocator.requested_bytes), by itself: \($t.requested_bytes)"),
+		(select($p.allocator.impossible_requests != $t.impossible) | "impossible requests"),
+		(select([$p.buckets[] | {min_bytes, count, bytes}] != $t.buckets) | "buckets")
+		' >differences
+	[ ! -s differences ] || {
+		cat differences
+		fail "counts differ from the own: $(head -n 1 differences)"
+	}
+	[ "$(jq '[.calls[]] | map(select(. > 0)) | length' truth)" -ge "$2" ] ||
+		fail "fewer than $2 entry points were called"
+}
+
+# expect_emulated KIND [KEY...]: every site is on an instruction that the kernel emulates, but for
+# these functions, which have none before their arguments are gone.
+expect_emulated() {
+	local kind=$1
+
+	shift
+	expect_json doctor.json '[.process.objects[] | select(.allocator == $kind) | .functions[] |
+		select(.site.emulated | not) | .key] - ($keys | split(" ")) == []' \
+		"functions that are single-stepped" --arg kind "$kind" --arg keys "$*"
+}
+
 # expect_sound OUT: what must hold in every trace without losses that counted allocator calls.
 expect_sound() {
 	expect_json "$1" '.schema == "memdrift.trace/1"' "another schema"

@@ -7,25 +7,14 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/trace.sh
 . "$(dirname "$0")/../trace.sh"
-
-# fetch_libc SUITE: sets $libc to its folder.
-fetch_libc() {
-	need_command apt-get dpkg-deb
-	libc=$BUILD_DIR/pkg/libc6-$1
-	"$TESTS/../tools/fetch-package" "$1" libc6 "$libc" >fetch.log 2>&1 ||
-		skip "libc6 of $1 cannot be had: $(tail -n 1 fetch.log)"
-	libc=$libc/$(cd "$libc" && find . -name libc.so.6 | head -n 1 | xargs dirname)
-	[ -e "$libc/libc.so.6" ] || skip "no libc.so.6 in libc6 of $1"
-}
+# shellcheck source=tests/real/libc.bash
+. "$(dirname "$0")/libc.bash"
 
 # arenas_of SUITE SOURCE [MORE_SOURCES]: what is created equals what the program's malloc_info says.
 arenas_of() {
-	local loader
-
 	need_bpf
 	fetch_libc "$1"
 	need_target arena_threads
-	loader=$(find "$libc/../../.." "$libc" -name 'ld-linux-x86-64.so.2' | head -n 1)
 	mkfifo target.in
 	exec 8<>target.in
 	TRUTH=truth.json "$loader" --library-path "$libc" "$TARGETS/arena_threads" --wait \

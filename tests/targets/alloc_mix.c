@@ -45,7 +45,7 @@ struct process_counts {
 /* Survives fork and exec: a memfd, mapped shared. Entry 0 is the first process. */
 struct shared {
 	uint32_t processes;
-	uint32_t started, finished; /* threads of the first process, futex words */
+	uint32_t warm, started, finished; /* threads of the first process, futex words */
 	struct process_counts process[MAX_PROCESSES];
 };
 
@@ -228,6 +228,8 @@ static void *thread_main(void *arg)
 {
 	struct thread *thread = arg;
 
+	warm_up();
+	bump(&thread->shared->warm);
 	wait_until(&thread->shared->started, 1);
 	alloc_worker__run(&thread->worker, thread->rounds);
 	bump(&thread->shared->finished);
@@ -311,7 +313,7 @@ static struct shared *map_shared(struct options *o)
 		shared->process[0].pid = getpid();
 	} else {
 		shared->process[0].execs++;
-		shared->started = shared->finished = 0;
+		shared->warm = shared->started = shared->finished = 0;
 	}
 	return shared;
 }
@@ -326,6 +328,8 @@ static void run(const struct options *o, struct shared *shared, const struct all
 	main_worker.config = config;
 	main_worker.random = o->seed + shared->process[0].execs;
 	start_threads(threads, o, shared, config);
+	warm_up();
+	wait_until(&shared->warm, (uint32_t)o->threads);
 	if (first) {
 		stop_at("ready", o->wait);
 		fork_children(o, shared, config, children);

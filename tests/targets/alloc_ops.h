@@ -292,6 +292,18 @@ static inline void fill_slot(struct alloc_worker *w, void **slot, enum alloc_op 
 	*slot = p;
 }
 
+/*
+ * The first call in a process or thread may set the allocator up and start again from its entry:
+ * one call, two hits (glibc's realloc before 2.34 by its hook, its free from 2.42 on).
+ */
+static inline void warm_up(void)
+{
+	void *volatile p = malloc(1);
+
+	p = realloc(p, 2);
+	free(p);
+}
+
 /* The first rounds take each function in turn, so that a short run has them all. */
 static inline void alloc_worker__run(struct alloc_worker *w, uint64_t rounds)
 {

@@ -74,6 +74,8 @@ static void test_keys(void **state)
 	/* What glibc before 2.26 also called free, and forms of one operator, are not said twice.
 	 */
 	EXPECT_KEY("free", "free", "cfree");
+	EXPECT_KEY("free", "free", "free_sized", "free_aligned_sized");
+	EXPECT_KEY("free_aligned_sized|free_sized", "free_sized", "free_aligned_sized");
 	EXPECT_KEY("cfree", "cfree");
 	EXPECT_KEY("operator new", "_Znam", "_Znwm");
 	EXPECT_KEY("operator new[]", "_Znam");

@@ -6,7 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "analysis/size_class.h"
 #include "base/log.h"
+#include "census/chunk_sizes.h"
 #include "ingest/live_set.h"
 #include "model/live_spaces.h"
 
@@ -185,6 +187,52 @@ bool trace_live__awaits(const struct trace_session *session, uint32_t pid, uint6
 	       process->start_ns == start_ns && process->live && !process->live->final;
 }
 
+#define KIND(kind) (1u << (kind))
+
+/* By the headers of its chunks, of glibc alone; by its classes' rules, of jemalloc. */
+static void read_usable(struct process *process)
+{
+	struct live_view *view = process->live;
+	uint32_t kinds = process->allocators & ~KIND(ALLOCATOR_GO);
+	struct live_usable *sum = &view->usable;
+	uint64_t *usable = calloc(view->looked_at + 1, sizeof(*usable));
+
+	*sum = (struct live_usable){0};
+	if (!usable)
+		return;
+	if (kinds == KIND(ALLOCATOR_GLIBC) &&
+	    !glibc_chunk__usable(process->pid, view->pointers, view->sizes, view->looked_at,
+				 usable))
+		sum->source = "chunk-headers";
+	/* glibc's is mapped beside it and called by nobody. */
+	if ((kinds & ~KIND(ALLOCATOR_GLIBC)) == KIND(ALLOCATOR_JEMALLOC)) {
+		sum->source = "size-classes";
+		for (size_t i = 0; i < view->looked_at; i++)
+			usable[i] = size_class__usable(SIZE_RULES_JEMALLOC, view->sizes[i]);
+	}
+	for (size_t i = 0; sum->source && i < view->looked_at; i++) {
+		if (!usable[i]) {
+			sum->unread++;
+			continue;
+		}
+		sum->count++;
+		sum->requested_bytes += view->sizes[i];
+		sum->usable_bytes += usable[i];
+	}
+	free(usable);
+}
+
+static void read_all_usable(struct trace_session *session)
+{
+	struct process *process, *next;
+
+	HASH_ITER (hh, session->model.running, process, next)
+		if (process->live && process->live->looked_at) {
+			read_usable(process);
+			live_view__drop_pointers(process->live);
+		}
+}
+
 void trace_live__read(struct trace_session *session, bool ages)
 {
 	struct pass pass = {
@@ -214,4 +262,6 @@ void trace_live__read(struct trace_session *session, bool ages)
 	finish_views(session);
 	session->model.losses[LOSS_live_copies_dropped] +=
 		live_spaces__end(session->live_spaces, &pass.reading);
+	if (ages)
+		read_all_usable(session);
 }

@@ -58,7 +58,28 @@ void live_view__unref(struct live_view *view)
 		free_group(group);
 	}
 	free(view->peak_groups);
+	live_view__drop_pointers(view);
 	free(view);
+}
+
+void live_view__drop_pointers(struct live_view *view)
+{
+	free(view->pointers);
+	free(view->sizes);
+	view->pointers = view->sizes = NULL;
+	view->looked_at = 0;
+}
+
+static void keep_pointer(struct live_view *view, const struct live_item *item)
+{
+	if (!view->pointers) {
+		view->pointers = malloc(LIVE_LOOKED_AT_MAX * sizeof(*view->pointers));
+		view->sizes = malloc(LIVE_LOOKED_AT_MAX * sizeof(*view->sizes));
+	}
+	if (!view->pointers || !view->sizes || view->looked_at == LIVE_LOOKED_AT_MAX)
+		return;
+	view->pointers[view->looked_at] = item->pointer;
+	view->sizes[view->looked_at++] = item->size;
 }
 
 void live_view__begin(struct live_view *view, bool ages, const struct live_filter *filter,
@@ -70,6 +91,7 @@ void live_view__begin(struct live_view *view, bool ages, const struct live_filte
 	view->filter = filter;
 	view->now_s = now_s;
 	view->failed = false;
+	live_view__drop_pointers(view);
 	memset(&view->total, 0, sizeof(view->total));
 	memset(&view->inherited, 0, sizeof(view->inherited));
 	memset(view->buckets, 0, sizeof(view->buckets));
@@ -154,6 +176,8 @@ void live_view__add(struct live_view *view, const struct live_item *item, bool i
 		add_to_sum(&view->inherited, item);
 	if (item->weight > 1)
 		view->sampled = true;
+	if (view->ages)
+		keep_pointer(view, item);
 	if (!passes(view, item))
 		return;
 	group = find_group(view, item->stack, bucket);

@@ -78,6 +78,19 @@ struct live_filter {
 	uint64_t min_bytes, max_bytes;
 };
 
+/*
+ * Internal fragmentation: usable against requested bytes of outstanding allocations, of as many as
+ * were looked at. The table lies in no order of the program's, so the first ones are a fair choice.
+ */
+#define LIVE_LOOKED_AT_MAX 100000
+
+struct live_usable {
+	const char *source; /* how it was told; NULL: it was not */
+	uint64_t count;     /* looked at and told */
+	uint64_t unread;    /* looked at in vain */
+	uint64_t requested_bytes, usable_bytes;
+};
+
 struct live_view {
 	uint32_t refs;
 	double since_s; /* what was allocated before is unknown, unless it was inherited */
@@ -96,12 +109,15 @@ struct live_view {
 	 * when unknown. */
 	double peak_bytes, peak_error_bytes;
 	/* The reading with the most. */
+	struct live_usable usable;
 	double peak_read_s, peak_read_bytes;
 	struct live_peak_group *peak_groups;
 	size_t peak_group_count;
 	/* Of the reading under way. */
 	const struct live_filter *filter;
 	double now_s;
+	uint64_t *pointers, *sizes; /* of a reading with ages: LIVE_LOOKED_AT_MAX at most */
+	size_t looked_at;
 	bool ages;
 	bool failed; /* memory ran out: what was read is not to be used */
 };
@@ -118,6 +134,8 @@ void live_view__begin(struct live_view *view, bool ages, const struct live_filte
 		      double now_s);
 void live_view__add(struct live_view *view, const struct live_item *item, bool inherited);
 void live_view__end(struct live_view *view);
+/* What a reading with ages kept for a look at usable bytes goes. */
+void live_view__drop_pointers(struct live_view *view);
 
 struct live_growth live_group__growth(const struct live_view *view, const struct live_group *group);
 

@@ -64,6 +64,17 @@ static json_t *json_peak_groups(const struct trace_result *result, const struct 
 			 json_sum(view->peak_read_bytes), "groups", array);
 }
 
+/* null when it is not known how this allocator sets memory aside, or its process has ended. */
+static json_t *json_usable(const struct live_usable *usable)
+{
+	if (!usable->source)
+		return json_null();
+	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "source", usable->source, "count",
+			 json_count(usable->count), "unread", json_count(usable->unread),
+			 "requested_bytes", json_count(usable->requested_bytes), "usable_bytes",
+			 json_count(usable->usable_bytes));
+}
+
 /* null when it was not asked for. */
 static json_t *json_temporary(const struct trace_result *result, const struct process *process)
 {
@@ -100,7 +111,7 @@ json_t *json_live(const struct trace_result *result, const struct process *proce
 	if (!view)
 		return json_null();
 	if (view->stopped_s >= 0)
-		return json_pack("{s:b, s:o}", "observable", false, "stopped_s",
+		return json_pack("{s:b, s:o, s:o}", "observable", false, "stopped_s",
 				 json_number(view->stopped_s));
 	if (!process__live_known(process) || outstanding__list(view, &list, &count))
 		return json_null();
@@ -121,6 +132,6 @@ json_t *json_live(const struct trace_result *result, const struct process *proce
 		json_count(process__unknown_frees(process)), "failed_calls",
 		json_count(process->alloc.failed), "failed_bytes",
 		json_count(process->alloc.failed_bytes), "read_s", json_number(view->read_s),
-		"groups", groups, "temporary", json_temporary(result, process), "peak",
-		json_peak_groups(result, process));
+		"groups", groups, "usable", json_usable(&view->usable), "temporary",
+		json_temporary(result, process), "peak", json_peak_groups(result, process));
 }

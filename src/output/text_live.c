@@ -39,6 +39,23 @@ static void write_peak(const struct text_writer *writer, const struct live_view 
 			  units_format_seconds(when, view->peak_read_s));
 }
 
+static void write_usable(const struct text_writer *writer, const struct live_usable *usable)
+{
+	char set[UNIT_TEXT_MAX], asked[UNIT_TEXT_MAX], count[UNIT_TEXT_MAX];
+
+	if (!usable->source || !usable->usable_bytes)
+		return;
+	text__say(writer,
+		  "%s of it, for which %s were requested, can hold %s, by their %s: %.1f %% is "
+		  "internal fragmentation.",
+		  units_format_count(count, usable->count),
+		  units_format_bytes(asked, usable->requested_bytes),
+		  units_format_bytes(set, usable->usable_bytes),
+		  !strcmp(usable->source, "chunk-headers") ? "chunk headers" : "size classes",
+		  100 * (double)(usable->usable_bytes - usable->requested_bytes) /
+			  (double)usable->usable_bytes);
+}
+
 static void write_sum(const struct text_writer *writer, const struct process *process)
 {
 	const struct live_view *view = process->live;
@@ -64,6 +81,7 @@ static void write_sum(const struct text_writer *writer, const struct process *pr
 			  "here.",
 			  units_format_count(frees, unknown));
 	write_peak(writer, view);
+	write_usable(writer, &view->usable);
 }
 
 static void add_age(struct table *table, double age_s)

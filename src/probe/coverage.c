@@ -608,17 +608,16 @@ const struct coverage_row *coverage__rows(const struct coverage *coverage)
 
 double coverage__cost_ns(struct coverage *coverage, const struct alloc_counts *counts)
 {
-	double cost = 0, dearest = 0;
+	double cost = 0, calls = 0;
 
 	pthread_mutex_lock(&coverage->lock);
 	for (int i = 0; i < CALL_ROWS; i++) {
 		cost += (double)counts->calls[i] * coverage->rows[i].hit_ns;
-		if (counts->calls[i] && coverage->rows[i].hit_ns > dearest)
-			dearest = coverage->rows[i].hit_ns;
+		calls += (double)counts->calls[i];
 	}
 	pthread_mutex_unlock(&coverage->lock);
-	/* Which rows the second hits of handed-on calls fell into is not kept: an upper bound. */
-	return cost + (double)counts->tail_calls * dearest;
+	/* Which rows the second hits of handed-on calls fell into is not kept: as the others cost. */
+	return calls > 0 ? cost * (1 + (double)counts->tail_calls / calls) : cost;
 }
 
 uint32_t coverage__probes(struct coverage *coverage)

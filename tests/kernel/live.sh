@@ -43,6 +43,15 @@ live_running() {
 	expect_json report.json '.processes[0] | .allocator.live_bytes == .live.bytes and
 		.live.sampled == false and .live.peak_bytes + .live.peak_error_bytes >= .live.bytes' \
 		"the sums agree"
+	# Of glibc the chunks tell; of musl nothing does.
+	expect_json report.json '.processes[0].live.usable | . == null or (.source == "chunk-headers" and
+		.unread == 0 and .count == $t[0].processes[0].count and
+		.requested_bytes == $t[0].processes[0].bytes and
+		.usable_bytes == $t[0].processes[0].usable_bytes)' "usable bytes" --slurpfile t truth.json
+	case $program in
+	*musl*) expect_json report.json '.processes[0].live.usable == null' "unknown with musl" ;;
+	*) expect_json report.json '.processes[0].live.usable != null' "known with glibc" ;;
+	esac
 	tell_target
 }
 

@@ -36,7 +36,7 @@ struct slot {
 };
 
 struct held {
-	uint64_t pid, count, bytes, failed, failed_bytes, before_frees;
+	uint64_t pid, count, bytes, usable_bytes, failed, failed_bytes, before_frees;
 	uint64_t bucket_count[BUCKETS], bucket_bytes[BUCKETS];
 };
 
@@ -196,6 +196,7 @@ static void add_slot(struct held *held, const struct slot *slot)
 		return;
 	held->count++;
 	held->bytes += slot->size;
+	held->usable_bytes += malloc_usable_size(slot->pointer);
 	held->bucket_count[bucket]++;
 	held->bucket_bytes[bucket] += slot->size;
 }
@@ -261,6 +262,7 @@ static void write_held(struct truth *t, const struct held *held)
 	truth__number(t, "pid", held->pid);
 	truth__number(t, "count", held->count);
 	truth__number(t, "bytes", held->bytes);
+	truth__number(t, "usable_bytes", held->usable_bytes);
 	truth__number(t, "failed", held->failed);
 	truth__number(t, "failed_bytes", held->failed_bytes);
 	truth__number(t, "before_frees", held->before_frees);

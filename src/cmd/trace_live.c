@@ -30,6 +30,7 @@ void trace_live__follow(struct trace_session *session, struct process *process)
 	uint32_t id = (uint32_t)process->alloc.space;
 	struct live_space *space;
 	struct live_view *view;
+	bool inherits;
 
 	if (!session->live_spaces || !id)
 		return;
@@ -41,11 +42,13 @@ void trace_live__follow(struct trace_session *session, struct process *process)
 	if (!space)
 		return;
 	/* Probes of its own come later than its first frees: what it inherited cannot be known. */
-	if (session->coverage && coverage__scope(session->coverage) == COVERAGE_EACH)
+	inherits = session->coverage && coverage__scope(session->coverage) == COVERAGE_ALL;
+	view = live_spaces__track(
+		session->live_spaces, id, space->parent, space->parent_epoch, inherits,
+		(double)(int64_t)(process->first_seen_ns - session->started_ns) / 1e9);
+	/* Nor need the kernel note what it frees of that. */
+	if (!inherits)
 		space->parent = 0;
-	view = live_spaces__track(session->live_spaces, id, space->parent, space->parent_epoch,
-				  (double)(int64_t)(process->first_seen_ns - session->started_ns) /
-					  1e9);
 	if (view)
 		process__set_live(process, view);
 }
@@ -145,7 +148,8 @@ static void find_left(struct trace_session *session)
 			continue;
 		/* Of a process that the model never knew. It goes as the others do. */
 		if (!live_spaces__view(session->live_spaces, id))
-			live_spaces__track(session->live_spaces, id, 0, 0, 0);
+			live_spaces__track(session->live_spaces, id, space->parent,
+					   space->parent_epoch, false, 0);
 		live_spaces__left(session->live_spaces, id);
 	}
 }

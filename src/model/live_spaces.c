@@ -39,6 +39,8 @@ struct space_state {
 
 struct live_spaces {
 	struct space_state *by_id[LIVE_SPACES_MAX];
+	/* Of each space: when there are as many as it has forked, all of them are known. */
+	uint32_t children[LIVE_SPACES_MAX];
 	struct space_state *first;
 	size_t inherited_count;
 	uint32_t dropped;
@@ -77,7 +79,7 @@ struct live_view *live_spaces__view(const struct live_spaces *spaces, uint32_t i
 }
 
 struct live_view *live_spaces__track(struct live_spaces *spaces, uint32_t id, uint32_t parent,
-				     uint32_t parent_epoch, double since_s)
+				     uint32_t parent_epoch, bool inherits, double since_s)
 {
 	struct space_state *state;
 
@@ -94,7 +96,10 @@ struct live_view *live_spaces__track(struct live_spaces *spaces, uint32_t id, ui
 	state->id = id;
 	state->parent = parent < LIVE_SPACES_MAX ? parent : 0;
 	state->parent_epoch = parent_epoch;
-	state->copied = !state->parent;
+	state->copied = !state->parent || !inherits;
+	/* Another space may have a number that its parent had. */
+	if (state->parent && spaces->by_id[state->parent] && !spaces->by_id[state->parent]->dead)
+		spaces->children[state->parent]++;
 	state->next = spaces->first;
 	spaces->first = spaces->by_id[id] = state;
 	return state->view;
@@ -275,11 +280,15 @@ static void add_inherited(struct space_state *state)
 	}
 }
 
-/* Its children have their shares: what it frees from now on is of no use, and what it had freed
- * goes with the next pass. */
-static void end_children(struct space_state *state, const struct live_reading *reading)
+/*
+ * All of its children have their shares: what it frees from now on is of no use, and what it had
+ * freed goes with the next pass. A child whose fork nobody told of yet keeps things as they are.
+ */
+static void end_children(const struct live_spaces *spaces, struct space_state *state,
+			 const struct live_reading *reading)
 {
-	if (state->has_children && !state->dead) {
+	if (!state->dead && state->epoch > state->useless_to &&
+	    spaces->children[state->id] >= state->epoch) {
 		state->useless_to = state->epoch;
 		reading->forget(reading->ctx, state->id, state->epoch);
 	}
@@ -315,7 +324,7 @@ uint32_t live_spaces__end(struct live_spaces *spaces, const struct live_reading 
 	while ((state = *at)) {
 		bool was_dead = state->dead;
 
-		end_children(state, reading);
+		end_children(spaces, state, reading);
 		end_state(state, reading);
 		if (!was_dead) {
 			at = &state->next;
@@ -323,6 +332,7 @@ uint32_t live_spaces__end(struct live_spaces *spaces, const struct live_reading 
 		}
 		*at = state->next;
 		reading->release(reading->ctx, state->id);
+		spaces->children[state->id] = 0;
 		free_state(spaces, state);
 	}
 	return spaces->dropped;

@@ -26,10 +26,11 @@ void live_spaces__free(struct live_spaces *spaces);
 struct live_view *live_spaces__view(const struct live_spaces *spaces, uint32_t id);
 /*
  * A space that was not known. parent and parent_epoch: as the kernel keeps them (parent 0: none).
+ * inherits: its process is known since the fork, so that what it frees of its parent's is known.
  * Its view (no reference is given), or NULL when memory is out.
  */
 struct live_view *live_spaces__track(struct live_spaces *spaces, uint32_t id, uint32_t parent,
-				     uint32_t parent_epoch, double since_s);
+				     uint32_t parent_epoch, bool inherits, double since_s);
 /* Nobody runs in it any more: it is read once more, then its entries go. */
 void live_spaces__left(struct live_spaces *spaces, uint32_t id);
 

@@ -11,6 +11,8 @@
 /* Of a stack in a sentence; a table cuts it to what is left. */
 #define STACK_COLUMNS 92
 #define TOP_TEMPORARY 5
+/* Below this share of the fullest reading it is worth a word what that held. */
+#define FULLEST_SHARE 0.9
 
 static void format_error(char buf[UNIT_TEXT_MAX + 8], bool sampled, double variance)
 {
@@ -56,6 +58,28 @@ static void write_usable(const struct text_writer *writer, const struct live_usa
 			  (double)usable->usable_bytes);
 }
 
+/* What made the fullest reading full, where less is held by now. */
+static void write_fullest(const struct text_writer *writer, const struct process *process)
+{
+	const struct live_view *view = process->live;
+	const struct live_peak_group *most = NULL;
+	char bytes[UNIT_TEXT_MAX], when[UNIT_TEXT_MAX], label[64], line[STACK_LINE_MAX] = "";
+
+	for (size_t i = 0; i < view->peak_group_count; i++)
+		if (!most || view->peak_groups[i].bytes > most->bytes)
+			most = &view->peak_groups[i];
+	if (!most || view->total.bytes > FULLEST_SHARE * view->peak_read_bytes)
+		return;
+	text__bucket(label, sizeof(label), most->key.bucket);
+	if (most->key.stack >= 0)
+		stack_line(writer->result, process, most->key.stack, line, sizeof(line),
+			   STACK_COLUMNS);
+	text__say(writer, "At the fullest reading, at %s, %s of it were of %s%s%s.",
+		  units_format_seconds(when, view->peak_read_s),
+		  units_format_bytes(bytes, (uint64_t)most->bytes), label, *line ? ", by " : "",
+		  line);
+}
+
 static void write_sum(const struct text_writer *writer, const struct process *process)
 {
 	const struct live_view *view = process->live;
@@ -81,6 +105,7 @@ static void write_sum(const struct text_writer *writer, const struct process *pr
 			  "here.",
 			  units_format_count(frees, unknown));
 	write_peak(writer, view);
+	write_fullest(writer, process);
 	write_usable(writer, &view->usable);
 }
 

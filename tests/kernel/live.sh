@@ -212,6 +212,43 @@ live_short() {
 		any(. == "run" or . == "allocate")' "functions of a program that has ended"
 }
 
+# The leak flame graph: its weights add up to what the report says, the leak is in it.
+live_folded() {
+	need_bpf
+	start_target leaky
+	start_trace -p "$TARGET" --live --budget none --folded stacks.folded --weight live_bytes
+	tell_target
+	wait_for 60 has_leaked 50
+	end_trace
+	tell_target
+	wait_done
+	grep -q ';leak_one [0-9]*$' stacks.folded || fail "no leak in $(head -c 500 stacks.folded)"
+	expect_json report.json '.processes[0].live.bytes == $sum' "folded weights add up" \
+		--argjson sum "$(awk '{ sum += $NF } END { printf "%d", sum }' stacks.folded)"
+	tell_target
+}
+
+# What is listed can be narrowed; the sums stay those of everything.
+live_filters() {
+	need_bpf
+	start_target live_mix --wait --rounds "$ROUNDS"
+	start_trace -p "$TARGET" --live --budget none --no-stacks --min-size 16 --max-size 255
+	tell_target
+	wait_done
+	end_trace
+	expect_json report.json '.processes[0].live | .bytes == $t[0].processes[0].bytes and
+		([.groups[] | .min_bytes] | min >= 16) and ([.groups[] | .max_bytes] | max <= 255) and
+		([.groups[].count] | add) == ([$t[0].processes[0].buckets[] |
+		select(.min_bytes >= 16 and .min_bytes < 256) | .live_count] | add)' \
+		"groups of the sizes asked for" --slurpfile t truth.json
+	start_trace -p "$TARGET" --live --budget none --older 1h
+	end_trace
+	expect_json report.json '.processes[0].live.groups == []' "nothing is an hour old"
+	tell_target
+}
+
+test_case "a leak flame graph" live_folded
+test_case "what is listed can be narrowed" live_filters
 test_case "stacks of a command that is over" live_short
 test_case "what a budget does not let it see is not told" live_budget
 test_case "temporary allocations" live_temporary

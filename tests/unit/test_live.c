@@ -240,8 +240,8 @@ static void test_fork(void **state)
 	struct live_view *parent, *child;
 
 	table->epochs[1] = 1; /* forked once */
-	parent = live_spaces__track(table->spaces, 1, 0, 0, 0);
-	child = live_spaces__track(table->spaces, 2, 1, 0, 5);
+	parent = live_spaces__track(table->spaces, 1, 0, 0, true, 0);
+	child = live_spaces__track(table->spaces, 2, 1, 0, true, 5);
 	live_spaces__begin(table->spaces, &table->reading);
 	entry(table, 1, 16, 100, 0, 0);            /* before the fork */
 	entry(table, 1, 32, 200, 1, 0);            /* after it: the parent's alone */
@@ -267,6 +267,37 @@ static void test_fork(void **state)
 	free_table(table);
 }
 
+/* What is kept for a child stays while a fork is not known yet, and one that inherits nothing
+ * counts. */
+static void test_unknown_fork(void **state)
+{
+	struct table *table = new_table();
+	struct live_view *child;
+
+	table->epochs[1] = 2; /* forked twice; one child is known */
+	live_spaces__track(table->spaces, 1, 0, 0, true, 0);
+	live_spaces__track(table->spaces, 2, 1, 0, false, 0);
+	for (int pass = 0; pass < 2; pass++) {
+		live_spaces__begin(table->spaces, &table->reading);
+		entry(table, 1, 16, 100, 0, 2); /* freed after both */
+		live_spaces__end(table->spaces, &table->reading);
+		assert_int_equal(table->emptied, 0);
+		assert_int_equal(table->forgotten[1], 0);
+	}
+	assert_true(live_spaces__view(table->spaces, 2)->total.bytes == 0);
+	child = live_spaces__track(table->spaces, 3, 1, 1, true, 0);
+	live_spaces__begin(table->spaces, &table->reading);
+	entry(table, 1, 16, 100, 0, 2);
+	live_spaces__end(table->spaces, &table->reading);
+	assert_true(child->total.bytes == 100);
+	assert_int_equal(table->forgotten[1], 2);
+	live_spaces__begin(table->spaces, &table->reading);
+	entry(table, 1, 16, 100, 0, 2);
+	assert_int_equal(table->emptied, 1);
+	live_spaces__end(table->spaces, &table->reading);
+	free_table(table);
+}
+
 /* A child's child, forked before and after its parent freed some of what it had. */
 static void test_grandchild(void **state)
 {
@@ -275,11 +306,11 @@ static void test_grandchild(void **state)
 
 	table->epochs[1] = 1;
 	table->epochs[2] = 2;
-	live_spaces__track(table->spaces, 1, 0, 0, 0);
+	live_spaces__track(table->spaces, 1, 0, 0, true, 0);
 	/* Tracked before their parent: the order does not matter. */
-	second = live_spaces__track(table->spaces, 4, 2, 1, 0);
-	first = live_spaces__track(table->spaces, 3, 2, 0, 0);
-	live_spaces__track(table->spaces, 2, 1, 0, 0);
+	second = live_spaces__track(table->spaces, 4, 2, 1, true, 0);
+	first = live_spaces__track(table->spaces, 3, 2, 0, true, 0);
+	live_spaces__track(table->spaces, 2, 1, 0, true, 0);
 	live_spaces__begin(table->spaces, &table->reading);
 	entry(table, 1, 16, 100, 0, 0);
 	entry(table, 1, 32, 200, 0, 0);
@@ -295,7 +326,8 @@ static void test_grandchild(void **state)
 static void test_left(void **state)
 {
 	struct table *table = new_table();
-	struct live_view *view = live_view__ref(live_spaces__track(table->spaces, 1, 0, 0, 0));
+	struct live_view *view =
+		live_view__ref(live_spaces__track(table->spaces, 1, 0, 0, true, 0));
 
 	live_spaces__left(table->spaces, 1);
 	live_spaces__begin(table->spaces, &table->reading);
@@ -321,7 +353,7 @@ static void test_left(void **state)
 static void test_lost_parent(void **state)
 {
 	struct table *table = new_table();
-	struct live_view *child = live_spaces__track(table->spaces, 2, 1, 0, 0);
+	struct live_view *child = live_spaces__track(table->spaces, 2, 1, 0, true, 0);
 
 	live_spaces__begin(table->spaces, &table->reading);
 	assert_int_equal(live_spaces__end(table->spaces, &table->reading), 1);
@@ -335,8 +367,8 @@ int main(void)
 		cmocka_unit_test(test_groups),         cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_sample),         cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_growth_unknown), cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_grandchild),     cmocka_unit_test(test_left),
-		cmocka_unit_test(test_lost_parent),
+		cmocka_unit_test(test_grandchild),     cmocka_unit_test(test_unknown_fork),
+		cmocka_unit_test(test_left),           cmocka_unit_test(test_lost_parent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

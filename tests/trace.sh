@@ -11,7 +11,8 @@ start_target() {
 
 	shift
 	need_target "$name"
-	rm -f target.in
+	# Words of a target before it must not be taken for its own.
+	rm -f target.in target.out
 	mkfifo target.in
 	# Read and write: neither side waits for the other to open.
 	exec 8<>target.in

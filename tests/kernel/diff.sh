@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: no
 # What two traces differ by, exactly: against the difference of the programs' own ledgers.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../trace.sh"

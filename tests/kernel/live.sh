@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# limit: 400
 # What is outstanding, exactly: against the program's own ledger.
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../trace.sh"
@@ -99,7 +100,6 @@ live_sampled() {
 		wait_done
 		end_trace
 		expect_json report.json '.losses.total == .losses.live_full' "nothing else was lost"
-		jq -c '.losses, .overhead, (.processes[0].live | del(.groups, .peak))' report.json
 		expect_json report.json '.processes[0].live.sampled and .processes[0].live.bytes_error > 0' \
 			"it says that it is a sample"
 		expect_json report.json '.losses.live_full == 0' "it began in time"

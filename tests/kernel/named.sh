@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: no
 # Allocators that the user names: --object FILE --symbols LIST.
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"

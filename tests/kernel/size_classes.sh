@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: no
 # limit: 300
 # Requests by size class, against a program that keeps its own ledger.
 

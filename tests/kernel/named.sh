@@ -136,7 +136,7 @@ refuses() {
 }
 
 errors_are_clear() {
-	local file=$TARGETS/own_alloc inside outside
+	local file=$TARGETS/own_alloc
 
 	need_target own_alloc
 	refuses 2 'pool_get" does not say what the function does: write role=symbol' \
@@ -154,6 +154,13 @@ errors_are_clear() {
 	refuses 2 'needs --object FILE before' --symbols malloc=pool_get
 	expect_exit 2 "$MEMDRIFT" doctor --object "$file" --symbols malloc=pool_get 2>err
 	expect_match err 'needs -p PID' "doctor without a process"
+}
+
+# A breakpoint inside of an instruction would change what the program does.
+wrong_addresses_are_refused() {
+	local file=$TARGETS/own_alloc inside outside
+
+	need_target own_alloc
 	need_command nm
 	inside=$(addresses "$file" malloc=pool_get)
 	inside=$(printf '0x%x' $((${inside#*=} + 5)))
@@ -174,4 +181,5 @@ test_case "functions named by address, in a stripped program" by_address
 test_case "a static program's allocator, stripped, by address" stripped_static
 test_case "doctor shows named functions and their sites" doctor_has_them
 test_case "what is wrong with --object and --symbols is said" errors_are_clear
+test_case "addresses that are no start of a function are refused" wrong_addresses_are_refused
 test_case "a named file that nobody mapped is said" not_mapped_is_said

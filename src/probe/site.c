@@ -9,6 +9,7 @@
 #include <capstone/capstone.h>
 
 #include "probe/insn.h"
+#include "probe/places.h"
 
 /* Sites are searched in the first bytes only: a bit each in one word of branch targets. */
 #define PATH_MAX_BYTES 64
@@ -90,125 +91,6 @@ static struct landing find_landings(csh handle, cs_insn *insn, const uint8_t *co
 	return landing;
 }
 
-/* General registers by number, as in a mask. */
-enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15, GPRS };
-
-#define ARGUMENTS_MAX 3
-
-/*
- * Registers of the arguments that somebody wants, in their order. posix_memalign also keeps rdi:
- * whoever follows live memory needs where the result goes. memalign too: a small alignment is
- * handed on to malloc.
- */
-static const struct {
-	uint8_t count;
-	uint8_t registers[ARGUMENTS_MAX];
-} layout_arguments[ARG_LAYOUTS] = {
-	[ARG_SIZE] = {1, {RDI}},
-	[ARG_NMEMB_SIZE] = {2, {RDI, RSI}},
-	[ARG_REALLOC] = {2, {RDI, RSI}},
-	[ARG_REALLOCARRAY] = {3, {RDI, RSI, RDX}},
-	[ARG_ALIGNED] = {2, {RDI, RSI}},
-	[ARG_POSIX_MEMALIGN] = {2, {RDI, RDX}},
-	[ARG_FREE] = {1, {RDI}},
-	[ARG_HEAP_SIZE] = {1, {RSI}},
-	[ARG_HEAP_NMEMB_SIZE] = {2, {RSI, RDX}},
-	[ARG_HEAP_REALLOC] = {2, {RSI, RDX}},
-	[ARG_AX_SIZE] = {2, {RAX, RSI}},
-};
-
-/* Where arguments of one meaning may be found as well; the count comes first in all of them. */
-static const struct {
-	enum arg_layout wanted, moved;
-} moves[] = {
-	{ARG_SIZE, ARG_HEAP_SIZE},       {ARG_NMEMB_SIZE, ARG_HEAP_NMEMB_SIZE},
-	{ARG_NMEMB_SIZE, ARG_AX_SIZE},   {ARG_HEAP_NMEMB_SIZE, ARG_AX_SIZE},
-	{ARG_REALLOC, ARG_HEAP_REALLOC},
-};
-
-/* Where each argument is: a mask of registers, none of them when it is lost. */
-struct places {
-	uint32_t of[ARGUMENTS_MAX];
-};
-
-static struct places initial_places(enum arg_layout layout)
-{
-	struct places places = {{0}};
-
-	for (size_t i = 0; i < layout_arguments[layout].count; i++)
-		places.of[i] = 1u << layout_arguments[layout].registers[i];
-	return places;
-}
-
-static bool places_fit(const struct places *places, enum arg_layout layout)
-{
-	for (size_t i = 0; i < layout_arguments[layout].count; i++)
-		if (!(places->of[i] >> layout_arguments[layout].registers[i] & 1))
-			return false;
-	return true;
-}
-
-/* The number of the register that it is, or is a part of; negative: another kind. */
-static int gpr_of(uint16_t reg)
-{
-	static const uint16_t names[GPRS][5] = {
-		[RAX] = {X86_REG_RAX, X86_REG_EAX, X86_REG_AX, X86_REG_AL, X86_REG_AH},
-		[RCX] = {X86_REG_RCX, X86_REG_ECX, X86_REG_CX, X86_REG_CL, X86_REG_CH},
-		[RDX] = {X86_REG_RDX, X86_REG_EDX, X86_REG_DX, X86_REG_DL, X86_REG_DH},
-		[RBX] = {X86_REG_RBX, X86_REG_EBX, X86_REG_BX, X86_REG_BL, X86_REG_BH},
-		[RSP] = {X86_REG_RSP, X86_REG_ESP, X86_REG_SP, X86_REG_SPL},
-		[RBP] = {X86_REG_RBP, X86_REG_EBP, X86_REG_BP, X86_REG_BPL},
-		[RSI] = {X86_REG_RSI, X86_REG_ESI, X86_REG_SI, X86_REG_SIL},
-		[RDI] = {X86_REG_RDI, X86_REG_EDI, X86_REG_DI, X86_REG_DIL},
-		[R8] = {X86_REG_R8, X86_REG_R8D, X86_REG_R8W, X86_REG_R8B},
-		[R9] = {X86_REG_R9, X86_REG_R9D, X86_REG_R9W, X86_REG_R9B},
-		[R10] = {X86_REG_R10, X86_REG_R10D, X86_REG_R10W, X86_REG_R10B},
-		[R11] = {X86_REG_R11, X86_REG_R11D, X86_REG_R11W, X86_REG_R11B},
-		[R12] = {X86_REG_R12, X86_REG_R12D, X86_REG_R12W, X86_REG_R12B},
-		[R13] = {X86_REG_R13, X86_REG_R13D, X86_REG_R13W, X86_REG_R13B},
-		[R14] = {X86_REG_R14, X86_REG_R14D, X86_REG_R14W, X86_REG_R14B},
-		[R15] = {X86_REG_R15, X86_REG_R15D, X86_REG_R15W, X86_REG_R15B},
-	};
-
-	for (int gpr = 0; reg && gpr < GPRS; gpr++)
-		for (size_t i = 0; i < 5; i++)
-			if (names[gpr][i] == reg)
-				return gpr;
-	return -1;
-}
-
-/* mov of one whole general register to another. */
-static bool is_copy(const cs_insn *insn, int *from, int *to)
-{
-	const cs_x86 *x86 = &insn->detail->x86;
-
-	if (insn->id != X86_INS_MOV || x86->op_count != 2 || x86->operands[0].type != X86_OP_REG ||
-	    x86->operands[1].type != X86_OP_REG || x86->operands[0].size != 8 ||
-	    x86->operands[1].size != 8)
-		return false;
-	*to = gpr_of((uint16_t)x86->operands[0].reg);
-	*from = gpr_of((uint16_t)x86->operands[1].reg);
-	return *to >= 0 && *from >= 0;
-}
-
-/* What an instruction that writes these registers does to the arguments. False: one is lost. */
-static bool move_arguments(struct places *places, size_t count, const cs_insn *insn,
-			   uint32_t written)
-{
-	int from = 0, to = 0;
-	bool copy = is_copy(insn, &from, &to), kept = true;
-
-	for (size_t i = 0; i < count; i++) {
-		bool copied = copy && places->of[i] >> from & 1;
-
-		places->of[i] &= ~written;
-		if (copied)
-			places->of[i] |= 1u << to;
-		kept &= places->of[i] != 0;
-	}
-	return kept;
-}
-
 static bool leaves_path(csh handle, const cs_insn *insn)
 {
 	static const uint8_t groups[] = {CS_GRP_JUMP,     CS_GRP_CALL, CS_GRP_RET,
@@ -223,36 +105,17 @@ static bool leaves_path(csh handle, const cs_insn *insn)
 	return insn->id == X86_INS_SYSCALL || insn->id == X86_INS_UD2 || insn->id == X86_INS_HLT;
 }
 
-/* The registers that an instruction writes; false when Capstone does not know. */
-static bool find_written(csh handle, const cs_insn *insn, uint32_t *mask)
-{
-	cs_regs read, written;
-	uint8_t read_count, written_count;
-
-	*mask = 0;
-	if (cs_regs_access(handle, insn, read, &read_count, written, &written_count) != CS_ERR_OK)
-		return false;
-	for (size_t i = 0; i < written_count; i++) {
-		int gpr = gpr_of(written[i]);
-
-		if (gpr >= 0)
-			*mask |= 1u << gpr;
-	}
-	return true;
-}
-
 /*
  * Whether a site may lie behind this instruction; adds what it takes from the stack pointer.
  */
 static bool may_pass(csh handle, const cs_insn *insn, enum insn_class cls, struct places *places,
-		     size_t arguments, unsigned int *sp_delta)
+		     unsigned int *sp_delta)
 {
-	uint32_t written;
+	bool writes_rsp;
 
 	if (cls == INSN_ENDBR64 || cls == INSN_NOP || cls == INSN_NOP_LONG)
 		return true;
-	if (leaves_path(handle, insn) || !find_written(handle, insn, &written) ||
-	    !move_arguments(places, arguments, insn, written))
+	if (leaves_path(handle, insn) || !places__pass(places, handle, insn, &writes_rsp))
 		return false;
 	if (insn->id == X86_INS_PUSH) {
 		const cs_x86_op *op = &insn->detail->x86.operands[0];
@@ -267,7 +130,7 @@ static bool may_pass(csh handle, const cs_insn *insn, enum insn_class cls, struc
 		if (size < 0 || size > UINT8_MAX)
 			return false;
 		*sp_delta += (unsigned int)size;
-	} else if (written >> RSP & 1) {
+	} else if (writes_rsp) {
 		return false;
 	}
 	return *sp_delta <= UINT8_MAX;
@@ -309,25 +172,10 @@ struct walk {
 	const struct insn_costs *costs;
 };
 
-/* The layout that the arguments have by now. False: none. */
-static bool find_layout(const struct places *places, enum arg_layout wanted,
-			enum arg_layout *layout)
-{
-	*layout = wanted;
-	if (places_fit(places, wanted))
-		return true;
-	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
-		*layout = moves[i].moved;
-		if (moves[i].wanted == wanted && places_fit(places, *layout))
-			return true;
-	}
-	return false;
-}
-
 /* Follows the straight path; *site holds the entry until a better one is found. */
 static int walk_path(const struct walk *w, const struct landing *landing, struct site *site)
 {
-	struct places places = initial_places(w->layout);
+	struct places places = places__at_entry(w->layout);
 	unsigned int sp_delta = 0;
 	bool found = false;
 	size_t off = 0;
@@ -335,7 +183,7 @@ static int walk_path(const struct walk *w, const struct landing *landing, struct
 	while (off < w->len && off < PATH_MAX_BYTES) {
 		enum arg_layout layout;
 		enum insn_class cls;
-		bool fits = find_layout(&places, w->layout, &layout);
+		bool fits = places__layout(&places, w->layout, &layout);
 
 		if (!decode(w->handle, w->code + off, w->len - off, w->vaddr + off, w->insn))
 			break;
@@ -356,8 +204,7 @@ static int walk_path(const struct walk *w, const struct landing *landing, struct
 			if (w->costs->cls[cls].emulated)
 				return 0;
 		}
-		if (!may_pass(w->handle, w->insn, cls, &places, layout_arguments[w->layout].count,
-			      &sp_delta))
+		if (!may_pass(w->handle, w->insn, cls, &places, &sp_delta))
 			break;
 		if (w->for_return && sp_delta)
 			break;

@@ -616,7 +616,8 @@ double coverage__cost_ns(struct coverage *coverage, const struct alloc_counts *c
 		calls += (double)counts->calls[i];
 	}
 	pthread_mutex_unlock(&coverage->lock);
-	/* Which rows the second hits of handed-on calls fell into is not kept: as the others cost. */
+	/* Which rows the second hits of handed-on calls fell into is not kept: as the others cost.
+	 */
 	return calls > 0 ? cost * (1 + (double)counts->tail_calls / calls) : cost;
 }
 

@@ -3,8 +3,10 @@
 # limit: 1500
 # What --budget costs a program, by the program's own count of what it gets done in a CPU second,
 # against the same program untraced, in turn; and what the estimates are worth.
-# shellcheck disable=SC2016 # $ in single quotes is for jq
+# shellcheck disable=SC2016,SC2119 # $ in single quotes is for jq; arguments are optional
+# shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/trace.sh
 . "$(dirname "$0")/../trace.sh"
 
 ROUNDS=${ROUNDS:-3}

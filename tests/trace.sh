@@ -33,6 +33,8 @@ wait_done() {
 
 # start_trace OPTION...: in the background, with JSON in report.json. Sets $TRACE.
 start_trace() {
+	# The words of a trace before it are not its own.
+	rm -f trace.err report.json
 	"$MEMDRIFT" trace -v --json -o report.json "$@" 2>trace.err 8>&- &
 	TRACE=$!
 	wait_for 120 trace_has_begun

@@ -161,8 +161,12 @@ static bool passes(const struct live_view *view, const struct live_item *item)
 {
 	const struct live_filter *filter = view->filter;
 
-	return !filter || (item->size >= filter->min_bytes && item->size <= filter->max_bytes &&
-			   view->now_s - item->born_s >= filter->older_s);
+	if (!filter)
+		return true;
+	/* Some are allocated while they are read, after now. */
+	if (filter->older_s > 0 && view->now_s - item->born_s < filter->older_s)
+		return false;
+	return item->size >= filter->min_bytes && item->size <= filter->max_bytes;
 }
 
 void live_view__add(struct live_view *view, const struct live_item *item, bool inherited)

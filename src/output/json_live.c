@@ -111,7 +111,7 @@ json_t *json_live(const struct trace_result *result, const struct process *proce
 	if (!view)
 		return json_null();
 	if (view->stopped_s >= 0)
-		return json_pack("{s:b, s:o, s:o}", "observable", false, "stopped_s",
+		return json_pack("{s:b, s:o}", "observable", false, "stopped_s",
 				 json_number(view->stopped_s));
 	if (!process__live_known(process) || outstanding__list(view, &list, &count))
 		return json_null();
@@ -121,7 +121,7 @@ json_t *json_live(const struct trace_result *result, const struct process *proce
 	free(list);
 	return json_pack(
 		"{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o}",
+		"s:o, s:o}",
 		"observable", true, "bytes", json_sum(view->total.bytes), "bytes_error",
 		json_error(view->sampled, view->total.bytes_variance), "count",
 		json_sum(view->total.count), "count_error",

@@ -44,6 +44,8 @@ live_running() {
 	expect_json report.json '.processes[0] | .allocator.live_bytes == .live.bytes and
 		.live.sampled == false and .live.peak_bytes + .live.peak_error_bytes >= .live.bytes' \
 		"the sums agree"
+	expect_json report.json '.processes[0].live.peak | .bytes > 0 and ([.groups[].bytes] | add) == .bytes' \
+		"the fullest reading"
 	# Of glibc the chunks tell; of musl nothing does.
 	expect_json report.json '.processes[0].live.usable | . == null or (.source == "chunk-headers" and
 		.unread == 0 and .count == $t[0].processes[0].count and

@@ -55,11 +55,29 @@ struct coverage {
 	struct coverage_row rows[CALL_ROWS];
 };
 
+/* coverage_sites.c */
+
+/* The row of a key, taken when it is new; -ENOSPC beyond CALL_ROWS. */
+int coverage__row(struct coverage *coverage, const char *key, bool frees, enum insn_class cls,
+		  double return_ns);
+/* Functions that can be probed at all, and their rows; busy ones last. Returns how many. */
+size_t coverage__choose_sites(struct coverage *coverage, const struct allocator_object *object,
+			      struct attach_site *sites,
+			      const struct allocator_function **functions);
 /* Sites in place, with what they could not do in their errors; see attach__uprobes. */
 int coverage__attach_sites(struct coverage *coverage, struct place *place, pid_t pid,
 			   const char *path, struct attach_site *sites, size_t count);
+
+/* coverage_go.c */
+
+/* All of its functions or none: what some of them count would be no one's figure. */
+void coverage__attach_go(struct coverage *coverage, struct place *place, const struct go_malloc *go,
+			 pid_t pid, const char *path, const char *name, struct coverage_scan *scan);
 int coverage__attach_go_sites(struct coverage *coverage, struct place *place, pid_t pid,
 			      const char *path, struct attach_site *sites, size_t count);
+
+/* coverage_pause.c */
+
 /* Whether a process's (0: everyone's) allocator probes are paused. */
 bool coverage__is_paused(const struct coverage *coverage, uint64_t pid);
 /* Takes them off this place; what is needed to attach them again stays. */

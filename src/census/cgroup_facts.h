@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_CENSUS_CGROUP_FACTS_H
+#define MEMDRIFT_CENSUS_CGROUP_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The control group of a process and what bounds it there, of version 1 or 2 or both (hybrid: each
+ * controller where it is). -1: unknown or without a limit, as said. */
+struct cgroup_facts {
+	char *path;            /* as in /proc/PID/cgroup, raw; owned; NULL unknown */
+	int version;           /* of the memory controller: 1 or 2; 0 none */
+	int64_t limit_bytes;   /* the nearest enclosing limit; -1 none */
+	char *limit_path;      /* whose limit that is; owned; NULL */
+	int64_t usage_bytes;   /* of the group itself; -1 unknown */
+	int64_t high_bytes;    /* memory.high, the lowest up the tree; -1 none */
+	double cpu_quota;      /* CPUs, the least up the tree; 0 none */
+	int cpuset_cpus;       /* CPUs of cpuset.cpus.effective; 0 unknown */
+	char container_id[80]; /* from the path: 64 hex digits; "" none */
+	char runtime[24];      /* "docker", "containerd", "cri-o", "podman", "kubernetes"; "" */
+	char pod_uid[48];      /* "" none */
+	char unit[128];        /* systemd unit, raw; "" none */
+};
+
+/* 0, -ESRCH, -ENOMEM; without any memory controller all is unknown, which is no error. */
+int cgroup_facts__read(uint32_t pid, struct cgroup_facts *out);
+void cgroup_facts__free(struct cgroup_facts *facts);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_CENSUS_CLAIMS_H
+#define MEMDRIFT_CENSUS_CLAIMS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What a process's address space is made of. The order is that of precedence: where two claims
+ * overlap the earlier component keeps the bytes (a thread's stack that lies in the Go heap is the
+ * stack's, a pymalloc arena within a malloc chunk pymalloc's).
+ */
+enum component {
+	COMPONENT_MAIN_STACK,
+	COMPONENT_THREAD_STACKS,
+	COMPONENT_GO_HEAP,
+	COMPONENT_GO_RUNTIME,
+	COMPONENT_PYMALLOC,
+	COMPONENT_V8,
+	COMPONENT_JEMALLOC,
+	COMPONENT_TCMALLOC,
+	COMPONENT_MIMALLOC,
+	COMPONENT_MUSL,
+	COMPONENT_PARTITION_ALLOC, /* Chromium's */
+	COMPONENT_MALLOC_ARENAS,
+	COMPONENT_MALLOC_MMAPPED,
+	COMPONENT_BRK_HEAP,
+	COMPONENT_BINARY, /* programs and libraries: their text, data and zero-initialised data */
+	COMPONENT_FILE,
+	COMPONENT_SHMEM,
+	COMPONENT_LARGE_ANONYMOUS, /* mappings of 64 MiB multiples: fastcache and the like */
+	COMPONENT_OTHER_ANONYMOUS,
+	COMPONENT_UNKNOWN,
+	COMPONENTS
+};
+
+/* As in JSON: "malloc-arenas". */
+const char *component__name(enum component component);
+
+struct claim {
+	uint64_t start;
+	uint64_t end;
+	enum component component;
+	const char *how; /* a constant: "heap_info headers, ring of arenas"; may be NULL */
+};
+
+/* A set of claims; empty when zeroed. */
+struct claims {
+	struct claim *items;
+	size_t count, room;
+	size_t refused; /* beyond CLAIMS_MAX */
+};
+
+/* 24 MB of them: above vm.max_map_count and mp_.n_mmaps_max (65,536) by far. */
+#define CLAIMS_MAX (1u << 20)
+
+/* Claims [start, end) for a component; touching or overlapping claims are no error. 0, -EINVAL
+ * (start >= end), -ENOSPC (counted in refused) or -ENOMEM. */
+int claims__add(struct claims *claims, uint64_t start, uint64_t end, enum component component,
+		const char *how);
+
+/* Sorts and resolves overlaps by precedence: afterwards claims are by address and disjoint. 0 or
+ * -ENOMEM. */
+int claims__settle(struct claims *claims);
+
+/* After settling: the claim that holds addr, or NULL; *next (may be NULL) is where that changes. */
+const struct claim *claims__find(const struct claims *claims, uint64_t addr, uint64_t *next);
+
+void claims__free(struct claims *claims);
+
+#endif

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "census/subject.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "census/proc_maps.h"
+#include "model/model.h"
+
+struct gather {
+	struct page_runs *runs;
+	int err;
+};
+
+static void add_run(void *ctx, uint64_t start, uint64_t end, bool file)
+{
+	struct gather *gather = ctx;
+
+	if (!gather->err)
+		gather->err = page_runs__add(gather->runs, start, end);
+}
+
+static int read_runs(struct pagemap *pm, const struct maps_entry *entries, size_t n,
+		     struct page_runs *runs)
+{
+	struct gather gather = {.runs = runs};
+
+	for (size_t i = 0; !gather.err && i < n; i++) {
+		int err;
+
+		/* The kernel's own pages, in no counter of the process. */
+		if (!strncmp(entries[i].path, "[vvar", 5) || !strcmp(entries[i].path, "[vsyscall]"))
+			continue;
+		err = pagemap__each_run(pm, entries[i].start, entries[i].end, add_run, &gather);
+		if (err == -EOPNOTSUPP)
+			err = page_runs__add_unknown(runs, entries[i].start, entries[i].end);
+		if (err)
+			return err;
+	}
+	return gather.err;
+}
+
+int subject__renew(struct subject *subject)
+{
+	struct maps_entry *entries = NULL;
+	struct page_runs runs = {0};
+	size_t n = 0;
+	int err = proc_maps__read(subject->pid, &entries, &n);
+
+	if (!err)
+		err = read_runs(subject->pm, entries, n, &runs);
+	if (err) {
+		maps_entries__free(entries, n);
+		page_runs__free(&runs);
+		return err;
+	}
+	maps_entries__free(subject->entries, subject->n);
+	page_runs__free(&subject->runs);
+	subject->entries = entries;
+	subject->n = n;
+	subject->runs = runs;
+	subject->memory.near = 0;
+	return 0;
+}
+
+int subject__open(uint32_t pid, struct subject *subject)
+{
+	int err;
+
+	*subject = (struct subject){.pid = pid};
+	err = proc_stat__read(pid, &subject->stat);
+	if (err)
+		return err;
+	if (subject->stat.is_kernel_thread)
+		return -ENODATA;
+	if (subject->stat.is_zombie)
+		return -ESRCH;
+	err = pagemap__open(pid, &subject->pm);
+	if (err)
+		return err;
+	subject->memory = (struct memory){.pid = pid, .runs = &subject->runs};
+	if (proc_stat__exe(pid, &subject->exe))
+		subject->exe = NULL;
+	err = subject__renew(subject);
+	if (!err && !subject__is_alive(subject))
+		err = -ESRCH;
+	if (err)
+		subject__close(subject);
+	return err;
+}
+
+void subject__close(struct subject *subject)
+{
+	maps_entries__free(subject->entries, subject->n);
+	page_runs__free(&subject->runs);
+	pagemap__close(subject->pm);
+	free(subject->exe);
+	memset(subject, 0, sizeof(*subject));
+}
+
+bool subject__is_alive(struct subject *subject)
+{
+	struct proc_stat now;
+
+	return pagemap__alive(subject->pm) && proc_stat__read(subject->pid, &now) == 0 &&
+	       now.start_ticks == subject->stat.start_ticks;
+}
+
+const struct maps_entry *subject__entry(const struct subject *subject, uint64_t addr)
+{
+	return proc_maps__find(subject->entries, subject->n, addr);
+}
+
+uint64_t subject__resident(const struct subject *subject, uint64_t start, uint64_t end)
+{
+	uint64_t bytes;
+
+	return page_runs__count(&subject->runs, start, end, &bytes) ? 0 : bytes;
+}
+
+bool entry_is_anonymous_rw(const struct maps_entry *entry)
+{
+	const uint32_t rw = PROT_READ | PROT_WRITE;
+
+	return !entry->shared && !entry->inode && (entry->prot & rw) == rw &&
+	       (!entry->path[0] || !strcmp(entry->path, "[heap]") ||
+		!strncmp(entry->path, "[anon:", 6));
+}

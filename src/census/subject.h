@@ -10,6 +10,7 @@
 #include "census/page_runs.h"
 #include "census/pagemap.h"
 #include "census/proc_stat.h"
+#include "census/smaps.h"
 #include "model/space.h"
 
 /*
@@ -23,7 +24,9 @@ struct subject {
 	struct maps_entry *entries;
 	size_t n;
 	struct pagemap *pm;
-	struct page_runs runs; /* all that is resident, by address */
+	struct page_runs runs;      /* all that Rss counts, by address, and the vDSO */
+	struct smaps_rollup rollup; /* read right after the runs */
+	bool has_rollup;
 	struct memory memory;
 };
 
@@ -35,6 +38,11 @@ void subject__close(struct subject *subject);
 /* Reads mappings and resident pages again; memory keeps its bounds and counts. As subject__open;
  * on an error what was there stays. */
 int subject__renew(struct subject *subject);
+
+/* The runs of what is resident in the mappings: all that Rss counts, and the vDSO. runs is empty.
+ * 0, -ESRCH, -ENOMEM. */
+int entries__runs(struct pagemap *pm, const struct maps_entry *entries, size_t n,
+		  struct page_runs *runs);
 
 /* Still the same process, running the same program. */
 bool subject__is_alive(struct subject *subject);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "census/proc_file.h"
+#include "census/subject.h"
 
 /* A container host has some thousands of mounts, few of which are tmpfs. */
 #define TMPFS_MAX 4096
@@ -129,12 +130,8 @@ static bool starts_with(const char *text, const char *start)
  * mmap_zero). */
 static bool is_anonymous(const struct maps_entry *entry)
 {
-	if (entry->shared)
-		return false;
-	if (entry->inode)
-		return !strcmp(entry->path, "/dev/zero");
-	return !entry->path[0] || !strcmp(entry->path, "[heap]") ||
-	       starts_with(entry->path, "[anon:");
+	return entry_is_anonymous(entry) ||
+	       (!entry->shared && entry->inode && !strcmp(entry->path, "/dev/zero"));
 }
 
 static bool is_shmem(const struct mapping_rules *rules, const struct maps_entry *entry)

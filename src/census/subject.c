@@ -135,11 +135,28 @@ uint64_t subject__resident(const struct subject *subject, uint64_t start, uint64
 	return page_runs__count(&subject->runs, start, end, &bytes) ? 0 : bytes;
 }
 
+bool entry_is_anonymous(const struct maps_entry *entry)
+{
+	return !entry->shared && !entry->inode &&
+	       (!entry->path[0] || !strcmp(entry->path, "[heap]") ||
+		!strncmp(entry->path, "[anon:", 6));
+}
+
 bool entry_is_anonymous_rw(const struct maps_entry *entry)
 {
 	const uint32_t rw = PROT_READ | PROT_WRITE;
 
-	return !entry->shared && !entry->inode && (entry->prot & rw) == rw &&
-	       (!entry->path[0] || !strcmp(entry->path, "[heap]") ||
-		!strncmp(entry->path, "[anon:", 6));
+	return entry_is_anonymous(entry) && (entry->prot & rw) == rw;
+}
+
+bool address_is_go_heap(uint64_t addr)
+{
+	const uint64_t first = 0xc0ULL << 32;
+
+	/* The first range goes on until the second hint of 2^40 is reached. */
+	if (addr < 1ULL << 41)
+		return addr >= first;
+	/* Position-independent programs start at 0x55…, libraries and mmap end below 0x7fff…:
+	 * up to half of the address space only a hint leads. */
+	return addr >> 40 < 0x40 && (addr & ((1ULL << 40) - 1)) >= first;
 }

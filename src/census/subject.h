@@ -53,7 +53,14 @@ const struct maps_entry *subject__entry(const struct subject *subject, uint64_t 
 /* Resident bytes of [start, end) as last read. */
 uint64_t subject__resident(const struct subject *subject, uint64_t start, uint64_t end);
 
+/* Private, of no file. [heap] is one, [stack] not. */
+bool entry_is_anonymous(const struct maps_entry *entry);
+
 /* Private, of no file, readable and writable: where allocators work. [heap] is one, [stack] not. */
 bool entry_is_anonymous_rw(const struct maps_entry *entry);
+
+/* Go places its heap at i x 2^40 + (0xc0 << 32) (runtime/malloc.go, mallocinit), i = 0 as long as
+ * nothing is in the way there. Higher i that the kernel's own choices can reach are left out. */
+bool address_is_go_heap(uint64_t addr);
 
 #endif

@@ -10,7 +10,7 @@
 #include "census/proc_file.h"
 #include "census/proc_maps.h"
 #include "census/proc_stat.h"
-#include "census/residency.h"
+#include "census/subject.h"
 
 /* How far above a stack pointer, and below the mapping's end, a struct pthread is looked for. Most
  * threads wait within a few KiB of their stack's upper end. */

@@ -63,6 +63,8 @@ int subject__renew(struct subject *subject)
 	size_t n = 0;
 	int err = proc_maps__read(subject->pid, &entries, &n);
 
+	if (!err && !n)
+		err = -ESRCH; /* it has ended and nobody has waited for it */
 	if (!err)
 		err = entries__runs(subject->pm, entries, n, &runs);
 	if (err) {

@@ -27,16 +27,16 @@ static bool is_better(const struct jemalloc_walk *walk, const struct jemalloc_wa
 }
 
 /* The last walk's claims go; the best one's stay. */
-static int walk_tree(const struct jemalloc_tree *tree, struct subject *subject,
-		     struct claims *claims, struct jemalloc_walk *best)
+static int walk_tree(const struct tree *tree, struct subject *subject, struct claims *claims,
+		     struct jemalloc_walk *best)
 {
-	int err = jemalloc_tree__walk(tree, subject, claims, best);
+	int err = jemalloc__walk(tree, subject, claims, best);
 
 	for (int i = 1; !err && i < WALKS_MAX && !is_consistent(best); i++) {
 		struct claims scratch = {0};
 		struct jemalloc_walk again;
 
-		err = jemalloc_tree__walk(tree, subject, &scratch, &again);
+		err = jemalloc__walk(tree, subject, &scratch, &again);
 		for (size_t k = 0; !err && k < scratch.count; k++) {
 			const struct claim *c = &scratch.items[k];
 
@@ -68,27 +68,20 @@ static void add_walk(struct jemalloc_facts *facts, const struct jemalloc_walk *w
 	facts->extents_in_mappings.ok &= sound && is_consistent(walk);
 }
 
-int jemalloc__read(struct subject *subject, struct claims *claims, struct allocators *out)
+int jemalloc__read(const struct tree *tree, struct subject *subject, struct claims *claims,
+		   struct allocators *out)
 {
-	struct jemalloc_tree trees[JEMALLOC_TREES_MAX];
-	int count = jemalloc_tree__find(subject, trees);
+	const struct jemalloc_layout *layout = tree->kind->data;
+	struct jemalloc_walk walk;
+	int err = walk_tree(tree, subject, claims, &walk);
 
-	if (count == -ETIME || count == -EDQUOT)
-		return 0;
-	for (int i = 0; i < count; i++) {
-		struct jemalloc_walk walk;
-		int err = walk_tree(&trees[i], subject, claims, &walk);
-
-		if (err)
-			return err;
-		if (!out->has_jemalloc) {
-			out->has_jemalloc = true;
-			out->jemalloc.extents_in_mappings =
-				(struct check){.done = true, .ok = true};
-			strlcpy(out->jemalloc.layout, trees[i].layout->name,
-				sizeof(out->jemalloc.layout));
-		}
-		add_walk(&out->jemalloc, &walk);
+	if (err)
+		return err;
+	if (!out->has_jemalloc) {
+		out->has_jemalloc = true;
+		out->jemalloc.extents_in_mappings = (struct check){.done = true, .ok = true};
+		strlcpy(out->jemalloc.layout, layout->name, sizeof(out->jemalloc.layout));
 	}
-	return count < 0 ? count : 0;
+	add_walk(&out->jemalloc, &walk);
+	return 0;
 }

@@ -8,20 +8,15 @@
 #include "census/claims.h"
 #include "census/subject.h"
 #include "heap/allocators.h"
+#include "heap/allocators_tree.h"
 
 /*
- * jemalloc without symbols: its radix tree lies whole in the zero-initialised data of the object
- * that jemalloc is part of. An element of a leaf names an extent, and the extent says which page it
- * begins at: that ties the tree to addresses, and so the tree is found and believed.
+ * jemalloc without symbols: a tree of pages (allocators_tree.h) whose descriptors are extents.
  *
  * Built for 48 bits of address space (what configure finds on nearly all x86-64 build machines),
- * with pages of 4 kB.
+ * with pages of 4 kB: two levels of 18 bits above the page's 12 (rtree.h, RTREE_NSB/2).
  */
 #define JEMALLOC_PAGE_BYTES 4096ull
-/* Two levels of 18 bits each above the 12 of a page (rtree.h, RTREE_NSB/2). */
-#define JEMALLOC_NODE_WORDS (1ull << 18)
-#define JEMALLOC_NODE_BYTES (JEMALLOC_NODE_WORDS * 8)
-#define JEMALLOC_LEAF_SHIFT 30
 
 /* Where a version keeps what: positions of the bits of a leaf's element and of an extent's first
  * word (extent_structs.h up to 5.2, edata.h since). */
@@ -52,8 +47,10 @@ struct jemalloc_extent {
 	uint64_t size; /* its low 12 bits are a serial number */
 };
 
-/* An extent and an element of a leaf, taken apart. */
-uint64_t jemalloc_element__extent(const struct jemalloc_layout *layout, uint64_t element);
+/* The trees that the versions keep; data of each is its layout. */
+extern const struct tree_kind jemalloc_kinds[JEMALLOC_LAYOUTS];
+
+/* An extent, taken apart. */
 enum jemalloc_state jemalloc_extent__state(const struct jemalloc_layout *layout,
 					   const struct jemalloc_extent *extent);
 bool jemalloc_extent__is_slab(const struct jemalloc_extent *extent);
@@ -61,10 +58,6 @@ unsigned int jemalloc_extent__szind(const struct jemalloc_layout *layout,
 				    const struct jemalloc_extent *extent);
 uint64_t jemalloc_extent__start(const struct jemalloc_extent *extent);
 uint64_t jemalloc_extent__size(const struct jemalloc_extent *extent);
-/* What the leaf and the extent say of it is the same. */
-bool jemalloc_extent__agrees(const struct jemalloc_layout *layout,
-			     const struct jemalloc_extent *extent, uint64_t element);
-
 /*
  * Bytes of a size class (sz.h, sz_index2size_compute), for the quantum that it was built with: 16
  * bytes, or the 8 of those who say --with-lg-quantum=3, as redis's own copy does. 0: no such class.
@@ -77,21 +70,6 @@ uint64_t jemalloc_class_bytes(unsigned int lg_quantum, unsigned int szind);
  */
 uint64_t jemalloc_extent__allocated(const struct jemalloc_layout *layout, unsigned int lg_quantum,
 				    const struct jemalloc_extent *extent, bool *sound);
-
-/* A tree that was found. */
-struct jemalloc_tree {
-	uint64_t root;
-	const struct jemalloc_layout *layout;
-};
-
-/* The trees of a process; more than this many are not told. */
-#define JEMALLOC_TREES_MAX 4
-
-/*
- * Searches the zero-initialised data of every object that has enough of it for a root. Their
- * number, or -ESRCH, -EACCES, -ETIME, -EDQUOT.
- */
-int jemalloc_tree__find(struct subject *subject, struct jemalloc_tree trees[JEMALLOC_TREES_MAX]);
 
 /* The quanta that it is built with, of which one fits: its sizes tell which. */
 #define JEMALLOC_LG_QUANTUM_MIN 3
@@ -112,10 +90,11 @@ struct jemalloc_walk {
 };
 
 /* Walks a tree and claims its extents and blocks. 0, -ESRCH, -EACCES, -ENOMEM. */
-int jemalloc_tree__walk(const struct jemalloc_tree *tree, struct subject *subject,
-			struct claims *claims, struct jemalloc_walk *out);
+int jemalloc__walk(const struct tree *tree, struct subject *subject, struct claims *claims,
+		   struct jemalloc_walk *out);
 
-/* All of it: has_jemalloc and jemalloc of out. 0, -ESRCH, -EACCES, -ENOMEM. */
-int jemalloc__read(struct subject *subject, struct claims *claims, struct allocators *out);
+/* Adds what a tree tells to has_jemalloc and jemalloc of out. 0, -ESRCH, -EACCES, -ENOMEM. */
+int jemalloc__read(const struct tree *tree, struct subject *subject, struct claims *claims,
+		   struct allocators *out);
 
 #endif

@@ -30,12 +30,6 @@ const struct jemalloc_layout jemalloc_layouts[JEMALLOC_LAYOUTS] = {
 	{.name = "5.0", .leaf_flags = 1, .state = 15, .state_mask = 3, .szind = 17, .nfree = 25},
 };
 
-uint64_t jemalloc_element__extent(const struct jemalloc_layout *layout, uint64_t element)
-{
-	/* The upper 16 bits hold the size class; user addresses have none of the sign. */
-	return element << 16 >> 16 & ~layout->leaf_flags;
-}
-
 enum jemalloc_state jemalloc_extent__state(const struct jemalloc_layout *layout,
 					   const struct jemalloc_extent *extent)
 {
@@ -63,9 +57,28 @@ uint64_t jemalloc_extent__size(const struct jemalloc_extent *extent)
 	return extent->size & ~(JEMALLOC_PAGE_BYTES - 1);
 }
 
-bool jemalloc_extent__agrees(const struct jemalloc_layout *layout,
-			     const struct jemalloc_extent *extent, uint64_t element)
+static uint64_t extent_of(const struct tree_kind *kind, uint64_t element)
 {
+	const struct jemalloc_layout *layout = kind->data;
+
+	/* The upper 16 bits hold the size class; user addresses have none of the sign. */
+	return element << 16 >> 16 & ~layout->leaf_flags;
+}
+
+static bool parse_extent(const struct tree_kind *kind, const void *descriptor, struct tree_run *run)
+{
+	const struct jemalloc_extent *extent = descriptor;
+	uint64_t size = jemalloc_extent__size(extent);
+
+	*run = (struct tree_run){extent->addr / JEMALLOC_PAGE_BYTES, size / JEMALLOC_PAGE_BYTES};
+	return size && !(extent->addr >> 47) && !(size >> 47);
+}
+
+/* The leaf holds copies of some of the extent's fields. */
+static bool agrees(const struct tree_kind *kind, const void *descriptor, uint64_t element)
+{
+	const struct jemalloc_layout *layout = kind->data;
+	const struct jemalloc_extent *extent = descriptor;
 	enum jemalloc_state state = jemalloc_extent__state(layout, extent);
 
 	if (layout->leaf_has_state && (element >> 2 & 7) != (uint64_t)state)
@@ -75,6 +88,17 @@ bool jemalloc_extent__agrees(const struct jemalloc_layout *layout,
 	       ((element & 1) == jemalloc_extent__is_slab(extent) &&
 		element >> 48 == jemalloc_extent__szind(layout, extent));
 }
+
+#define KIND(index, align)                                                                       \
+	{                                                                                        \
+		.page_shift = 12, .root_words = 1ull << 18,                                      \
+		.descriptor_bytes = sizeof(struct jemalloc_extent), .descriptor_align = (align), \
+		.descriptor = extent_of, .parse = parse_extent, .agrees = agrees,                \
+		.data = &jemalloc_layouts[index],                                                \
+	}
+
+/* Extents are kept at cache lines, since 5.3 at two. */
+const struct tree_kind jemalloc_kinds[JEMALLOC_LAYOUTS] = {KIND(0, 128), KIND(1, 64), KIND(2, 64)};
 
 uint64_t jemalloc_class_bytes(unsigned int lg_quantum, unsigned int szind)
 {

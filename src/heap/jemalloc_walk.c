@@ -9,34 +9,17 @@
 #include "heap/jemalloc.h"
 #include "heap/jemalloc_blocks.h"
 
-/* Each of them covers 1 GiB of address space: 4 TiB of heap. */
-#define LEAVES_MAX 4096u
-
-#define WINDOW_WORDS (SCAN_WINDOW_BYTES / 8)
-
 struct walk {
-	const struct jemalloc_tree *tree;
+	const struct jemalloc_layout *layout;
 	struct subject *subject;
 	struct claims *claims;
 	struct jemalloc_walk *out;
 	struct jemalloc_blocks blocks;
-
-	uint64_t leaves[LEAVES_MAX];
-	size_t leaf_count;
-	uint64_t leaf;      /* the one that is walked */
-	uint64_t leaf_page; /* number of the page that its first element is for */
-	uint64_t next_page; /* the first that no extent so far holds */
-
-	/* Elements of one window of a leaf that name an extent, and that extent. */
-	uint64_t addrs[WINDOW_WORDS];
-	uint32_t index[WINDOW_WORDS];
-	struct jemalloc_extent extents[WINDOW_WORDS];
-	uint8_t valid[WINDOW_WORDS];
 };
 
 static void count_extent(struct walk *w, const struct jemalloc_extent *extent)
 {
-	const struct jemalloc_layout *layout = w->tree->layout;
+	const struct jemalloc_layout *layout = w->layout;
 	uint64_t size = jemalloc_extent__size(extent);
 	struct jemalloc_walk *out = w->out;
 
@@ -66,124 +49,47 @@ static void count_extent(struct walk *w, const struct jemalloc_extent *extent)
 	}
 }
 
-/* 1 when the extent begins at this page and is what the leaf says. */
-static bool is_extent(const struct walk *w, const struct jemalloc_extent *extent, uint64_t page,
-		      uint64_t element)
+static int take_extent(void *ctx, const struct tree_run *run, const void *descriptor, uint64_t at)
 {
-	uint64_t size = jemalloc_extent__size(extent);
-
-	return jemalloc_extent__start(extent) == page * JEMALLOC_PAGE_BYTES && size &&
-	       size >> 47 == 0 && jemalloc_extent__agrees(w->tree->layout, extent, element);
-}
-
-static int take_extent(struct walk *w, const struct jemalloc_extent *extent)
-{
-	uint64_t start = jemalloc_extent__start(extent);
-	uint64_t end = start + jemalloc_extent__size(extent);
+	uint64_t start = run->page * JEMALLOC_PAGE_BYTES;
+	uint64_t size = run->pages * JEMALLOC_PAGE_BYTES;
+	struct walk *w = ctx;
 	int err;
 
 	w->out->extents++;
-	w->out->extent_bytes += end - start;
-	if (!scan__is_anonymous(w->subject, start, end))
+	w->out->extent_bytes += size;
+	if (!scan__is_anonymous(w->subject, start, start + size))
 		return 0;
-	w->out->mapped_bytes += end - start;
-	count_extent(w, extent);
-	err = claims__add(w->claims, start, end, COMPONENT_JEMALLOC,
+	w->out->mapped_bytes += size;
+	count_extent(w, descriptor);
+	err = claims__add(w->claims, start, start + size, COMPONENT_JEMALLOC,
 			  "extents of jemalloc's own page table");
-	return err == -ENOMEM ? err : 0;
+	return err == -ENOMEM ? err : jemalloc_blocks__note(&w->blocks, w->subject, at);
 }
 
-static int walk_window(void *ctx, uint64_t addr, const uint64_t *words, size_t count)
-{
-	uint64_t first = 0, previous = 0;
-	struct walk *w = ctx;
-	size_t n = 0;
-	int err;
-
-	/* A slab has the same element for all its pages: one of them will do. */
-	for (size_t i = 0; i < count; previous = words[i++]) {
-		uint64_t at = jemalloc_element__extent(w->tree->layout, words[i]);
-
-		if (!at || words[i] == previous)
-			continue;
-		w->addrs[n] = at;
-		w->index[n++] = (uint32_t)i;
-	}
-	err = memory__gather(&w->subject->memory, w->addrs, n, sizeof(w->extents[0]), w->extents,
-			     w->valid);
-	first = w->leaf_page + (addr - w->leaf) / 8;
-	for (size_t k = 0; !err && k < n; k++) {
-		uint64_t page = first + w->index[k];
-
-		/* The last page of an extent, or one inside a slab. */
-		if (page < w->next_page)
-			continue;
-		if (!w->valid[k] || !is_extent(w, &w->extents[k], page, words[w->index[k]])) {
-			w->out->differing++;
-			continue;
-		}
-		w->next_page = page + jemalloc_extent__size(&w->extents[k]) / JEMALLOC_PAGE_BYTES;
-		err = take_extent(w, &w->extents[k]);
-		if (!err)
-			err = jemalloc_blocks__note(&w->blocks, w->subject, w->addrs[k]);
-	}
-	return err;
-}
-
-static bool is_new_leaf(struct walk *w, uint64_t leaf)
-{
-	for (size_t i = 0; i < w->leaf_count; i++)
-		if (w->leaves[i] == leaf)
-			return false;
-	if (w->leaf_count == LEAVES_MAX)
-		return false;
-	w->leaves[w->leaf_count++] = leaf;
-	return true;
-}
-
-/* A window of the root. */
-static int walk_root(void *ctx, uint64_t addr, const uint64_t *words, size_t count)
+static int take_leaf(void *ctx, uint64_t addr)
 {
 	struct walk *w = ctx;
-	int err = 0;
 
-	for (size_t i = 0; !err && i < count; i++) {
-		uint64_t leaf = words[i], key = (addr - w->tree->root) / 8 + i;
-
-		if (!leaf)
-			continue;
-		/* Two slots with one leaf are no tree, and would be a way to make this endless. */
-		if (leaf % 64 || !is_new_leaf(w, leaf) ||
-		    !scan__is_anonymous_rw(w->subject, leaf, leaf + JEMALLOC_NODE_BYTES)) {
-			w->out->differing++;
-			continue;
-		}
-		err = jemalloc_blocks__note(&w->blocks, w->subject, leaf);
-		if (err)
-			break;
-		w->leaf = leaf;
-		w->leaf_page = key * JEMALLOC_NODE_WORDS;
-		err = scan__each_window(w->subject, leaf, leaf + JEMALLOC_NODE_BYTES, walk_window,
-					w);
-	}
-	return err;
+	return jemalloc_blocks__note(&w->blocks, w->subject, addr);
 }
 
-int jemalloc_tree__walk(const struct jemalloc_tree *tree, struct subject *subject,
-			struct claims *claims, struct jemalloc_walk *out)
+int jemalloc__walk(const struct tree *tree, struct subject *subject, struct claims *claims,
+		   struct jemalloc_walk *out)
 {
 	struct walk *w = calloc(1, sizeof(*w));
+	struct tree_walk walk = {.run = take_extent, .leaf = take_leaf, .ctx = w};
 	int err;
 
 	*out = (struct jemalloc_walk){0};
 	if (!w)
 		return -ENOMEM;
-	w->tree = tree;
+	w->layout = tree->kind->data;
 	w->subject = subject;
 	w->claims = claims;
 	w->out = out;
-	err = scan__each_window(subject, tree->root, tree->root + JEMALLOC_NODE_BYTES, walk_root,
-				w);
+	err = tree__walk(tree, subject, &walk);
+	out->differing = walk.differing;
 	/* Out of time or bytes: what was seen so far stays true. */
 	out->complete = !err;
 	if (err == -ETIME || err == -EDQUOT)

@@ -91,20 +91,31 @@ static void *work(void *arg)
 }
 
 typedef int (*mallctl_fn)(const char *, void *, size_t *, void *, size_t);
+typedef int (*property_fn)(const char *, size_t *);
+
+static mallctl_fn control;
+static property_fn get_property;
 
 #ifdef STATIC_JEMALLOC
 int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size);
-#define FIND_MALLCTL() mallctl
-#else
-#define FIND_MALLCTL() ((mallctl_fn)dlsym(RTLD_DEFAULT, "mallctl"))
 #endif
+
+/* Before all else: dlsym allocates when it finds nothing. */
+static void find_own_voices(void)
+{
+#ifdef STATIC_JEMALLOC
+	control = mallctl;
+#else
+	control = (mallctl_fn)dlsym(RTLD_DEFAULT, "mallctl");
+#endif
+	get_property = (property_fn)dlsym(RTLD_DEFAULT, "MallocExtension_GetNumericProperty");
+}
 
 /* jemalloc's own figures, where it is jemalloc; refreshed by writing to epoch. */
 static void tell_jemalloc(struct truth *t)
 {
 	static const char *const names[] = {"active", "allocated", "retained",
 					    "mapped", "resident",  "metadata"};
-	mallctl_fn control = FIND_MALLCTL();
 	size_t size = sizeof(uint64_t);
 	uint64_t value = 1;
 
@@ -116,6 +127,27 @@ static void tell_jemalloc(struct truth *t)
 		snprintf(name, sizeof(name), "stats.%s", names[i]);
 		size = sizeof(value);
 		if (!control(name, &value, &size, NULL, 0))
+			truth__number(t, names[i], value);
+	}
+}
+
+/* The same of tcmalloc; its names as they are. */
+static void tell_tcmalloc(struct truth *t)
+{
+	static const char *const names[] = {
+		"generic.heap_size",
+		"generic.current_allocated_bytes",
+		"tcmalloc.pageheap_free_bytes",
+		"tcmalloc.pageheap_unmapped_bytes",
+		"tcmalloc.transfer_cache_free_bytes",
+		"tcmalloc.thread_cache_free_bytes",
+		"tcmalloc.central_cache_free_bytes",
+	};
+
+	for (size_t i = 0; get_property && i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t value;
+
+		if (get_property(names[i], &value))
 			truth__number(t, names[i], value);
 	}
 }
@@ -135,6 +167,7 @@ static void tell(const struct thread *threads, const struct options *o)
 	truth__number(&truth, "usable_bytes", usable_bytes);
 	truth__number(&truth, "requested_bytes", requested_bytes);
 	tell_jemalloc(&truth);
+	tell_tcmalloc(&truth);
 	truth__close(&truth, "}");
 	truth__write(&truth);
 }
@@ -153,6 +186,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	if (!parse_options(argv, options) || !o.threads || o.threads > MAX_THREADS || !o.max_bytes)
 		usage(USAGE);
+	find_own_voices();
 	pthread_barrier_init(&done, NULL, (unsigned int)o.threads + 1);
 	for (uint64_t i = 0; i < o.threads; i++) {
 		pthread_t id;

@@ -86,6 +86,34 @@ static void test_jemalloc_static(void **state)
 	target__end(&target);
 }
 
+static const struct allocator_facts *find_facts(const struct target *target, const char *name)
+{
+	for (size_t i = 0; i < target->found.other_count; i++)
+		if (!strcmp(target->found.others[i].name, name))
+			return &target->found.others[i];
+	return NULL;
+}
+
+static void test_tcmalloc(void **state)
+{
+	const struct allocator_facts *facts;
+	struct target target;
+
+	start_heap(&target, "allocator_heap", "libtcmalloc_minimal.so.4");
+	facts = find_facts(&target, "tcmalloc");
+	assert_non_null(facts);
+	assert_true(facts->bytes == target__told(&target, "generic.heap_size"));
+	assert_true(facts->has_in_use);
+	/* What lies in threads' caches, or on its way to them, was handed out. */
+	expect_near("in use", facts->in_use_bytes,
+		    target__told(&target, "generic.current_allocated_bytes") +
+			    target__told(&target, "tcmalloc.thread_cache_free_bytes") +
+			    target__told(&target, "tcmalloc.transfer_cache_free_bytes"),
+		    5);
+	expect_owner(&target, COMPONENT_TCMALLOC);
+	target__end(&target);
+}
+
 static void test_glibc(void **state)
 {
 	struct target target;
@@ -101,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_jemalloc),
 		cmocka_unit_test(test_jemalloc_static),
+		cmocka_unit_test(test_tcmalloc),
 		cmocka_unit_test(test_glibc),
 	};
 

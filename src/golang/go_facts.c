@@ -65,11 +65,18 @@ static void take_books(struct go_facts *facts, const struct go_books *books)
 	facts->num_gc = books->num_gc;
 }
 
-static bool agree(const struct go_spans *spans, const struct go_books *books)
+static bool agree(uint64_t counted, uint64_t booked)
 {
-	uint64_t a = spans->object_span_bytes, b = books->heap_in_use;
+	return MAX(counted, booked) - MIN(counted, booked) <= SPANS_DIFFER_MAX(booked);
+}
 
-	return MAX(a, b) - MIN(a, b) <= SPANS_DIFFER_MAX(b);
+/* Goroutines' stacks and what the collector works with are spans as well. */
+static bool spans_agree(const struct go_spans *spans, const struct go_books *books)
+{
+	return agree(spans->object_span_bytes, books->heap_in_use) &&
+	       agree(spans->object_span_bytes + spans->manual_span_bytes,
+		     books->heap_in_use + (uint64_t)(books->in_stacks + books->in_work_bufs +
+						     books->in_ptr_scalar_bits));
 }
 
 static void take_spans(struct go_facts *facts, const struct go_spans *spans, uint64_t heap_resident)
@@ -106,7 +113,7 @@ static int read_spans(const struct go_program *program, struct subject *subject,
 		if (err || go_books__read(program, &subject->memory, &books))
 			return 0;
 		take_books(facts, &books);
-		if (agree(&spans, &books)) {
+		if (spans_agree(&spans, &books)) {
 			take_spans(facts, &spans, heap_resident);
 			return 0;
 		}

@@ -185,10 +185,31 @@ static void claim_slice(struct claimer *claimer, uint64_t field, uint64_t each, 
 	claim(claimer, slice[0], slice[2] * each, COMPONENT_GO_RUNTIME, how);
 }
 
+/* The first level of the page allocator's bitmaps is a part of mheap_: what is resident of it. */
+static void claim_bitmaps(struct claimer *claimer)
+{
+	uint64_t tables[SPACE_PAGE_BYTES / 8], at = heap_field(claimer, GO_CHUNKS);
+	const uint64_t bytes =
+		(uint64_t)claimer->program->layout.at[GO_CHUNK_BYTES] * CHUNKS_PER_TABLE;
+	const uint64_t end = at ? at + CHUNK_TABLES * 8 : 0;
+
+	while (at < end) {
+		uint64_t size = MIN(SPACE_PAGE_BYTES - at % SPACE_PAGE_BYTES, end - at);
+
+		if (!memory__read(&claimer->subject->memory, at, tables, size)) {
+			for (size_t i = 0; i < size / sizeof(tables[0]); i++) {
+				if (tables[i])
+					claim(claimer, tables[i], bytes, COMPONENT_GO_RUNTIME,
+					      "bitmaps of free pages");
+			}
+		}
+		at += size;
+	}
+}
+
 static void claim_page_allocator(struct claimer *claimer)
 {
-	uint64_t field = heap_field(claimer, GO_SUMMARY), table;
-	uint32_t bytes = claimer->program->layout.at[GO_CHUNK_BYTES];
+	uint64_t field = heap_field(claimer, GO_SUMMARY);
 
 	for (uint64_t i = 0; field && i < SUMMARY_LEVELS; i++)
 		claim_slice(claimer, field + i * 24, 8, "summaries of free pages");
@@ -197,12 +218,7 @@ static void claim_page_allocator(struct claimer *claimer)
 		    go_version__minor(claimer->program->version) > 20 ? 8 : 1,
 		    "index of pages to release");
 	claim_slice(claimer, heap_field(claimer, GO_ALL_SPANS), 8, "list of spans");
-	field = bytes != GO_ABSENT ? heap_field(claimer, GO_CHUNKS) : 0;
-	for (uint64_t i = 0; field && i < CHUNK_TABLES; i++) {
-		if (read_word(claimer, field + i * 8, &table) && table)
-			claim(claimer, table, (uint64_t)bytes * CHUNKS_PER_TABLE,
-			      COMPONENT_GO_RUNTIME, "bitmaps of free pages");
-	}
+	claim_bitmaps(claimer);
 }
 
 int go_mappings__claim(const struct go_program *program, struct subject *subject,

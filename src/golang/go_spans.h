@@ -19,7 +19,8 @@ struct go_spans {
 };
 
 /*
- * Reads them, at most GO_SPANS_MAX. 0; -EINVAL (they do not add up), -ENODATA, -EFAULT (not
+ * Reads them, at most GO_SPANS_MAX. Those that are not in memory are left out: the sums are to be
+ * compared with the runtime's books. 0; -EINVAL (they do not add up), -ENODATA, -EFAULT (not
  * readable), -E2BIG, -ENOENT (the program's layout does not say where), -ENOMEM, or as memory.h.
  */
 int go_spans__read(const struct go_program *program, struct subject *subject,

@@ -27,6 +27,11 @@ bool scan__is_object_data(const struct subject *subject, size_t i, bool data)
 	       before->inode && !before->shared;
 }
 
+uint64_t scan__data_end(const struct maps_entry *entry)
+{
+	return MIN(entry->end, entry->start + OBJECT_DATA_MAX);
+}
+
 bool scan__is_anonymous(const struct subject *subject, uint64_t start, uint64_t end)
 {
 	const struct maps_entry *entry = subject__entry(subject, start);

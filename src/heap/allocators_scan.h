@@ -17,6 +17,11 @@
  */
 bool scan__is_object_data(const struct subject *subject, size_t i, bool data);
 
+/* Where the data of such an entry ends at the latest: the kernel merges what lies behind it, heaps
+ * of gigabytes among it, and no object has so much of its own that could be searched. */
+#define OBJECT_DATA_MAX (64ull << 20)
+uint64_t scan__data_end(const struct maps_entry *entry);
+
 /* [start, end) lies within mappings that are private and of no file, one after the other. */
 bool scan__is_anonymous(const struct subject *subject, uint64_t start, uint64_t end);
 /* The same, in a single mapping that is readable and writable. */

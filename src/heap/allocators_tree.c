@@ -14,12 +14,19 @@
  */
 #define LEAVES_TRIED_MAX 20000u
 
+/* Pages of memory that looks like a leaf's and are read for it, in all: a real one's first pages
+ * tell, zeroes do not. */
+#define PAGES_TRIED_MAX 32768u
+
 /*
  * Elements of a leaf that are asked what they belong to. Most runs have two (their first and last
  * page), so that half of these know where they are; runs of small objects have one for each page,
  * all alike.
  */
 #define SAMPLES_MAX 128u
+
+/* Words after the address of a leaf that are looked at before the leaf is. */
+#define ROOT_WORDS_SEEN 64u
 
 /* No user address lies above (TASK_SIZE of four-level page tables). */
 #define ADDRESS_BITS 47
@@ -32,13 +39,14 @@ struct sample {
 	uint8_t descriptors[SAMPLES_MAX * TREE_DESCRIPTOR_MAX];
 	size_t count;
 	uint64_t leaf;
+	unsigned int pages; /* read, of all leaves */
 };
 
 struct search {
 	struct subject *subject;
 	const struct tree_kind *kinds;
 	size_t kind_count;
-	const struct maps_entry *area;
+	uint64_t area_start, area_end; /* the data that is searched */
 	struct sample sample;
 	unsigned int leaves;
 	struct tree found;
@@ -49,6 +57,8 @@ static int take_samples(void *ctx, uint64_t addr, const uint64_t *words, size_t 
 {
 	struct sample *sample = ctx;
 
+	if (sample->pages++ >= PAGES_TRIED_MAX)
+		return 1;
 	for (size_t i = 0; i < count; i++) {
 		/* A cleared element of jemalloc's keeps the number of no size class, above bit 47.
 		 */
@@ -102,8 +112,8 @@ static uint64_t judge(const struct search *s, const struct tree_kind *kind, uint
 		}
 	}
 	root = slot - key * 8;
-	return agree && differ <= agree / 8 && slot - s->area->start >= key * 8 &&
-			       root + kind->root_words * 8 <= s->area->end
+	return agree && differ <= agree / 8 && slot - s->area_start >= key * 8 &&
+			       root + kind->root_words * 8 <= s->area_end
 		       ? root
 		       : 0;
 }
@@ -112,7 +122,7 @@ static int try_leaf(struct search *s, uint64_t slot, uint64_t leaf)
 {
 	int err;
 
-	if (s->leaves++ >= LEAVES_TRIED_MAX)
+	if (s->leaves++ >= LEAVES_TRIED_MAX || s->sample.pages >= PAGES_TRIED_MAX)
 		return 1;
 	s->sample.leaf = leaf;
 	s->sample.count = 0;
@@ -129,10 +139,29 @@ static int try_leaf(struct search *s, uint64_t slot, uint64_t leaf)
 		root = judge(s, kind, slot);
 		if (!root)
 			continue;
-		s->found = (struct tree){kind, root, s->area->start, s->area->end};
+		s->found = (struct tree){kind, root, s->area_start, s->area_end};
 		return 1;
 	}
 	return 0;
+}
+
+/* Tables are kept at multiples of 16 bytes at least, whole in one mapping. */
+static bool may_be_leaf(const struct search *s, uint64_t word)
+{
+	return word && word % 16 == 0 && !(word >> ADDRESS_BITS) &&
+	       scan__is_anonymous_rw(s->subject, word, word + TREE_LEAF_BYTES);
+}
+
+/*
+ * What follows in a root is zeroes and leaves: no user address is near the root's end, whose upper
+ * half is the kernel's. Data of other kinds is told from it by that.
+ */
+static bool may_be_root(const struct search *s, const uint64_t *words, size_t count)
+{
+	for (size_t i = 1; i < count && i < ROOT_WORDS_SEEN; i++)
+		if (words[i] && !may_be_leaf(s, words[i]))
+			return false;
+	return true;
 }
 
 static int try_words(void *ctx, uint64_t addr, const uint64_t *words, size_t count)
@@ -140,15 +169,9 @@ static int try_words(void *ctx, uint64_t addr, const uint64_t *words, size_t cou
 	struct search *s = ctx;
 	int err = 0;
 
-	for (size_t i = 0; !err && i < count; i++) {
-		uint64_t leaf = words[i];
-
-		/* Tables are kept at multiples of 16 bytes at least, whole in one mapping. */
-		if (!leaf || leaf % 16 || leaf >> ADDRESS_BITS ||
-		    !scan__is_anonymous_rw(s->subject, leaf, leaf + TREE_LEAF_BYTES))
-			continue;
-		err = try_leaf(s, addr + 8 * i, leaf);
-	}
+	for (size_t i = 0; !err && i < count; i++)
+		if (may_be_leaf(s, words[i]) && may_be_root(s, words + i, count - i))
+			err = try_leaf(s, addr + 8 * i, words[i]);
 	return err;
 }
 
@@ -165,12 +188,13 @@ int tree__find(struct subject *subject, const struct tree_kind *kinds, size_t ki
 	for (size_t i = 0; i < subject->n && count < max; i++) {
 		int err;
 
-		s.area = &subject->entries[i];
+		s.area_start = subject->entries[i].start;
+		s.area_end = scan__data_end(&subject->entries[i]);
 		if (!scan__is_object_data(subject, i, false) ||
-		    s.area->end - s.area->start < least_bytes)
+		    s.area_end - s.area_start < least_bytes)
 			continue;
 		s.found = (struct tree){0};
-		err = scan__each_window(subject, s.area->start, s.area->end, try_words, &s);
+		err = scan__each_window(subject, s.area_start, s.area_end, try_words, &s);
 		if (err < 0)
 			return err;
 		if (s.found.kind)

@@ -165,27 +165,33 @@ static int read_memory(const struct cgroup_place *place, struct cgroup_facts *ou
 	return 0;
 }
 
-static int read_names(const struct places *places, const char *proc_cgroup,
-		      struct cgroup_facts *out)
+/* The memory hierarchy of version 1 need not have groups for units: systemd's own has. */
+static int parse_systemds_name(const char *proc_cgroup, struct cgroup_facts *out)
 {
 	struct cgroup_mounts none = {0};
 	struct cgroup_place systemd;
-	int err;
+	int err = cgroup_place__find(proc_cgroup, &none, "name=systemd", &systemd);
 
-	if (places->of[MEMORY].path) {
-		out->path = strdup(places->of[MEMORY].path);
-		if (!out->path)
-			return -ENOMEM;
-		cgroup_names__parse(out->path, out);
-	}
-	/* The memory hierarchy of version 1 need not have groups for units: systemd's own has. */
-	if (!proc_cgroup || out->container_id[0] || out->unit[0])
-		return 0;
-	err = cgroup_place__find(proc_cgroup, &none, "name=systemd", &systemd);
 	if (!err && systemd.path)
 		cgroup_names__parse(systemd.path, out);
 	cgroup_place__free(&systemd);
 	return err;
+}
+
+static int read_names(const struct places *places, const char *proc_cgroup,
+		      struct cgroup_facts *out)
+{
+	const char *path = places->of[MEMORY].path;
+	int err = 0;
+
+	if (path)
+		cgroup_names__parse(path, out);
+	if (proc_cgroup && !out->container_id[0] && !out->unit[0])
+		err = parse_systemds_name(proc_cgroup, out);
+	if (err || !path)
+		return err;
+	out->path = strdup(path);
+	return out->path ? 0 : -ENOMEM;
 }
 
 static int read_places(const struct places *places, const char *proc_cgroup,

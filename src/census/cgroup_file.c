@@ -27,7 +27,7 @@ ssize_t cgroup_file__read(const char *dir, const char *name, char *buf, size_t s
 	n = fd < 0 ? -errno : 0;
 	free(path);
 	if (fd < 0)
-		return n;
+		return n < 0 ? n : -EIO;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		n = -EINVAL;
 	else

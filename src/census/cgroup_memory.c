@@ -215,39 +215,51 @@ static int read_once(const char *dir, int version, struct cgroup_memory *reading
 	return 0;
 }
 
-/* Takes over what a reading has; facts and dir stay. */
-static void take_reading(struct cgroup_memory *out, struct cgroup_memory *reading)
-{
-	reading->facts = out->facts;
-	reading->dir = out->dir;
-	free_reading(out);
-	*out = *reading;
-}
-
-static int read_steadily(int version, struct cgroup_memory *out)
+/* Readings until one is steady, and the steadiest of them in tries[*best]. The first is always
+ * made; more only when they are quick. */
+static int read_tries(const struct cgroup_memory *memory, struct cgroup_memory *tries, size_t *best,
+		      uint32_t *count)
 {
 	uint64_t start_ns = monotonic_ns();
-	uint32_t readings = 0;
-	int err = 0;
+	int err;
 
-	/* The first reading is always made; more only when they are quick. */
-	while (!err && readings < READINGS_MAX &&
-	       !(readings &&
-		 (out->steady || monotonic_ns() - start_ns > CGROUP_MEMORY_NS_MAX / 4))) {
-		struct cgroup_memory reading = {.is_root = out->is_root};
+	*best = 0;
+	for (*count = 0; *count < READINGS_MAX;) {
+		struct cgroup_memory *reading = &tries[(*count)++];
 
-		err = read_once(out->dir, version, &reading);
-		if (!err && (!readings || reading.changed_bytes < out->changed_bytes))
-			take_reading(out, &reading);
-		else
-			free_reading(&reading);
-		readings++;
+		reading->is_root = memory->is_root;
+		err = read_once(memory->dir, memory->facts.version, reading);
+		if (err)
+			return err;
+		if (reading->changed_bytes < tries[*best].changed_bytes)
+			*best = *count - 1;
+		if (reading->steady || monotonic_ns() - start_ns > CGROUP_MEMORY_NS_MAX / 4)
+			break;
 	}
-	out->readings = readings;
+	return 0;
+}
+
+/* Fills what facts, dir and is_root leave. */
+static int read_steadily(struct cgroup_memory *out)
+{
+	struct cgroup_memory tries[READINGS_MAX] = {0};
+	uint32_t count;
+	size_t best;
+	int err = read_tries(out, tries, &best, &count);
+
+	for (size_t i = 0; i < READINGS_MAX; i++) {
+		if (err || i != best)
+			free_reading(&tries[i]);
+	}
+	if (err)
+		return err;
+	tries[best].facts = out->facts;
+	tries[best].dir = out->dir;
+	*out = tries[best];
+	out->readings = count;
 	/* The same instant for both, as far as that goes. */
-	if (!err)
-		out->facts.usage_bytes = out->stat.usage;
-	return err;
+	out->facts.usage_bytes = out->stat.usage;
+	return 0;
 }
 
 int cgroup_memory__read(const char *path, struct cgroup_memory *out)
@@ -269,7 +281,7 @@ int cgroup_memory__read(const char *path, struct cgroup_memory *out)
 		out->dir = place.dir;
 		out->is_root = is_kernels_root(&place);
 		place.dir = NULL;
-		err = read_steadily(place.version, out);
+		err = read_steadily(out);
 	}
 	cgroup_place__free(&place);
 	if (err)

@@ -2,6 +2,7 @@
 #include "census/cgroup_process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/kcmp.h>
 #include <stdio.h>
@@ -12,10 +13,16 @@
 
 #include "base/clock.h"
 #include "census/cgroup.h"
+#include "census/host.h"
 #include "census/proc_file.h"
 
 /* Processes with the very same figures that are asked whether they share their memory. */
 #define SAME_FIGURES_MAX 8
+
+/* Entries of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst). */
+#define PAGE_PRESENT   (1ull << 63)
+#define PAGE_EXCLUSIVE (1ull << 56)
+#define PAGE_NUMBER    ((1ull << 55) - 1)
 
 /* No process has 64 TiB; sums over all of them then stay far from the ends of 64 bits. */
 #define PROCESS_BYTES_MAX (1ull << 46)
@@ -132,6 +139,58 @@ static int compare_processes(const void *left, const void *right)
 	return (a->pid > b->pid) - (a->pid < b->pid);
 }
 
+/* What the page table of a process has at an address: an entry of its pagemap; 0. */
+static uint64_t page_entry(uint32_t pid, uint64_t address)
+{
+	int fd = proc_file__open(pid, "pagemap", O_RDONLY);
+	uint64_t entry = 0;
+
+	if (fd < 0)
+		return 0;
+	if (pread_fully(fd, &entry, sizeof(entry),
+			(off_t)(address / host__page_bytes() * sizeof(entry))) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry;
+}
+
+/* An address that every program has touched: where its stack began (field 28 of /proc/PID/stat). */
+static uint64_t start_of_stack(uint32_t pid)
+{
+	char text[2048];
+	uint64_t address = 0;
+	const char *p;
+
+	if (proc_file__read(pid, "stat", text, sizeof(text)) <= 0)
+		return 0;
+	p = strrchr(text, ')');
+	for (int field = 3; p && field <= 28; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		address = strtoull(p, NULL, 10);
+	return address;
+}
+
+/*
+ * Two processes with one memory. A kernel without kcmp (its CONFIG_KCMP; Debian's cloud kernels)
+ * tells it by a page of the stack that both have and that is mapped but once (pagemap bit 56, since
+ * 77bb499bb60f; the page's number needs CAP_SYS_ADMIN). Not known is no.
+ */
+static bool is_same_memory(uint32_t a, uint32_t b)
+{
+	const uint64_t once = PAGE_PRESENT | PAGE_EXCLUSIVE;
+	long order = syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+	uint64_t address, entry;
+
+	if (order >= 0)
+		return order == 0;
+	address = start_of_stack(a);
+	if (!address || address != start_of_stack(b))
+		return false;
+	entry = page_entry(a, address);
+	return (entry & once) == once && (entry & PAGE_NUMBER) && entry == page_entry(b, address);
+}
+
 /* A child of vfork runs in its parent's memory and has its figures: it is not counted again. */
 static void find_shared(struct cgroup_memory *memory)
 {
@@ -144,7 +203,7 @@ static void find_shared(struct cgroup_memory *memory)
 
 			if (other->pss != process->pss || other->rss != process->rss)
 				break;
-			if (syscall(SYS_kcmp, other->pid, process->pid, KCMP_VM, 0, 0) == 0)
+			if (is_same_memory(other->pid, process->pid))
 				process->shares_with =
 					other->shares_with ? other->shares_with : other->pid;
 		}

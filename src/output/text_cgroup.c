@@ -146,8 +146,7 @@ static void write_limits(const struct cgroup_writer *writer)
 {
 	const struct cgroup_memory *memory = writer->memory;
 	const struct cgroup_facts *facts = &memory->facts;
-	char limit[UNIT_TEXT_MAX], high[UNIT_TEXT_MAX], path[NAME_TEXT_MAX],
-		count[2][UNIT_TEXT_MAX];
+	char limit[UNIT_TEXT_MAX], high[UNIT_TEXT_MAX], path[NAME_TEXT_MAX];
 
 	if (facts->limit_bytes >= 0 && !facts->limit_path)
 		say(writer, false,

@@ -34,10 +34,10 @@ find_hierarchy() {
 # Every group of this file, the lower ones first. Its processes have ended by then, and the kernel
 # takes them out of their group a moment later.
 remove_groups() {
-	local group try
+	local group
 
 	while read -r group; do
-		for try in {1..100}; do
+		for _ in {1..100}; do
 			rmdir "$group" 2>/dev/null && break
 			[ -d "$group" ] || break
 			sleep 0.05
@@ -174,6 +174,20 @@ nearest_limit_counts() {
 	[ "$version" = 2 ] || expect_json out.json '.checks.limit.ok' "the kernel says so as well"
 }
 
+# In a cgroup namespace, which a container has, names are relative to its own group and lead up from
+# there. The mounts are still the host's, so that all is visible.
+names_follow_the_namespace() {
+	make_groups
+	echo "$((300 * MB))" >"$outer/$limit_file"
+	bash -c 'echo 0 >"$1/cgroup.procs" && exec unshare --cgroup "$2" explain --cgroup "$1" --json' \
+		- "$inner" "$MEMDRIFT" >out.json
+	jq -c .cgroup out.json
+	expect_json out.json '.cgroup | .limit_bytes == $want and .limit_path == $path and
+		.directory == $dir' "the limit of the group above" --argjson want "$((300 * MB))" \
+		--arg path "/../../${outer##*/}" --arg dir "$inner"
+	expect_json out.json '.root | not' "the root of a namespace is not the kernel's"
+}
+
 # More than the limit allows: it is hit, and the OOM killer comes.
 kills_are_counted() {
 	make_groups
@@ -221,6 +235,7 @@ run() {
 run "parts are what the programs know" parts_are_what_programs_know
 run "memory that two processes run in is counted once" memory_is_counted_once
 run "the nearest limit up the tree counts" nearest_limit_counts
+run "names follow the reader's cgroup namespace" names_follow_the_namespace
 run "hits of the limit and OOM kills are counted" kills_are_counted
 run "the CPU quota counts up the tree" quotas_count_up_the_tree
 run "what is no control group is refused" no_group_is_refused

@@ -140,7 +140,7 @@ static int read_named(const char *name, struct pid_list *list)
 		char path[2 * 4096];
 		int fd;
 
-		if (snprintf(path, sizeof(path), "%s/%s", mounts.paths[i], name) >=
+		if (snprintf(path, sizeof(path), "%s/%s", mounts.list[i].path, name) >=
 		    (int)sizeof(path)) {
 			err = -ENAMETOOLONG;
 			break;

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "heap/allocators.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "heap/allocators_report.h"
+#include "heap/allocators_tree.h"
+#include "heap/jemalloc.h"
+#include "heap/tcmalloc.h"
+
+/* Objects of one process that have an allocator with a tree; further ones are not told. */
+#define TREES_MAX 4
+
+void allocators__add(struct allocators *out, const struct allocator_facts *facts)
+{
+	for (size_t i = 0; i < out->other_count; i++) {
+		struct allocator_facts *known = &out->others[i];
+
+		if (strcmp(known->name, facts->name) != 0)
+			continue;
+		known->bytes += facts->bytes;
+		known->in_use_bytes += facts->in_use_bytes;
+		known->has_in_use &= facts->has_in_use;
+		return;
+	}
+	if (out->other_count < ALLOCATORS_MAX)
+		out->others[out->other_count++] = *facts;
+}
+
+static int read_trees(struct subject *subject, struct claims *claims, struct allocators *out)
+{
+	struct tree_kind kinds[JEMALLOC_LAYOUTS + 1];
+	struct tree trees[TREES_MAX];
+	int count, err = 0;
+
+	memcpy(kinds, jemalloc_kinds, sizeof(jemalloc_kinds));
+	kinds[JEMALLOC_LAYOUTS] = tcmalloc_kind;
+	count = tree__find(subject, kinds, JEMALLOC_LAYOUTS + 1, trees, TREES_MAX);
+	for (int i = 0; !err && i < count; i++)
+		err = trees[i].kind == &kinds[JEMALLOC_LAYOUTS]
+			      ? tcmalloc__read(&trees[i], subject, claims, out)
+			      : jemalloc__read(&trees[i], subject, claims, out);
+	return count < 0 ? count : err;
+}
+
+int allocators__read(struct subject *subject, struct claims *claims, struct allocators *out)
+{
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	err = read_trees(subject, claims, out);
+	return err == -ETIME || err == -EDQUOT ? 0 : err;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "heap/allocators_scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/param.h>
+
+static bool is_private_rw(const struct maps_entry *entry)
+{
+	const uint32_t rw = PROT_READ | PROT_WRITE;
+
+	return !entry->shared && (entry->prot & rw) == rw;
+}
+
+bool scan__is_object_data(const struct subject *subject, size_t i, bool data)
+{
+	const struct maps_entry *entry = &subject->entries[i];
+	const struct maps_entry *before = i ? entry - 1 : NULL;
+
+	if (!is_private_rw(entry))
+		return false;
+	if (entry->inode)
+		return data;
+	return entry_is_anonymous_rw(entry) && before && before->end == entry->start &&
+	       before->inode && !before->shared;
+}
+
+bool scan__is_anonymous(const struct subject *subject, uint64_t start, uint64_t end)
+{
+	const struct maps_entry *entry = subject__entry(subject, start);
+	const struct maps_entry *last = subject->entries + subject->n;
+
+	if (!entry || start >= end)
+		return false;
+	for (; entry < last; entry++) {
+		if (entry->start > start || entry->shared || entry->inode)
+			return false;
+		if (entry->end >= end)
+			return true;
+		start = entry->end;
+	}
+	return false;
+}
+
+bool scan__is_anonymous_rw(const struct subject *subject, uint64_t start, uint64_t end)
+{
+	const struct maps_entry *entry = subject__entry(subject, start);
+
+	return entry && start < end && end <= entry->end && entry_is_anonymous_rw(entry);
+}
+
+bool scan__is_local_error(int err)
+{
+	return err == -ENODATA || err == -EFAULT;
+}
+
+/* Where residency begins again at or above addr; UINT64_MAX: nowhere. */
+static uint64_t next_resident(const struct page_runs *runs, uint64_t addr)
+{
+	size_t low = 0, high = runs->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (runs->runs[middle].end <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low == runs->count ? UINT64_MAX : MAX(runs->runs[low].start, addr);
+}
+
+int scan__each_window(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn, void *ctx)
+{
+	const uint64_t page = SPACE_PAGE_BYTES;
+	uint64_t *words = malloc(SCAN_WINDOW_BYTES);
+	int err = words ? 0 : -ENOMEM;
+
+	start &= ~7ull;
+	while (!err && start < end) {
+		ssize_t got = memory__read_some(&subject->memory, start, words,
+						MIN(end - start, SCAN_WINDOW_BYTES));
+
+		if (got >= 8) {
+			err = fn(ctx, start, words, (size_t)got / 8);
+			start += (uint64_t)got & ~7ull;
+		} else if (got >= 0 || scan__is_local_error((int)got)) {
+			start = next_resident(&subject->runs, (start & ~(page - 1)) + page);
+		} else {
+			err = (int)got;
+		}
+	}
+	free(words);
+	return err;
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Allocators of programs that stand still, read from outside, against what they say themselves. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "allocator_target.h"
+
+#define LIBRARIES "/usr/lib/x86_64-linux-gnu/"
+
+/* Within so many thousandths of what was told. */
+static void expect_near(const char *what, uint64_t found, uint64_t told, uint64_t thousandths)
+{
+	uint64_t apart = found > told ? found - told : told - found;
+
+	print_message("%s: %llu, by itself %llu (%+.3f %%)\n", what, (unsigned long long)found,
+		      (unsigned long long)told,
+		      told ? 100.0 * ((double)found - (double)told) / (double)told : 0.0);
+	if (apart * 1000 > told * thousandths)
+		fail_msg("%s: %llu, by itself %llu", what, (unsigned long long)found,
+			 (unsigned long long)told);
+}
+
+/* The program of tests/targets, on an allocator; skips when there is no such thing here. */
+static void start_heap(struct target *target, const char *name, const char *preload)
+{
+	char path[PATH_MAX], preloaded[PATH_MAX];
+	char *argv[] = {path, "--threads", "4", NULL};
+
+	snprintf(preloaded, sizeof(preloaded), "%s%s", LIBRARIES, preload ? preload : "");
+	if (!target_path(name, path) || (preload && access(preloaded, R_OK)))
+		skip();
+	assert_true(target__start(target, argv, preload ? preloaded : NULL));
+	target__read(target);
+	assert_int_equal(target->err, 0);
+}
+
+static void expect_owner(const struct target *target, enum component component)
+{
+	uint64_t claimed = target__claimed(target, component);
+	uint64_t anonymous = target__anonymous(target);
+
+	print_message("%s: %.2f %% of %llu kB anonymous\n", component__name(component),
+		      100.0 * (double)claimed / (double)anonymous,
+		      (unsigned long long)anonymous / 1024);
+	assert_true(claimed * 1000 >= anonymous * 985);
+}
+
+static void expect_jemalloc(const struct target *target)
+{
+	const struct jemalloc_facts *facts = &target->found.jemalloc;
+
+	assert_true(target->found.has_jemalloc);
+	assert_string_equal(facts->layout, "5.3");
+	assert_true(facts->extents_in_mappings.done && facts->extents_in_mappings.ok);
+	expect_near("active", facts->active_bytes, target__told(target, "active"), 1);
+	expect_near("allocated", facts->allocated_bytes, target__told(target, "allocated"), 5);
+	expect_near("retained", facts->retained_bytes, target__told(target, "retained"), 1);
+	print_message("dirty %llu muzzy %llu metadata %llu; resident %llu mapped %llu\n",
+		(unsigned long long)facts->dirty_bytes, (unsigned long long)facts->muzzy_bytes,
+		(unsigned long long)facts->metadata_bytes,
+		(unsigned long long)target__told(target, "resident"),
+		(unsigned long long)target__told(target, "mapped"));
+	expect_owner(target, COMPONENT_JEMALLOC);
+}
+
+static void test_jemalloc(void **state)
+{
+	struct target target;
+
+	start_heap(&target, "allocator_heap", "libjemalloc.so.2");
+	expect_jemalloc(&target);
+	target__end(&target);
+}
+
+static void test_jemalloc_static(void **state)
+{
+	struct target target;
+
+	start_heap(&target, "allocator_heap_jemalloc", NULL);
+	expect_jemalloc(&target);
+	target__end(&target);
+}
+
+static const struct allocator_facts *find_facts(const struct target *target, const char *name)
+{
+	for (size_t i = 0; i < target->found.other_count; i++)
+		if (!strcmp(target->found.others[i].name, name))
+			return &target->found.others[i];
+	return NULL;
+}
+
+static void test_tcmalloc(void **state)
+{
+	const struct allocator_facts *facts;
+	struct target target;
+
+	start_heap(&target, "allocator_heap", "libtcmalloc_minimal.so.4");
+	facts = find_facts(&target, "tcmalloc");
+	assert_non_null(facts);
+	assert_true(facts->bytes == target__told(&target, "generic.heap_size"));
+	assert_true(facts->has_in_use);
+	/* What lies in threads' caches, or on its way to them, was handed out. */
+	expect_near("in use", facts->in_use_bytes,
+		    target__told(&target, "generic.current_allocated_bytes") +
+			    target__told(&target, "tcmalloc.thread_cache_free_bytes") +
+			    target__told(&target, "tcmalloc.transfer_cache_free_bytes"),
+		    5);
+	expect_owner(&target, COMPONENT_TCMALLOC);
+	target__end(&target);
+}
+
+static void test_glibc(void **state)
+{
+	struct target target;
+
+	start_heap(&target, "allocator_heap", NULL);
+	assert_false(target.found.has_jemalloc);
+	assert_int_equal(target.claims.count, 0);
+	target__end(&target);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_jemalloc),
+		cmocka_unit_test(test_jemalloc_static),
+		cmocka_unit_test(test_tcmalloc),
+		cmocka_unit_test(test_glibc),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

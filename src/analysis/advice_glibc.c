@@ -88,8 +88,8 @@ bool advise_malloc_trim(const struct explanation *e, struct advice *out)
 /* Arenas of threads: the main one is brk's. */
 struct thread_arenas {
 	uint64_t count;
-	uint64_t resident_bytes, in_use_bytes;
-	uint64_t unused_bytes; /* resident and not in use */
+	uint64_t resident_bytes, in_use_bytes, cached_bytes;
+	uint64_t unused_bytes; /* resident, not in use, and in no thread's cache either */
 };
 
 static struct thread_arenas sum_thread_arenas(const struct explanation *e)
@@ -101,9 +101,10 @@ static struct thread_arenas sum_thread_arenas(const struct explanation *e)
 			continue;
 		sum.count++;
 		sum.in_use_bytes += e->glibc.arenas[i].in_use_bytes;
+		sum.cached_bytes += e->glibc.arenas[i].cached_bytes;
 	}
-	if (sum.resident_bytes > sum.in_use_bytes)
-		sum.unused_bytes = sum.resident_bytes - sum.in_use_bytes;
+	if (sum.resident_bytes > sum.in_use_bytes + sum.cached_bytes)
+		sum.unused_bytes = sum.resident_bytes - sum.in_use_bytes - sum.cached_bytes;
 	return sum;
 }
 

@@ -39,10 +39,15 @@ static int64_t as_taken_off(uint64_t bytes)
 
 static void sum_up(const struct explanation *e, uint64_t margin_bytes, struct advice_list *list)
 {
-	const int64_t most = INT64_MAX / 2;
+	const int64_t most = 1LL << 56;
+	int64_t limit = e->cgroup.limit_bytes;
+	bool is_high = e->cgroup.high_bytes > 0 && (limit <= 0 || e->cgroup.high_bytes < limit);
 
-	add_term(list, "limit of the container",
-		 e->cgroup.limit_bytes < most ? e->cgroup.limit_bytes : most);
+	/* Above memory.high a group is not killed but throttled until it hardly runs. */
+	if (is_high)
+		limit = e->cgroup.high_bytes;
+	add_term(list, is_high ? "memory.high of the container" : "limit of the container",
+		 limit < most ? limit : most);
 	for (enum component c = 0; c < COMPONENTS; c++)
 		if (c != COMPONENT_GO_HEAP && c != COMPONENT_GO_RUNTIME)
 			add_term(list, component__name(c), as_taken_off(resident_of(e, c)));
@@ -132,7 +137,8 @@ bool advise_gomemlimit(const struct explanation *e, uint64_t margin_bytes, struc
 	double missing;
 	char text[UNIT_TEXT_MAX];
 
-	if (!e->has_go || e->cgroup.limit_bytes <= 0 || !knows_memory_limit(e->go.version))
+	if (!e->has_go || (e->cgroup.limit_bytes <= 0 && e->cgroup.high_bytes <= 0) ||
+	    !knows_memory_limit(e->go.version))
 		return false;
 	sum_up(e, margin_bytes, list);
 	limit = list->gomemlimit_bytes;

@@ -102,6 +102,10 @@ static void no_limit_no_sum(void **state)
 	advice__give(&s.e, MEMLIMIT_MARGIN_BYTES, &list);
 	assert_int_equal(list.gomemlimit_bytes, 623 * (int64_t)MB);
 	assert_non_null(strstr(find_advice(&list, "gomemlimit")->evidence, "900.0 MB is set"));
+	s.e.cgroup.high_bytes = 1000 * (int64_t)MB;
+	advice__give(&s.e, MEMLIMIT_MARGIN_BYTES, &list);
+	assert_string_equal(list.terms[0].name, "memory.high of the container");
+	assert_int_equal(list.gomemlimit_bytes, 599 * (int64_t)MB);
 	s.e.has_go = false;
 	advice__give(&s.e, MEMLIMIT_MARGIN_BYTES, &list);
 	assert_int_equal(list.count, 0);

@@ -19,6 +19,7 @@ ssize_t cgroup_file__read(const char *dir, const char *name, char *buf, size_t s
 	ssize_t n;
 	int fd;
 
+	buf[0] = '\0';
 	if (asprintf(&path, "%s/%s", dir, name) < 0)
 		return -ENOMEM;
 	/* Someone else's directory may hold a FIFO of that name: nobody may make us wait. */

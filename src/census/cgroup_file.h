@@ -16,7 +16,7 @@
 #define CGROUP_TEXT_MAX 16384
 
 /* At most size - 1 bytes of a regular file, whole lines when it is longer, and a NUL. Their number
- * or a negative errno. */
+ * or a negative errno, buf then being empty. */
 ssize_t cgroup_file__read(const char *dir, const char *name, char *buf, size_t size);
 /* A number that is never negative, CGROUP_NO_LIMIT, or -1. */
 int64_t cgroup_file__bytes(const char *dir, const char *name);

@@ -144,18 +144,20 @@ static json_t *json_process_facts(const struct explanation *explanation)
 
 static json_t *json_thread_stacks(const struct explanation *explanation)
 {
-	return json_pack("{s:o, s:o, s:o}", "live_resident_bytes",
-			 json_count(explanation->thread_stacks_live), "cached_resident_bytes",
-			 json_count(explanation->thread_stacks_cached), "stack_bytes",
-			 json_signed(explanation->thread_stack_bytes));
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o}", "live", json_count(explanation->thread_stacks_live),
+		"cached", json_count(explanation->thread_stacks_cached), "live_resident_bytes",
+		json_count(explanation->thread_stacks_live_resident_bytes), "cached_resident_bytes",
+		json_count(explanation->thread_stacks_cached_resident_bytes), "stack_bytes",
+		json_signed(explanation->thread_stack_bytes));
 }
 
 static json_t *json_cost(const struct explanation *explanation)
 {
-	return json_pack("{s:f, s:f, s:o, s:I}", "cpu_s", (double)explanation->cpu_ns / 1e9,
+	return json_pack("{s:f, s:f, s:o, s:I, s:b}", "cpu_s", (double)explanation->cpu_ns / 1e9,
 			 "wall_s", (double)explanation->wall_ns / 1e9, "bytes_read",
 			 json_count(explanation->bytes_read), "readings",
-			 (json_int_t)explanation->readings);
+			 (json_int_t)explanation->readings, "changed", explanation->changed);
 }
 
 static json_t *json_verdict(const struct verdict *verdict)

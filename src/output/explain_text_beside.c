@@ -55,17 +55,25 @@ void explain_text__allocators(struct text_writer *writer, const struct explanati
 static void write_threads(struct text_writer *writer, const struct explanation *explanation)
 {
 	char count[UNIT_TEXT_MAX], live[UNIT_TEXT_MAX], cached[UNIT_TEXT_MAX];
-	char each[UNIT_TEXT_MAX];
+	char each[UNIT_TEXT_MAX], stacks[UNIT_TEXT_MAX], ended[UNIT_TEXT_MAX];
+	uint64_t known = explanation->thread_stacks_live + explanation->thread_stacks_cached;
 
-	text__say(writer, "Threads: %s; stacks in use %s resident, kept of ended threads %s; %s%s.",
-		  units_format_count(count, explanation->threads),
-		  units_format_bytes(live, explanation->thread_stacks_live),
-		  units_format_bytes(cached, explanation->thread_stacks_cached),
-		  explanation->thread_stack_bytes >= 0 ? "address space of most "
-						       : "no thread stack",
+	units_format_count(count, explanation->threads);
+	if (!known) {
+		text__say(writer, "Threads: %s; no stack of a thread but the main one was found.",
+			  count);
+		return;
+	}
+	text__say(writer,
+		  "Threads: %s; %s stacks of them hold %s resident, %s kept of ended threads %s; "
+		  "address space of most %s.",
+		  count, units_format_count(stacks, explanation->thread_stacks_live),
+		  units_format_bytes(live, explanation->thread_stacks_live_resident_bytes),
+		  units_format_count(ended, explanation->thread_stacks_cached),
+		  units_format_bytes(cached, explanation->thread_stacks_cached_resident_bytes),
 		  explanation->thread_stack_bytes >= 0
 			  ? units_format_bytes(each, (uint64_t)explanation->thread_stack_bytes)
-			  : " was found");
+			  : "unknown");
 }
 
 static void write_kernel(struct text_writer *writer, const struct explanation *explanation)
@@ -163,12 +171,18 @@ void explain_text__cost(struct text_writer *writer, const struct explanation *ex
 {
 	char read[UNIT_TEXT_MAX], cpu[UNIT_TEXT_MAX], wall[UNIT_TEXT_MAX];
 
+	if (explanation->changed)
+		text__warn(writer,
+			   "It changed in each of %u readings: this is the one nearest to the "
+			   "kernel's sum.",
+			   explanation->readings);
 	text__say(writer,
 		  "This read %s of its memory, which marks those pages as accessed, in %s of CPU "
 		  "time and %s in all%s.",
 		  units_format_bytes(read, explanation->bytes_read),
 		  units_format_seconds(cpu, (double)explanation->cpu_ns / 1e9),
 		  units_format_seconds(wall, (double)explanation->wall_ns / 1e9),
-		  explanation->readings > 1 ? "; it was read more than once because it changed"
-					    : "");
+		  explanation->readings > 1 && !explanation->changed
+			  ? ", more than once because it changed"
+			  : "");
 }

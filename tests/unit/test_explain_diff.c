@@ -123,9 +123,9 @@ static void changes_side_by_side(void **state)
 			"██████████████\n"
 			"  thread stacks    200.0 kB         0 B  -200.0 kB  ▏\n"
 			"  brk heap         110.0 MB    110.0 MB        0 B  █▌             █▌\n");
-	expect_in(text, "  glibc    arenas                     16          15          -1\n");
-	expect_in(text, "           in use                64.0 MB     74.0 MB    +10.0 MB\n");
-	expect_in(text, "           allocated            768.0 kB     unknown     unknown\n");
+	expect_in(text, "  glibc    arenas                    16          15        -1\n");
+	expect_in(text, "           in use               64.0 MB     74.0 MB  +10.0 MB\n");
+	expect_in(text, "           allocated           768.0 kB     unknown   unknown\n");
 	expect_width(text);
 	free(text);
 	explain_side__free(&then);

@@ -94,6 +94,7 @@ static void the_process(void **state)
 	expect_int(root, "page_table_bytes", 2 * MB);
 	expect_int(root, "swap_bytes", 0);
 	expect_int(root, "huge_bytes", 0);
+	expect_int(root, "thread_stacks.live", 6);
 	expect_int(root, "thread_stacks.live_resident_bytes", 180 * KB);
 	expect_int(root, "thread_stacks.cached_resident_bytes", 20 * KB);
 	expect_int(root, "thread_stacks.stack_bytes", 8 * MB);

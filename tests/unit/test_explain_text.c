@@ -242,6 +242,7 @@ static void unknown_is_never_zero(void **state)
 	explanation->glibc.arena_limit = -1;
 	fixture.arenas[0].threads = -1;
 	explanation->thp_mode[0] = '\0';
+	explanation->thread_stacks_live = explanation->thread_stacks_cached = 0;
 	explanation->thread_stack_bytes = -1;
 	explanation->cgroup = (struct cgroup_facts){.limit_bytes = -1};
 	explanation->go.gogc_percent = -1;
@@ -251,7 +252,7 @@ static void unknown_is_never_zero(void **state)
 	expect_in(line, "limit unknown");
 	expect_in(line, "main 1 unknown");
 	expect_in(line, "THP unknown");
-	expect_in(line, "no thread stack was found");
+	expect_in(line, "no stack of a thread but the main one was found");
 	expect_in(line, "Control group: unknown.");
 	expect_in(line, "GOGC unknown");
 	expect_in(line, "allocated unknown, so fragmentation unknown");
@@ -304,9 +305,8 @@ static void what_is_beside_the_table(void **state)
 	explain_fixture__fill(&fixture);
 	text = write_text(&fixture, &utf8);
 	line = unwrapped(text);
-	expect_in(line,
-		  "Threads: 7; stacks in use 180.0 kB resident, kept of ended threads 20.0 kB; "
-		  "address space of most 8,192.0 kB.");
+	expect_in(line, "Threads: 7; 6 stacks of them hold 180.0 kB resident, 2 kept of ended threads "
+			"20.0 kB; address space of most 8,192.0 kB.");
 	expect_in(line,
 		  "Swap 0 B; huge pages 0 B (THP madvise); page tables 2,048.0 kB; PSS 1,015.0 MB; "
 		  "peak RSS 1,100.0 MB.");

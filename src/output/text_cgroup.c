@@ -164,16 +164,23 @@ static void write_limits(const struct cgroup_writer *writer)
 	if (facts->cpu_quota > 0)
 		say(writer, false, "Its CPU quota is %.4g CPU%s.", facts->cpu_quota,
 		    facts->cpu_quota == 1 ? "" : "s");
-	if (memory->stat.limit_hits > 0 || memory->stat.oom_kills > 0)
-		say(writer, memory->stat.oom_kills > 0,
-		    "%s was hit %s times; the OOM killer ended %s processes.",
-		    facts->version == 1 ? "This group's own limit" : "A limit",
-		    units_format_count(
-			    count[0],
-			    (uint64_t)(memory->stat.limit_hits > 0 ? memory->stat.limit_hits : 0)),
-		    units_format_count(
-			    count[1],
-			    (uint64_t)(memory->stat.oom_kills > 0 ? memory->stat.oom_kills : 0)));
+}
+
+static void write_events(const struct cgroup_writer *writer)
+{
+	const struct cgroup_stat *stat = &writer->memory->stat;
+	char text[UNIT_TEXT_MAX];
+
+	if (stat->limit_hits > 0)
+		say(writer, false, "%s was hit %s time%s.",
+		    writer->memory->facts.version == 1 ? "This group's own limit"
+						       : "A limit of this group or one below",
+		    units_format_count(text, (uint64_t)stat->limit_hits),
+		    stat->limit_hits == 1 ? "" : "s");
+	if (stat->oom_kills > 0)
+		say(writer, true, "The OOM killer ended %s process%s here.",
+		    units_format_count(text, (uint64_t)stat->oom_kills),
+		    stat->oom_kills == 1 ? "" : "es");
 }
 
 /* What the difference is made of: parts of a hundredth, or more. */
@@ -249,6 +256,7 @@ int cgroup_text__write(FILE *out, const struct cgroup_memory *memory,
 	write_answer(&writer);
 	write_names(&writer);
 	write_limits(&writer);
+	write_events(&writer);
 	write_doubts(&writer);
 	cgroup_writer__parts(&writer);
 	write_difference(&writer);

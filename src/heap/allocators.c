@@ -7,6 +7,7 @@
 #include "heap/allocators_report.h"
 #include "heap/allocators_tree.h"
 #include "heap/jemalloc.h"
+#include "heap/malloc_owner.h"
 #include "heap/tcmalloc.h"
 
 /* Objects of one process that have an allocator with a tree; further ones are not told. */
@@ -49,6 +50,8 @@ int allocators__read(struct subject *subject, struct claims *claims, struct allo
 	int err;
 
 	memset(out, 0, sizeof(*out));
-	err = read_trees(subject, claims, out);
+	err = malloc_owner__read(subject->pid, out);
+	if (!err)
+		err = read_trees(subject, claims, out);
 	return err == -ETIME || err == -EDQUOT ? 0 : err;
 }

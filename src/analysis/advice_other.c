@@ -19,7 +19,7 @@ bool advise_jemalloc_decay(const struct explanation *e, struct advice *out)
 {
 	const struct jemalloc_facts *je = &e->allocators.jemalloc;
 	uint64_t unused = je->dirty_bytes + je->muzzy_bytes;
-	uint64_t resident = resident_of(e, COMPONENT_JEMALLOC), beyond;
+	uint64_t resident = resident_of(e, COMPONENT_JEMALLOC), beyond, most;
 	char dirty[UNIT_TEXT_MAX], active[UNIT_TEXT_MAX];
 
 	if (!e->allocators.has_jemalloc || unused < je->dirty_bytes || !is_worth_saying(e, unused))
@@ -37,8 +37,9 @@ bool advise_jemalloc_decay(const struct explanation *e, struct advice *out)
 	/* Unused pages that were never written are not resident: not more than what is resident
 	 * beyond the active ones can go. */
 	beyond = resident > je->active_bytes ? resident - je->active_bytes : 0;
-	advice__predict(out, DIRTY_LOW * (double)(beyond < unused ? beyond : unused),
-			DIRTY_HIGH * (double)unused,
+	most = unused < resident ? unused : resident;
+	advice__predict(out, DIRTY_LOW * (double)(beyond < most ? beyond : most),
+			DIRTY_HIGH * (double)most,
 			"part of the unused pages is not resident; which, jemalloc does not tell");
 	return true;
 }
@@ -88,11 +89,7 @@ bool advise_thp(const struct explanation *e, struct advice *out)
 		 "was written%s%s",
 		 units_format_bytes(huge, e->huge_bytes),
 		 units_format_bytes(resident, e->ledger.resident_bytes),
-		 e->thp_mode[0] ? "; the host's mode is " : "",
-		 always                                ? "always"
-		 : strcmp(e->thp_mode, "madvise") == 0 ? "madvise"
-		 : e->thp_mode[0]                      ? "never"
-						       : "");
+		 e->thp_mode[0] ? "; the host's mode is " : "", e->thp_mode);
 	snprintf(out->risk, sizeof(out->risk),
 		 "more TLB misses: programs that use all their "
 		 "memory become slower");

@@ -8,6 +8,8 @@
 #include "heap/allocators_tree.h"
 #include "heap/jemalloc.h"
 #include "heap/malloc_owner.h"
+#include "heap/mimalloc.h"
+#include "heap/musl.h"
 #include "heap/tcmalloc.h"
 
 /* Objects of one process that have an allocator with a tree; further ones are not told. */
@@ -45,13 +47,25 @@ static int read_trees(struct subject *subject, struct claims *claims, struct all
 	return count < 0 ? count : err;
 }
 
+typedef int (*reader_fn)(struct subject *subject, struct claims *claims, struct allocators *out);
+
+static const reader_fn readers[] = {
+	read_trees,
+	mimalloc__read,
+	musl__read,
+};
+
 int allocators__read(struct subject *subject, struct claims *claims, struct allocators *out)
 {
 	int err;
 
 	memset(out, 0, sizeof(*out));
 	err = malloc_owner__read(subject->pid, out);
-	if (!err)
-		err = read_trees(subject, claims, out);
-	return err == -ETIME || err == -EDQUOT ? 0 : err;
+	for (size_t i = 0; !err && i < sizeof(readers) / sizeof(readers[0]); i++) {
+		err = readers[i](subject, claims, out);
+		/* Out of time or bytes: what the others can tell without reading they still do. */
+		if (err == -ETIME || err == -EDQUOT)
+			err = 0;
+	}
+	return err;
 }

@@ -72,7 +72,8 @@ static uint64_t next_resident(const struct page_runs *runs, uint64_t addr)
 	return low == runs->count ? UINT64_MAX : MAX(runs->runs[low].start, addr);
 }
 
-int scan__each_window(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn, void *ctx)
+static int scan(struct subject *subject, uint64_t start, uint64_t end, size_t overlap, scan_fn fn,
+		void *ctx)
 {
 	const uint64_t page = SPACE_PAGE_BYTES;
 	uint64_t *words = malloc(SCAN_WINDOW_BYTES);
@@ -86,6 +87,8 @@ int scan__each_window(struct subject *subject, uint64_t start, uint64_t end, sca
 		if (got >= 8) {
 			err = fn(ctx, start, words, (size_t)got / 8);
 			start += (uint64_t)got & ~7ull;
+			if (got == SCAN_WINDOW_BYTES && start < end)
+				start -= overlap;
 		} else if (got >= 0 || scan__is_local_error((int)got)) {
 			start = next_resident(&subject->runs, (start & ~(page - 1)) + page);
 		} else {
@@ -93,5 +96,93 @@ int scan__each_window(struct subject *subject, uint64_t start, uint64_t end, sca
 		}
 	}
 	free(words);
+	return err;
+}
+
+int scan__each_window(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn, void *ctx)
+{
+	return scan(subject, start, end, 0, fn, ctx);
+}
+
+int scan__each_overlapping(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn,
+			   void *ctx)
+{
+	return scan(subject, start, end, SCAN_OVERLAP_BYTES, fn, ctx);
+}
+
+int scan__each_data_window(struct subject *subject, scan_fn fn, void *ctx)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < subject->n; i++)
+		if (scan__is_object_data(subject, i, true))
+			err = scan__each_overlapping(subject, subject->entries[i].start,
+						     subject->entries[i].end, fn, ctx);
+	return err;
+}
+
+/* Heads that one call reads. */
+#define HEADS_MAX 256
+
+struct heads {
+	struct subject *subject;
+	size_t bytes;
+	scan_head_fn fn;
+	void *ctx;
+	uint64_t addrs[HEADS_MAX];
+	uint8_t valid[HEADS_MAX];
+	size_t count;
+	uint64_t *words;
+};
+
+static int tell_heads(struct heads *heads)
+{
+	int err = memory__gather(&heads->subject->memory, heads->addrs, heads->count, heads->bytes,
+				 heads->words, heads->valid);
+
+	for (size_t i = 0; !err && i < heads->count; i++)
+		if (heads->valid[i])
+			err = heads->fn(heads->ctx, heads->addrs[i],
+					heads->words + i * heads->bytes / 8);
+	heads->count = 0;
+	return err;
+}
+
+static int gather_heads(struct heads *heads, const struct maps_entry *entry, uint64_t align)
+{
+	const struct page_runs *runs = &heads->subject->runs;
+	uint64_t at = next_resident(runs, entry->start);
+	int err = 0;
+
+	while (!err && at < entry->end) {
+		at = (at + align - 1) & ~(align - 1);
+		if (at >= entry->end || at < entry->start)
+			break;
+		if (memory__run_end(&heads->subject->memory, at)) {
+			heads->addrs[heads->count++] = at;
+			at += align;
+		}
+		if (heads->count == HEADS_MAX)
+			err = tell_heads(heads);
+		at = next_resident(runs, at);
+	}
+	return err;
+}
+
+int scan__each_head(struct subject *subject, uint64_t align, size_t bytes, scan_head_fn fn,
+		    void *ctx)
+{
+	struct heads heads = {.subject = subject, .bytes = bytes, .fn = fn, .ctx = ctx};
+	int err = 0;
+
+	heads.words = calloc(HEADS_MAX, bytes);
+	if (!heads.words)
+		return -ENOMEM;
+	for (size_t i = 0; !err && i < subject->n; i++)
+		if (entry_is_anonymous_rw(&subject->entries[i]))
+			err = gather_heads(&heads, &subject->entries[i], align);
+	if (!err && heads.count)
+		err = tell_heads(&heads);
+	free(heads.words);
 	return err;
 }

@@ -33,6 +33,23 @@ typedef int (*scan_fn)(void *ctx, uint64_t addr, const uint64_t *words, size_t c
  * what fn returned, or -ESRCH, -EACCES, -ETIME, -EDQUOT. */
 int scan__each_window(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn, void *ctx);
 
+/* The same for who searches: windows overlap by SCAN_OVERLAP_BYTES where residency goes on, so that
+ * nothing as long is cut in two. */
+#define SCAN_OVERLAP_BYTES 4096u
+int scan__each_overlapping(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn,
+			   void *ctx);
+
+/* Overlapping windows of the data of every object, initialised or not. */
+int scan__each_data_window(struct subject *subject, scan_fn fn, void *ctx);
+
+/*
+ * The first `bytes` (at most 4096, a multiple of 8) at every multiple of align that is resident and
+ * lies in anonymous memory that can be written. Returns and fn as above.
+ */
+typedef int (*scan_head_fn)(void *ctx, uint64_t addr, const uint64_t *words);
+int scan__each_head(struct subject *subject, uint64_t align, size_t bytes, scan_head_fn fn,
+		    void *ctx);
+
 /* An error of memory.h that is about this address only, so that others can be read. */
 bool scan__is_local_error(int err);
 

@@ -125,18 +125,6 @@ static int find_own_books(void *ctx, uint64_t addr, const uint64_t *words, size_
 	return sums->has_stats && sums->has_classes;
 }
 
-/* Twice, by half a window apart, so that nothing lies across an edge both times. */
-static int read_own_books(struct sums *sums, const struct tree *tree)
-{
-	int err = scan__each_window(sums->subject, tree->area_start, tree->area_end, find_own_books,
-				    sums);
-
-	if (!err)
-		err = scan__each_window(sums->subject, tree->area_start + SCAN_WINDOW_BYTES / 2,
-					tree->area_end, find_own_books, sums);
-	return err;
-}
-
 static int claim_brk(const struct sums *sums)
 {
 	for (size_t i = 0; sums->in_brk && i < sums->subject->n; i++) {
@@ -181,7 +169,8 @@ int tcmalloc__read(const struct tree *tree, struct subject *subject, struct clai
 	sums->claims = claims;
 	err = tree__walk(tree, subject, &walk);
 	if (!err)
-		err = read_own_books(sums, tree);
+		err = scan__each_overlapping(subject, tree->area_start, tree->area_end,
+					     find_own_books, sums);
 	/* Out of time or bytes: then nothing is said of what is in use. */
 	if (err > 0 || err == -ETIME || err == -EDQUOT)
 		err = 0;

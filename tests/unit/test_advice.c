@@ -130,6 +130,9 @@ static void jemalloc(void **state)
 	/* Large blocks that were never written. */
 	fix_row(&s.e, COMPONENT_JEMALLOC, 100 * MB);
 	give(&s, &list);
+	expect_holds(&list, "jemalloc-decay", 70 * MB);
+	je->active_bytes = 80 * MB;
+	give(&s, &list);
 	expect_unpredicted(&list, "jemalloc-decay", "not resident");
 	je->active_bytes = 100 * MB;
 	je->dirty_bytes = 0;

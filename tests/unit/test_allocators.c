@@ -114,6 +114,52 @@ static void test_tcmalloc(void **state)
 	target__end(&target);
 }
 
+static void test_mimalloc(void **state)
+{
+	const struct allocator_facts *facts;
+	struct target target;
+
+	start_heap(&target, "allocator_heap", "libmimalloc.so.2.0");
+	assert_string_equal(target.found.malloc_owner, "mimalloc");
+	facts = find_facts(&target, "mimalloc");
+	assert_non_null(facts);
+	assert_true(facts->has_in_use);
+	expect_near("in use", facts->in_use_bytes, target__told(&target, "usable_bytes"), 10);
+	expect_owner(&target, COMPONENT_MIMALLOC);
+	target__end(&target);
+}
+
+static void expect_musl(const struct target *target)
+{
+	const struct allocator_facts *facts = find_facts(target, "musl");
+
+	assert_string_equal(target->found.malloc_owner, "musl");
+	assert_non_null(facts);
+	print_message("%s %d", facts->how, facts->has_in_use);
+	assert_true(facts->has_in_use);
+	/* Slots are up to a quarter larger than what was asked for, and usable is what was asked. */
+	expect_near("in use", facts->in_use_bytes, target__told(target, "usable_bytes"), 120);
+	expect_owner(target, COMPONENT_MUSL);
+}
+
+static void test_musl(void **state)
+{
+	struct target target;
+
+	start_heap(&target, "allocator_heap_musl", NULL);
+	expect_musl(&target);
+	target__end(&target);
+}
+
+static void test_musl_static(void **state)
+{
+	struct target target;
+
+	start_heap(&target, "allocator_heap_musl_static", NULL);
+	expect_musl(&target);
+	target__end(&target);
+}
+
 static void test_glibc(void **state)
 {
 	struct target target;
@@ -130,6 +176,9 @@ int main(void)
 		cmocka_unit_test(test_jemalloc),
 		cmocka_unit_test(test_jemalloc_static),
 		cmocka_unit_test(test_tcmalloc),
+		cmocka_unit_test(test_mimalloc),
+		cmocka_unit_test(test_musl),
+		cmocka_unit_test(test_musl_static),
 		cmocka_unit_test(test_glibc),
 	};
 

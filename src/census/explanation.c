@@ -35,7 +35,7 @@ static uint64_t cpu_time_ns(void)
 /* Whoever looks for allocators, each claiming what is its own. */
 static int run_readers(struct subject *subject, struct claims *claims, struct explanation *out)
 {
-	return 0;
+	return allocators__read(subject, claims, &out->allocators);
 }
 
 static int claim_stacks(struct subject *subject, struct claims *claims, struct explanation *out)
@@ -129,6 +129,7 @@ static bool is_better(const struct explanation *newer, const struct explanation 
 
 static void free_facts(struct explanation *explanation)
 {
+	cgroup_facts__free(&explanation->cgroup);
 	free(explanation->exe);
 	explanation->exe = NULL;
 }
@@ -218,6 +219,9 @@ int explanation__read(uint32_t pid, struct explanation *out)
 		out->bytes_read = subject.memory.bytes_read;
 		out->cpus_online = host__cpus_online();
 		add_status(pid, out);
+		err = cgroup_facts__read(pid, &out->cgroup);
+		/* It ended after it was read. */
+		err = err == -ESRCH ? 0 : err;
 	}
 	subject__close(&subject);
 	out->cpu_ns = cpu_time_ns() - cpu_ns;

@@ -19,7 +19,7 @@ static void put_saving(char *buf, size_t size, const struct advice *advice)
 	else if (advice->has_saving)
 		snprintf(buf, size, " Saves %s to %s.", low, high);
 	else if (advice->why_no_saving[0])
-		snprintf(buf, size, " What it saves cannot be told: %s.",
+		snprintf(buf, size, " Saving: %s.",
 			 text_printable(why, sizeof(why), advice->why_no_saving));
 }
 

@@ -55,7 +55,7 @@ void explain_text__allocators(struct text_writer *writer, const struct explanati
 static void write_threads(struct text_writer *writer, const struct explanation *explanation)
 {
 	char count[UNIT_TEXT_MAX], live[UNIT_TEXT_MAX], cached[UNIT_TEXT_MAX];
-	char each[UNIT_TEXT_MAX], stacks[UNIT_TEXT_MAX], ended[UNIT_TEXT_MAX];
+	char each[UNIT_TEXT_MAX], stacks[UNIT_TEXT_MAX], ended[UNIT_TEXT_MAX], kept[96] = "";
 	uint64_t known = explanation->thread_stacks_live + explanation->thread_stacks_cached;
 
 	units_format_count(count, explanation->threads);
@@ -64,13 +64,14 @@ static void write_threads(struct text_writer *writer, const struct explanation *
 			  count);
 		return;
 	}
-	text__say(writer,
-		  "Threads: %s; %s stacks of them hold %s resident, %s kept of ended threads %s; "
-		  "address space of most %s.",
+	if (explanation->thread_stacks_cached)
+		snprintf(kept, sizeof(kept), ", %s kept of ended threads %s",
+			 units_format_count(ended, explanation->thread_stacks_cached),
+			 units_format_bytes(cached,
+					    explanation->thread_stacks_cached_resident_bytes));
+	text__say(writer, "Threads: %s; stacks of %s hold %s resident%s; address space of most %s.",
 		  count, units_format_count(stacks, explanation->thread_stacks_live),
-		  units_format_bytes(live, explanation->thread_stacks_live_resident_bytes),
-		  units_format_count(ended, explanation->thread_stacks_cached),
-		  units_format_bytes(cached, explanation->thread_stacks_cached_resident_bytes),
+		  units_format_bytes(live, explanation->thread_stacks_live_resident_bytes), kept,
 		  explanation->thread_stack_bytes >= 0
 			  ? units_format_bytes(each, (uint64_t)explanation->thread_stack_bytes)
 			  : "unknown");

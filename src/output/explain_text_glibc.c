@@ -37,15 +37,18 @@ static void put_sums(FILE *out, const struct glibc_census *glibc)
 		units_format_bytes(in_use, glibc->in_use_bytes));
 	if (glibc->in_use_error_bytes)
 		fprintf(out, " ± %s", units_format_bytes(error, glibc->in_use_error_bytes));
-	fprintf(out, " in use, %s free (caches %s, tops %s). malloc_trim(0) would return %s now. ",
+	fprintf(out, " in use, %s free (caches %s, tops %s). malloc_trim(0) would return %s now",
 		units_format_bytes(unused, glibc->free_bytes),
 		units_format_bytes(cached, glibc->cached_bytes),
 		units_format_bytes(top, glibc->top_bytes),
 		units_format_bytes(trim, glibc->trimmable_bytes));
-	fprintf(out, "Besides, %s chunk%s of own mappings: %s",
-		units_format_count(chunks, glibc->mmapped_chunks),
-		glibc->mmapped_chunks == 1 ? "" : "s",
-		units_format_bytes(mmapped, glibc->mmapped_bytes));
+	if (glibc->mmapped_chunks)
+		fprintf(out, ". Besides, %s chunk%s of %s in all %s",
+			units_format_count(chunks, glibc->mmapped_chunks),
+			glibc->mmapped_chunks == 1 ? "" : "s",
+			units_format_bytes(mmapped, glibc->mmapped_bytes),
+			glibc->mmapped_chunks == 1 ? "has a mapping of its own"
+						   : "have mappings of their own");
 }
 
 static void write_summary(struct text_writer *writer, const struct explanation *explanation)

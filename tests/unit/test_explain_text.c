@@ -122,7 +122,7 @@ static void gomemlimit_is_a_sum_line_by_line(void **state)
 			"      not of Go               -1,048.0 MB\n"
 			"      margin                    -400.0 MB\n"
 			"      = GOMEMLIMIT               600.0 MB\n");
-	expect_in(text, "What it saves cannot be told: it bounds the Go heap, which is small.");
+	expect_in(text, "Saving: it bounds the Go heap, which is small.");
 	free(text);
 }
 
@@ -191,7 +191,7 @@ static void glibc_by_arena(void **state)
 	expect_in(line, "16 arenas, limit 512 (8 x 64 online CPUs), quota is 4 CPUs;");
 	expect_in(line, "904.0 MB from the system: 64.0 MB in use, 840.0 MB free (caches 64.0 kB, "
 			"tops 1,024.0 kB). malloc_trim(0) would return 824.0 MB now. Besides, 3 "
-			"chunks of own mappings: 5,120.0 kB.");
+			"chunks of 5,120.0 kB in all have mappings of their own.");
 	expect_in(text, "  … 12 more (--all)\n");
 	expect_in(text,
 		  "  main                1        0  64.0 MB  4,096.0 kB  60.0 MB     59.0 MB "
@@ -305,7 +305,7 @@ static void what_is_beside_the_table(void **state)
 	explain_fixture__fill(&fixture);
 	text = write_text(&fixture, &utf8);
 	line = unwrapped(text);
-	expect_in(line, "Threads: 7; 6 stacks of them hold 180.0 kB resident, 2 kept of ended threads "
+	expect_in(line, "Threads: 7; stacks of 6 hold 180.0 kB resident, 2 kept of ended threads "
 			"20.0 kB; address space of most 8,192.0 kB.");
 	expect_in(line,
 		  "Swap 0 B; huge pages 0 B (THP madvise); page tables 2,048.0 kB; PSS 1,015.0 MB; "

@@ -21,6 +21,10 @@
 #define READING_TIME_NS (15ULL * 1000 * 1000 * 1000)
 #define REPEAT_TIME_NS  (2ULL * 1000 * 1000 * 1000)
 
+/* glibc's heaps are read up to four times where they change; other structures hold less. */
+#define READING_TIMES_RSS   6
+#define READING_BYTES_FIXED (64ULL << 20)
+
 /* How often mappings and pages alone, some ten milliseconds, are read for the same Rss. */
 #define RENEWALS 3
 
@@ -32,10 +36,40 @@ static uint64_t cpu_time_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* Whoever reads a process's memory may read this much of it; then its time is up as well. */
+static void bound_reading(struct subject *subject)
+{
+	subject->memory.bytes_max = subject->memory.bytes_read + READING_BYTES_FIXED +
+				    READING_TIMES_RSS * subject->rollup.rss_bytes;
+}
+
+/* What a reader could not finish within its bounds is no reason to tell nothing. */
+static int end_reader(int err)
+{
+	return err == -ESRCH || err == -ENOMEM ? err : 0;
+}
+
 /* Whoever looks for allocators, each claiming what is its own. */
 static int run_readers(struct subject *subject, struct claims *claims, struct explanation *out)
 {
-	return allocators__read(subject, claims, &out->allocators);
+	int err;
+
+	bound_reading(subject);
+	err = go_facts__read(subject, claims, &out->go);
+	out->has_go = !err;
+	err = end_reader(err);
+	if (!err) {
+		bound_reading(subject);
+		err = end_reader(allocators__read(subject, claims, &out->allocators));
+	}
+	if (!err) {
+		bound_reading(subject);
+		err = glibc_census__read(subject, NULL, claims, &out->glibc, &out->no_glibc);
+		out->has_glibc = !err;
+		err = end_reader(err);
+	}
+	bound_reading(subject);
+	return err;
 }
 
 static int claim_stacks(struct subject *subject, struct claims *claims, struct explanation *out)
@@ -129,6 +163,7 @@ static bool is_better(const struct explanation *newer, const struct explanation 
 
 static void free_facts(struct explanation *explanation)
 {
+	glibc_census__free(&explanation->glibc);
 	cgroup_facts__free(&explanation->cgroup);
 	free(explanation->exe);
 	explanation->exe = NULL;

@@ -10,7 +10,9 @@
 #include "heap/malloc_owner.h"
 #include "heap/mimalloc.h"
 #include "heap/musl.h"
+#include "heap/pymalloc.h"
 #include "heap/tcmalloc.h"
+#include "heap/v8.h"
 
 /* Objects of one process that have an allocator with a tree; further ones are not told. */
 #define TREES_MAX 4
@@ -50,9 +52,7 @@ static int read_trees(struct subject *subject, struct claims *claims, struct all
 typedef int (*reader_fn)(struct subject *subject, struct claims *claims, struct allocators *out);
 
 static const reader_fn readers[] = {
-	read_trees,
-	mimalloc__read,
-	musl__read,
+	read_trees, mimalloc__read, musl__read, pymalloc__read, v8__read,
 };
 
 int allocators__read(struct subject *subject, struct claims *claims, struct allocators *out)

@@ -61,10 +61,11 @@ static void expect_jemalloc(const struct target *target)
 	expect_near("allocated", facts->allocated_bytes, target__told(target, "allocated"), 5);
 	expect_near("retained", facts->retained_bytes, target__told(target, "retained"), 1);
 	print_message("dirty %llu muzzy %llu metadata %llu; resident %llu mapped %llu\n",
-		(unsigned long long)facts->dirty_bytes, (unsigned long long)facts->muzzy_bytes,
-		(unsigned long long)facts->metadata_bytes,
-		(unsigned long long)target__told(target, "resident"),
-		(unsigned long long)target__told(target, "mapped"));
+		      (unsigned long long)facts->dirty_bytes,
+		      (unsigned long long)facts->muzzy_bytes,
+		      (unsigned long long)facts->metadata_bytes,
+		      (unsigned long long)target__told(target, "resident"),
+		      (unsigned long long)target__told(target, "mapped"));
 	expect_owner(target, COMPONENT_JEMALLOC);
 }
 
@@ -137,7 +138,8 @@ static void expect_musl(const struct target *target)
 	assert_non_null(facts);
 	print_message("%s %d", facts->how, facts->has_in_use);
 	assert_true(facts->has_in_use);
-	/* Slots are up to a quarter larger than what was asked for, and usable is what was asked. */
+	/* Slots are up to a quarter larger than what was asked for, and usable is what was asked.
+	 */
 	expect_near("in use", facts->in_use_bytes, target__told(target, "usable_bytes"), 120);
 	expect_owner(target, COMPONENT_MUSL);
 }
@@ -160,6 +162,70 @@ static void test_musl_static(void **state)
 	target__end(&target);
 }
 
+/* Fills memory with small objects, frees half of them, and says what the interpreter counts. */
+static const char python_program[] =
+	"import os, re, sys, json\n"
+	"keep = [(i, str(i), [i]) for i in range(150000)]\n"
+	"del keep[::2]\n"
+	"saved, log = os.dup(2), os.open('/tmp', os.O_TMPFILE | os.O_RDWR)\n"
+	"text = bytearray(1 << 16)\n"
+	"os.dup2(log, 2)\n"
+	"sys._debugmallocstats()\n"
+	"os.dup2(saved, 2)\n"
+	"text = os.pread(log, 1 << 16, 0).decode()\n"
+	"def told(what): return int(re.search(what + r' *= *([0-9,]+)', text)[1].replace(',', "
+	"''))\n"
+	"print('ready', os.getpid())\n"
+	"print(json.dumps({'in_use': told('# bytes in allocated blocks'),\n"
+	"  'arenas': int(re.search(r'([0-9,]+) arenas \\* ([0-9,]+) bytes/arena', text)[1]\n"
+	"                .replace(',', '')),\n"
+	"  'arena_bytes': told(r'[0-9,]+ arenas \\* [0-9,]+ bytes/arena')}), flush=True)\n"
+	"sys.stdin.read()\n";
+
+static void test_python(void **state)
+{
+	char *argv[] = {"python3", "-c", (char *)python_program, NULL};
+	const struct allocator_facts *facts;
+	struct target target;
+
+	if (!target__start(&target, argv, NULL))
+		skip();
+	target__read(&target);
+	assert_int_equal(target.err, 0);
+	facts = find_facts(&target, "pymalloc");
+	assert_non_null(facts);
+	assert_true(facts->has_in_use);
+	expect_near("arenas", facts->bytes, target__told(&target, "arena_bytes"), 0);
+	expect_near("in use", facts->in_use_bytes, target__told(&target, "in_use"), 5);
+	assert_string_equal(target.found.malloc_owner, "glibc");
+	target__end(&target);
+}
+
+static const char node_program[] =
+	"const v8 = require('v8'); const keep = [];\n"
+	"for (let i = 0; i < 100000; i++) keep.push({i: i, s: 'x' + i, a: [i, i + 1]});\n"
+	"for (let i = 0; i < 10; i++) keep.push(new Array(300000).fill(i));\n"
+	"gc(); gc();\n"
+	"console.log('ready', process.pid);\n"
+	"console.log(JSON.stringify({heap: v8.getHeapStatistics().total_heap_size}));\n"
+	"setInterval(() => keep.length, 1 << 30);\n";
+
+static void test_node(void **state)
+{
+	char *argv[] = {"node", "--expose-gc", "-e", (char *)node_program, NULL};
+	const struct allocator_facts *facts;
+	struct target target;
+
+	if (!target__start(&target, argv, NULL))
+		skip();
+	target__read(&target);
+	assert_int_equal(target.err, 0);
+	facts = find_facts(&target, "v8");
+	assert_non_null(facts);
+	expect_near("chunks", facts->bytes, target__told(&target, "heap"), 30);
+	target__end(&target);
+}
+
 static void test_glibc(void **state)
 {
 	struct target target;
@@ -173,12 +239,10 @@ static void test_glibc(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_jemalloc),
-		cmocka_unit_test(test_jemalloc_static),
-		cmocka_unit_test(test_tcmalloc),
-		cmocka_unit_test(test_mimalloc),
-		cmocka_unit_test(test_musl),
-		cmocka_unit_test(test_musl_static),
+		cmocka_unit_test(test_jemalloc), cmocka_unit_test(test_jemalloc_static),
+		cmocka_unit_test(test_tcmalloc), cmocka_unit_test(test_mimalloc),
+		cmocka_unit_test(test_musl),     cmocka_unit_test(test_musl_static),
+		cmocka_unit_test(test_python),   cmocka_unit_test(test_node),
 		cmocka_unit_test(test_glibc),
 	};
 

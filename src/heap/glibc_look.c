@@ -103,11 +103,12 @@ static bool has_chunk(const struct cached_chunks *cached, uint64_t address, uint
 
 /*
  * What only looked cached was in use. A process that stood still: what no list leads to. One that
- * ran: lists changed under the walk, so only a fastbin chunk whose next is none is refused.
+ * ran: lists changed under the walk, so only a fastbin chunk whose next is none is refused. With
+ * more chunks than go on record lists cannot be followed: what looks cached is taken for that.
  */
 static void refuse_false_ones(struct glibc_look *look, const struct cached_chunks *cached)
 {
-	for (size_t i = 0; i < cached->count; i++) {
+	for (size_t i = 0; !cached->left_off && i < cached->count; i++) {
 		const struct cached_chunk *chunk = &cached->items[i];
 		struct glibc_tally *tally = &look->arenas[chunk->arena];
 		bool is_cached = chunk->reached;
@@ -205,7 +206,8 @@ static int take(struct subject *subject, uint32_t bytes_percent, struct glibc_la
 		tcaches_before = glibc_tcaches__first_digest(tcaches);
 	look->stood_still = first_digest(&look->map) == digest_states(&look->map, memory) &&
 			    tcaches_before == glibc_tcaches__digest(tcaches, memory);
-	cached_chunks__reach(&parts->cached, &look->map, tcaches, memory);
+	if (!parts->cached.left_off)
+		cached_chunks__reach(&parts->cached, &look->map, tcaches, memory);
 	refuse_false_ones(look, &parts->cached);
 	add_up(look);
 	return 0;

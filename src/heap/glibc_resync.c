@@ -15,6 +15,9 @@
 
 #define SEARCH_BYTES (64u << 10)
 
+/* 64 MB take half a millisecond. */
+#define PAGE_READS_MAX 16
+
 struct search {
 	struct walk *walk;
 	uint32_t far_headers;
@@ -161,6 +164,36 @@ static bool step_back(struct walk *walk, size_t steps)
 	return true;
 }
 
+static void add_run(void *ctx, uint64_t start, uint64_t end, bool file)
+{
+	struct walk *walk = ctx;
+
+	if (page_runs__add(&walk->runs, start, end))
+		walk->err = -ENOMEM;
+}
+
+/* Which pages are resident changes as the process runs: pages that it has touched since would be
+ * left out, those that it gave back would fail. */
+static void renew_pages(struct walk *walk)
+{
+	const struct glibc_walk_job *job = walk->job;
+	struct page_runs old = walk->runs;
+
+	if (walk->page_reads == PAGE_READS_MAX)
+		return;
+	walk->page_reads++;
+	walk->runs = (struct page_runs){0};
+	if (pagemap__each_run(job->subject->pm, job->region->base & ~4095ULL,
+			      (walk->end + 4095) & ~4095ULL, add_run, walk)) {
+		page_runs__free(&walk->runs);
+		walk->runs = old;
+		return;
+	}
+	page_runs__free(&old);
+	walk->memory.runs = &walk->runs;
+	walk->memory.near = 0;
+}
+
 bool walk__recover(struct walk *walk, uint64_t failed, struct chunk_header *chunk)
 {
 	const struct glibc_walk_job *job = walk->job;
@@ -178,6 +211,9 @@ bool walk__recover(struct walk *walk, uint64_t failed, struct chunk_header *chun
 	glibc_window__drop(&walk->window);
 	end = glibc_map__region_end(job->map, job->region, job->subject->pm);
 	walk->end = MAX(end, walk->now.at);
+	if (walk->err == -ENODATA || walk->err == -EFAULT)
+		renew_pages(walk);
+	walk->err = walk->err == -ENOMEM ? -ENOMEM : 0;
 	if (walk->tries <= WALK_TRIES && step_back(walk, 1U << (2 * (walk->tries - 1))) &&
 	    walk__fetch(walk, walk->now.at, chunk) &&
 	    header_is_plausible(walk, walk->now.at, chunk->size))

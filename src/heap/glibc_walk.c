@@ -8,7 +8,7 @@
 #include "heap/glibc_walk_impl.h"
 
 /* Marks are this far apart at least: 16 of them reach over more than a short window. */
-#define MARK_BYTES 512
+#define MARK_BYTES 1024
 
 /* M_MXFAST's default: chunks of up to 128 bytes (set_max_fast). More than that is rare. */
 #define LARGEST_FAST 0x80
@@ -54,36 +54,27 @@ static void count_chunk(struct walk *walk, const struct chunk_header *chunk, uin
 			bool in_use)
 {
 	struct glibc_tally *tally = &walk->now.tally;
+	enum cached_kind kind = NOT_CACHED;
 	uint64_t at = walk->now.at;
 
-	if (!in_use) {
-		tally->free_bytes += bytes;
-		tally->largest_free_bytes = MAX(tally->largest_free_bytes, bytes);
-		if (!walk->now.free_start)
-			walk->now.free_start = at;
-		return;
-	}
-	if (bytes <= walk->tcache_max) {
-		enum cached_kind kind = walk__cached(walk, at, chunk);
-
-		if (kind != NOT_CACHED)
-			tally->cached_bytes += bytes;
-		/* malloc_trim empties the fastbins first: their chunks join what is free beside
-		 * them. Those in a tcache stay. */
-		if (kind == IN_FASTBIN && !walk->now.free_start)
-			walk->now.free_start = at;
-		if (kind == IN_FASTBIN)
-			return;
-		if (walk->now.free_start)
-			walk__close_free(walk, at);
-		if (kind == IN_TCACHE)
-			return;
+	if (in_use && bytes <= walk->tcache_max)
+		kind = walk__cached(walk, at, chunk);
+	/* malloc_trim empties the fastbins first: their chunks join what is free beside them. Those
+	 * in a tcache stay. */
+	if (in_use && kind != IN_FASTBIN)
+		walk__close_free(walk, at);
+	else if (!walk->now.free_start)
+		walk->now.free_start = at;
+	if (kind != NOT_CACHED) {
+		tally->cached_bytes += bytes;
+	} else if (in_use) {
+		tally->in_use_bytes += bytes;
 		if (is_tcache_size(bytes))
 			walk__look_for_tcache(walk, at, bytes);
-	} else if (walk->now.free_start) {
-		walk__close_free(walk, at);
+	} else {
+		tally->free_bytes += bytes;
+		tally->largest_free_bytes = MAX(tally->largest_free_bytes, bytes);
 	}
-	tally->in_use_bytes += bytes;
 }
 
 static bool is_mark_due(const struct walk *walk)
@@ -138,6 +129,74 @@ static bool ends_agree(const struct chunk_header *next, uint64_t bytes)
 	return (next->size & PREV_INUSE) || next->prev_bytes == bytes;
 }
 
+/* Whether a chunk that is in use may be cached, or a thread's cache: most are neither. */
+static inline bool needs_a_look(const struct walk *walk, uint64_t at, uint64_t bytes,
+				const struct chunk_header *chunk)
+{
+	uint64_t next = chunk->link ^ ((at + 16) >> 12);
+
+	if (bytes > walk->tcache_max)
+		return false;
+	if (walk->look_at_all || chunk->key == walk->key || is_tcache_size(bytes))
+		return true;
+	return bytes <= walk->largest_fast && next % 16 == 0 && next <= SPACE_ADDRESS_MAX;
+}
+
+/*
+ * The chunks that lie in the window with their successor's header, as long as nothing is odd: what
+ * is done for each of millions. Leaves now at the first that is left to do.
+ */
+static void walk_window(struct walk *walk)
+{
+	const struct glibc_window *window = &walk->window;
+	uint64_t limit = window->at + window->have - sizeof(struct chunk_header);
+	uint64_t at = walk->now.at, next_mark = at, free_start = walk->now.free_start;
+	uint64_t in_use_bytes = 0, free_bytes = 0, largest = 0, n = 0;
+
+	limit = MIN(limit, walk->end - 1);
+	for (;; n++) {
+		const struct chunk_header *chunk = (const void *)(window->data + (at - window->at));
+		const struct chunk_header *next;
+		uint64_t bytes = chunk_bytes(chunk), addr = at + bytes, in_use;
+
+		if (addr > limit)
+			break;
+		next = (const void *)((const char *)chunk + bytes);
+		in_use = -(next->size & PREV_INUSE);
+		if (!header_is_plausible(walk, addr, next->size) ||
+		    (!in_use && next->prev_bytes != bytes))
+			break;
+		if (in_use && (at >= next_mark || needs_a_look(walk, at, bytes, chunk) ||
+			       (free_start && at - free_start > 4096))) {
+			walk->now.at = at;
+			walk->now.free_start = free_start;
+			walk->now.tally.in_use_bytes += in_use_bytes;
+			walk->now.tally.free_bytes += free_bytes;
+			in_use_bytes = free_bytes = 0;
+			if (at >= next_mark) {
+				walk__mark(walk);
+				next_mark = at + MARK_BYTES;
+			}
+			count_chunk(walk, chunk, bytes, true);
+			free_start = walk->now.free_start;
+		} else {
+			/* Without a branch: which chunks are free is not to be foreseen. */
+			in_use_bytes += bytes & in_use;
+			free_bytes += bytes & ~in_use;
+			largest = MAX(largest, bytes & ~in_use);
+			free_start = in_use ? 0 : free_start ? free_start : at;
+		}
+		at = addr;
+	}
+	walk->now.at = at;
+	walk->now.free_start = free_start;
+	walk->now.tally.in_use_bytes += in_use_bytes;
+	walk->now.tally.free_bytes += free_bytes;
+	walk->now.tally.largest_free_bytes = MAX(walk->now.tally.largest_free_bytes, largest);
+	walk->window.uses += n;
+}
+
+/* The chunk at now.at, whose header is good, and those behind it up to the region's end. */
 static void walk_chunks(struct walk *walk, struct chunk_header chunk)
 {
 	bool over = false;
@@ -154,12 +213,12 @@ static void walk_chunks(struct walk *walk, struct chunk_header chunk)
 			over = !walk__recover(walk, addr, &chunk);
 			continue;
 		}
-		if (__builtin_expect(!header_is_plausible(walk, addr, next.size), 0)) {
+		if (!header_is_plausible(walk, addr, next.size)) {
 			if (!pass_fenceposts(walk, addr, &chunk, &next, &over))
 				over = !walk__recover(walk, addr, &chunk);
 			continue;
 		}
-		if (__builtin_expect(!ends_agree(&next, bytes), 0)) {
+		if (!ends_agree(&next, bytes)) {
 			if (addr > walk->failed_at || walk->tries < WALK_TRIES) {
 				over = !walk__recover(walk, addr, &chunk);
 				continue;
@@ -170,17 +229,10 @@ static void walk_chunks(struct walk *walk, struct chunk_header chunk)
 			walk__mark(walk);
 		count_chunk(walk, &chunk, bytes, next.size & PREV_INUSE);
 		walk->now.at = addr;
-		chunk = next;
+		walk_window(walk);
+		over = !walk__fetch(walk, walk->now.at, &chunk) &&
+		       !walk__recover(walk, walk->now.at, &chunk);
 	}
-}
-
-/* What is resident of the region now: the walk reads no other page. */
-static void add_run(void *ctx, uint64_t start, uint64_t end, bool file)
-{
-	struct walk *walk = ctx;
-
-	if (!walk->err)
-		walk->err = page_runs__add(&walk->runs, start, end);
 }
 
 static int open_walk(struct walk *walk)
@@ -188,22 +240,21 @@ static int open_walk(struct walk *walk)
 	const struct glibc_walk_job *job = walk->job;
 	const struct glibc_region *region = job->region;
 	uint64_t size = region->end - region->base;
-	int err = pagemap__each_run(job->subject->pm, region->base & ~4095ULL,
-				    (region->end + 4095) & ~4095ULL, add_run, walk);
+	const struct glibc_layout *layout = &job->map->layout;
 
-	/* Without PAGEMAP_SCAN a longer range than 64 GiB is as it was when the subject was read.
-	 */
-	if (err == -EOPNOTSUPP)
-		err = walk->err = 0;
 	walk->memory = (struct memory){
 		.pid = job->memory->pid,
-		.runs = walk->runs.count ? &walk->runs : job->memory->runs,
+		.runs = job->memory->runs,
 		.deadline_ns = job->memory->deadline_ns,
 		.bytes_max = MAX(size / 100 * job->bytes_percent, GLIBC_WINDOW_MAX),
 	};
-	if (!err)
-		err = walk->err;
-	return err ? err : glibc_window__open(&walk->window, &walk->memory);
+	walk->largest_fast = layout->links_mangled && layout->from < 43 ? LARGEST_FAST : 0;
+	walk->tcache_max = layout->to >= 42 ? TCACHE_LARGE_MAX : TCACHE_SMALL_MAX;
+	walk->key = layout->key;
+	walk->look_at_all = job->listed_count || layout->key_kind == TCACHE_KEY_OWNER;
+	walk->now.cached_count = job->cached->count;
+	walk->now.tally.overhead_bytes = region->start - region->base;
+	return glibc_window__open(&walk->window, &walk->memory);
 }
 
 /* The first chunk: where it must be, or the first chain of chunks after that. What lies before the
@@ -230,10 +281,6 @@ int glibc_walk__region(const struct glibc_walk_job *job, struct glibc_tally *tal
 	struct chunk_header chunk;
 	int err = open_walk(&walk);
 
-	walk.now.tally.overhead_bytes = job->region->start - job->region->base;
-	walk.largest_fast = job->layout->bins == 0x18 ? 0 : LARGEST_FAST;
-	walk.tcache_max = job->layout->to >= 42 ? TCACHE_LARGE_MAX : TCACHE_SMALL_MAX;
-	walk.now.cached_count = job->cached->count;
 	if (!err && find_first(&walk, &chunk))
 		walk_chunks(&walk, chunk);
 	glibc_window__close(&walk.window);

@@ -39,19 +39,22 @@ struct walk_place {
 
 struct walk {
 	const struct glibc_walk_job *job;
-	struct memory memory; /* the region's own bounds and pages */
-	struct page_runs runs;
+	struct memory memory;  /* the region's own bounds */
+	struct page_runs runs; /* its pages, when they were read again */
 	struct glibc_window window;
 	uint64_t end;
 	uint32_t largest_fast; /* chunks up to this size may be in fastbins; 0: none */
 	uint64_t tcache_max;   /* chunks up to this size may be in a tcache */
+	uint64_t key;          /* that of all thread caches; 0: each has its own, or none */
+	bool look_at_all;      /* nothing in a chunk tells at once that it is not cached */
 	size_t listed;         /* the first entry of job->listed that is not behind us */
 
 	struct walk_place now;
 	struct walk_place marks[WALK_MARKS];
 	size_t mark_count; /* ever made */
 	uint64_t failed_at;
-	uint32_t tries; /* at failed_at */
+	uint32_t tries;      /* at failed_at */
+	uint32_t page_reads; /* how often its pages were read again */
 	int err;
 };
 

@@ -3,10 +3,7 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "output/bar.h"
 #include "output/explain_text.h"
-
-#define BAR_COLUMNS 10
 
 /* "16 arenas of at most 512 (8 x 64 online CPUs), quota is 4 CPUs" */
 static void put_limit(FILE *out, const struct explanation *explanation)
@@ -43,12 +40,12 @@ static void put_sums(FILE *out, const struct glibc_census *glibc)
 		units_format_bytes(top, glibc->top_bytes),
 		units_format_bytes(trim, glibc->trimmable_bytes));
 	if (glibc->mmapped_chunks)
-		fprintf(out, ". Besides, %s chunk%s of %s in all %s",
+		fprintf(out, ". Besides, %s chunk%s of %s%s",
 			units_format_count(chunks, glibc->mmapped_chunks),
 			glibc->mmapped_chunks == 1 ? "" : "s",
 			units_format_bytes(mmapped, glibc->mmapped_bytes),
-			glibc->mmapped_chunks == 1 ? "has a mapping of its own"
-						   : "have mappings of their own");
+			glibc->mmapped_chunks == 1 ? " has a mapping of its own"
+						   : " in all have mappings of their own");
 }
 
 static void write_summary(struct text_writer *writer, const struct explanation *explanation)
@@ -95,12 +92,16 @@ static int compare_system(const void *left, const void *right)
 	return a->address < b->address ? -1 : a->address > b->address;
 }
 
-static void add_arena(struct table *table, const struct glibc_arena *arena, uint64_t most,
-		      bool utf8)
+static const char *mark_of(const struct check *walked)
+{
+	return !walked->done ? "?" : walked->ok ? "" : "!";
+}
+
+static void add_arena(struct table *table, const struct glibc_arena *arena)
 {
 	const uint64_t sizes[] = {arena->system_bytes, arena->in_use_bytes, arena->free_bytes,
 				  arena->trimmable_bytes, arena->largest_free_bytes};
-	char text[UNIT_TEXT_MAX], bar[BAR_TEXT_MAX(BAR_COLUMNS)];
+	char text[UNIT_TEXT_MAX];
 
 	if (arena->is_main)
 		table__add(table, "main");
@@ -113,13 +114,7 @@ static void add_arena(struct table *table, const struct glibc_arena *arena, uint
 		table__add(table, "unknown");
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
 		table__add(table, "%s", units_format_bytes(text, sizes[i]));
-	if (!arena->walked.done)
-		table__add(table, "unchecked");
-	else if (!arena->walked.ok)
-		table__add(table, "differs");
-	else
-		table__add(table, "%s",
-			   bar__draw(bar, arena->system_bytes, most, BAR_COLUMNS, utf8));
+	table__add(table, "%s", mark_of(&arena->walked));
 }
 
 static void write_arenas(struct text_writer *writer, const struct glibc_census *glibc)
@@ -142,10 +137,13 @@ static void write_arenas(struct text_writer *writer, const struct glibc_census *
 	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++)
 		table__add(&table, "%s", heads[i]);
 	for (size_t i = 0; i < shown; i++)
-		add_arena(&table, order[i], order[0]->system_bytes, writer->options->utf8);
+		add_arena(&table, order[i]);
 	text__table(writer, &table);
 	if (glibc->arena_count > shown)
 		fprintf(writer->out, "  … %zu more (--all)\n", glibc->arena_count - shown);
+	if (glibc_census__agreeing(glibc) < glibc->arena_count)
+		text__say(writer, "! what was walked differs from the arena's own system_mem; ? it "
+				  "could not be checked.");
 	free(order);
 }
 
@@ -160,7 +158,7 @@ void explain_text__glibc(struct text_writer *writer, const struct explanation *e
 			write_arenas(writer, &explanation->glibc);
 	} else if (explanation->no_glibc) {
 		fputc('\n', writer->out);
-		text__say(writer, "glibc malloc: %s.",
+		text__say(writer, "No glibc malloc: %s.",
 			  text_printable(reason, sizeof(reason), explanation->no_glibc));
 	}
 }

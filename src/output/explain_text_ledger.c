@@ -47,6 +47,7 @@ static uint64_t count_of(const struct explanation *explanation, enum component c
 	case COMPONENT_MALLOC_MMAPPED:
 		return explanation->has_glibc ? glibc->mmapped_chunks : 0;
 	case COMPONENT_THREAD_STACKS:
+		return explanation->thread_stacks_live + explanation->thread_stacks_cached;
 	case COMPONENT_LARGE_ANONYMOUS:
 		return explanation->ledger.rows[component].regions;
 	default:

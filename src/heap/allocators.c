@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "heap/allocators_report.h"
 #include "heap/allocators_tree.h"
 #include "heap/jemalloc.h"
@@ -55,17 +56,26 @@ static const reader_fn readers[] = {
 	read_trees, mimalloc__read, musl__read, pymalloc__read, v8__read,
 };
 
+/* For all of them together: a heap of a few GB takes some 50 ms. A process that other readers of
+ * this one gave less time keeps that. */
+#define TIME_MAX_NS 2000000000ull
+
 int allocators__read(struct subject *subject, struct claims *claims, struct allocators *out)
 {
+	uint64_t deadline_ns = subject->memory.deadline_ns;
+	uint64_t own_ns = monotonic_ns() + TIME_MAX_NS;
 	int err;
 
 	memset(out, 0, sizeof(*out));
+	if (!deadline_ns || deadline_ns > own_ns)
+		subject->memory.deadline_ns = own_ns;
 	err = malloc_owner__read(subject->pid, out);
 	for (size_t i = 0; !err && i < sizeof(readers) / sizeof(readers[0]); i++) {
 		err = readers[i](subject, claims, out);
-		/* Out of time or bytes: what the others can tell without reading they still do. */
+		/* Out of time or bytes: what is known so far stays true. */
 		if (err == -ETIME || err == -EDQUOT)
 			err = 0;
 	}
+	subject->memory.deadline_ns = deadline_ns;
 	return err;
 }

@@ -72,23 +72,29 @@ static uint64_t next_resident(const struct page_runs *runs, uint64_t addr)
 	return low == runs->count ? UINT64_MAX : MAX(runs->runs[low].start, addr);
 }
 
-static int scan(struct subject *subject, uint64_t start, uint64_t end, size_t overlap, scan_fn fn,
-		void *ctx)
+/* Windows of a size, each with the end of the one before. */
+struct windows {
+	size_t bytes;
+	size_t overlap;
+};
+
+static int scan(struct subject *subject, uint64_t start, uint64_t end,
+		const struct windows *windows, scan_fn fn, void *ctx)
 {
 	const uint64_t page = SPACE_PAGE_BYTES;
-	uint64_t *words = malloc(SCAN_WINDOW_BYTES);
+	uint64_t *words = malloc(windows->bytes);
 	int err = words ? 0 : -ENOMEM;
 
 	start &= ~7ull;
 	while (!err && start < end) {
 		ssize_t got = memory__read_some(&subject->memory, start, words,
-						MIN(end - start, SCAN_WINDOW_BYTES));
+						MIN(end - start, windows->bytes));
 
 		if (got >= 8) {
 			err = fn(ctx, start, words, (size_t)got / 8);
 			start += (uint64_t)got & ~7ull;
-			if (got == SCAN_WINDOW_BYTES && start < end)
-				start -= overlap;
+			if ((size_t)got == windows->bytes && start < end)
+				start -= windows->overlap;
 		} else if (got >= 0 || scan__is_local_error((int)got)) {
 			start = next_resident(&subject->runs, (start & ~(page - 1)) + page);
 		} else {
@@ -101,13 +107,24 @@ static int scan(struct subject *subject, uint64_t start, uint64_t end, size_t ov
 
 int scan__each_window(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn, void *ctx)
 {
-	return scan(subject, start, end, 0, fn, ctx);
+	const struct windows windows = {SCAN_WINDOW_BYTES, 0};
+
+	return scan(subject, start, end, &windows, fn, ctx);
+}
+
+int scan__each_page(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn, void *ctx)
+{
+	const struct windows windows = {SPACE_PAGE_BYTES, 0};
+
+	return scan(subject, start, end, &windows, fn, ctx);
 }
 
 int scan__each_overlapping(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn,
 			   void *ctx)
 {
-	return scan(subject, start, end, SCAN_OVERLAP_BYTES, fn, ctx);
+	const struct windows windows = {SCAN_WINDOW_BYTES, SCAN_OVERLAP_BYTES};
+
+	return scan(subject, start, end, &windows, fn, ctx);
 }
 
 int scan__each_data_window(struct subject *subject, scan_fn fn, void *ctx)

@@ -33,6 +33,9 @@ typedef int (*scan_fn)(void *ctx, uint64_t addr, const uint64_t *words, size_t c
  * what fn returned, or -ESRCH, -EACCES, -ETIME, -EDQUOT. */
 int scan__each_window(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn, void *ctx);
 
+/* The same in windows of a page, for who needs little of much. */
+int scan__each_page(struct subject *subject, uint64_t start, uint64_t end, scan_fn fn, void *ctx);
+
 /* The same for who searches: windows overlap by SCAN_OVERLAP_BYTES where residency goes on, so that
  * nothing as long is cut in two. */
 #define SCAN_OVERLAP_BYTES 4096u

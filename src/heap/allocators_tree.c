@@ -14,6 +14,10 @@
  */
 #define LEAVES_TRIED_MAX 20000u
 
+/* Pages of memory that looks like a leaf's and are read for it, in all: a real one's first pages
+ * tell, zeroes do not. */
+#define PAGES_TRIED_MAX 32768u
+
 /*
  * Elements of a leaf that are asked what they belong to. Most runs have two (their first and last
  * page), so that half of these know where they are; runs of small objects have one for each page,
@@ -32,6 +36,7 @@ struct sample {
 	uint8_t descriptors[SAMPLES_MAX * TREE_DESCRIPTOR_MAX];
 	size_t count;
 	uint64_t leaf;
+	unsigned int pages; /* read, of all leaves */
 };
 
 struct search {
@@ -49,6 +54,8 @@ static int take_samples(void *ctx, uint64_t addr, const uint64_t *words, size_t 
 {
 	struct sample *sample = ctx;
 
+	if (sample->pages++ >= PAGES_TRIED_MAX)
+		return 1;
 	for (size_t i = 0; i < count; i++) {
 		/* A cleared element of jemalloc's keeps the number of no size class, above bit 47.
 		 */
@@ -112,7 +119,7 @@ static int try_leaf(struct search *s, uint64_t slot, uint64_t leaf)
 {
 	int err;
 
-	if (s->leaves++ >= LEAVES_TRIED_MAX)
+	if (s->leaves++ >= LEAVES_TRIED_MAX || s->sample.pages >= PAGES_TRIED_MAX)
 		return 1;
 	s->sample.leaf = leaf;
 	s->sample.count = 0;

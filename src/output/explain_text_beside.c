@@ -172,11 +172,13 @@ void explain_text__cost(struct text_writer *writer, const struct explanation *ex
 {
 	char read[UNIT_TEXT_MAX], cpu[UNIT_TEXT_MAX], wall[UNIT_TEXT_MAX];
 
-	if (explanation->changed)
+	if (explanation->changed && explanation->readings > 1)
 		text__warn(writer,
 			   "It changed in each of %u readings: this is the one nearest to the "
 			   "kernel's sum.",
 			   explanation->readings);
+	else if (explanation->changed)
+		text__warn(writer, "It changed while it was read, too slowly for a second try.");
 	text__say(writer,
 		  "This read %s of its memory, which marks those pages as accessed, in %s of CPU "
 		  "time and %s in all%s.",

@@ -149,12 +149,14 @@ static void write_arenas(struct text_writer *writer, const struct glibc_census *
 
 void explain_text__glibc(struct text_writer *writer, const struct explanation *explanation)
 {
+	/* Of a single arena the sums say the same. */
+	size_t least = writer->options->all ? 1 : 2;
 	char reason[256];
 
 	if (explanation->has_glibc) {
 		fputc('\n', writer->out);
 		write_summary(writer, explanation);
-		if (explanation->glibc.arena_count)
+		if (explanation->glibc.arena_count >= least)
 			write_arenas(writer, &explanation->glibc);
 	} else if (explanation->no_glibc) {
 		fputc('\n', writer->out);

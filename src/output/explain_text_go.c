@@ -7,6 +7,8 @@
 #include "output/explain_text.h"
 
 #define BAR_COLUMNS 20
+/* Of the resident bytes, from which on a part is shown in detail. */
+#define MUCH_PARTS 20
 
 static const char *bytes_or_unknown(char buf[UNIT_TEXT_MAX], int64_t bytes)
 {
@@ -149,6 +151,15 @@ static void write_classes(struct text_writer *writer, const struct go_facts *go)
 		fprintf(writer->out, "  … %zu more (--all)\n", n - shown);
 }
 
+/* Whether its size classes are worth lines of a screen that is about something else. */
+static bool is_much(const struct explanation *explanation)
+{
+	const struct ledger *ledger = &explanation->ledger;
+
+	return ledger->rows[COMPONENT_GO_HEAP].resident_bytes >=
+	       ledger->resident_bytes / MUCH_PARTS;
+}
+
 void explain_text__go(struct text_writer *writer, const struct explanation *explanation)
 {
 	const struct go_facts *go = &explanation->go;
@@ -165,6 +176,8 @@ void explain_text__go(struct text_writer *writer, const struct explanation *expl
 		return;
 	}
 	write_summary(writer, go);
+	if (!writer->options->all && !is_much(explanation))
+		return;
 	write_residency(writer, go);
 	write_classes(writer, go);
 }

@@ -213,6 +213,12 @@ static void go_by_size_class(void **state)
 
 	explain_fixture__fill(&fixture);
 	text = write_text(&fixture, &utf8);
+	/* It is 0.1 % of what is resident. */
+	expect_in(text, "  Go 1.19.8: heap in use");
+	expect_not_in(text, "objects of");
+	free(text);
+	fixture.explanation.ledger.rows[COMPONENT_GO_HEAP].resident_bytes = 100 * MB;
+	text = write_text(&fixture, &utf8);
 	line = unwrapped(text);
 	expect_in(line, "Go 1.19.8: heap in use 1,024.0 kB, allocated 768.0 kB, so fragmentation "
 			"256.0 kB;");

@@ -25,7 +25,8 @@ struct search {
 
 static bool is_over(int err)
 {
-	return err == -ETIME || err == -EDQUOT || err == -ESRCH || err == -EACCES || err == -ENOMEM;
+	return err == -ERESTART || err == -ETIME || err == -EDQUOT || err == -ESRCH ||
+	       err == -EACCES || err == -ENOMEM;
 }
 
 /* The header at addr, from the window where it holds it. */
@@ -161,6 +162,7 @@ static bool step_back(struct walk *walk, size_t steps)
 	walk->mark_count -= steps - 1;
 	walk->now = walk->marks[(walk->mark_count - 1) % WALK_MARKS];
 	walk->job->cached->count = walk->now.cached_count;
+	walk->job->cells->count = walk->now.cell_count;
 	return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "census/subject.h"
 #include "heap/glibc_cached.h"
+#include "heap/glibc_cells.h"
 #include "heap/glibc_regions.h"
 
 /* What the chunks of a region, or of an arena, add up to. */
@@ -36,14 +37,15 @@ struct glibc_walk_job {
 	struct glibc_layout *layout;   /* learns */
 	struct glibc_tcaches *tcaches; /* those that are found are added */
 	struct cached_chunks *cached;  /* as well */
-	uint64_t *marks;               /* in-use bytes before each mark_bytes, or NULL */
+	struct glibc_cells *cells;     /* as well */
 };
 
 /*
  * Walks a region chunk by chunk. A process that runs changes it meanwhile: where two chunks do not
  * fit it goes back to one that did and reads again, three times, then looks for the next place
  * where a chain of chunks begins and leaves out what lies between. 0 (bounds that were reached
- * included: what is left is unwalked), -ESRCH, -ENOMEM.
+ * included: what is left is unwalked), -ERESTART (a thread's cache taught how cached chunks are
+ * known, which the walk did not know), -ESRCH, -ENOMEM.
  */
 int glibc_walk__region(const struct glibc_walk_job *job, struct glibc_tally *tally);
 

@@ -36,15 +36,15 @@ void allocators__add(struct allocators *out, const struct allocator_facts *facts
 
 static int read_trees(struct subject *subject, struct claims *claims, struct allocators *out)
 {
-	struct tree_kind kinds[JEMALLOC_LAYOUTS + 1];
+	struct tree_kind kinds[JEMALLOC_KINDS + 1];
 	struct tree trees[TREES_MAX];
 	int count, err = 0;
 
 	memcpy(kinds, jemalloc_kinds, sizeof(jemalloc_kinds));
-	kinds[JEMALLOC_LAYOUTS] = tcmalloc_kind;
-	count = tree__find(subject, kinds, JEMALLOC_LAYOUTS + 1, trees, TREES_MAX);
+	kinds[JEMALLOC_KINDS] = tcmalloc_kind;
+	count = tree__find(subject, kinds, JEMALLOC_KINDS + 1, trees, TREES_MAX);
 	for (int i = 0; !err && i < count; i++)
-		err = trees[i].kind == &kinds[JEMALLOC_LAYOUTS]
+		err = trees[i].kind == &kinds[JEMALLOC_KINDS]
 			      ? tcmalloc__read(&trees[i], subject, claims, out)
 			      : jemalloc__read(&trees[i], subject, claims, out);
 	return count < 0 ? count : err;
@@ -53,7 +53,7 @@ static int read_trees(struct subject *subject, struct claims *claims, struct all
 typedef int (*reader_fn)(struct subject *subject, struct claims *claims, struct allocators *out);
 
 static const reader_fn readers[] = {
-	read_trees, mimalloc__read, musl__read, pymalloc__read, v8__read,
+	read_trees, mimalloc__read, mimalloc3__read, musl__read, pymalloc__read, v8__read,
 };
 
 /* For all of them together: a heap of a few GB takes some 50 ms. A process that other readers of

@@ -116,6 +116,13 @@ static bool are_possible(const struct go_books *books)
 	return books->gc_percent >= -1 && books->memory_limit >= 0 && books->mapped_ready;
 }
 
+/* mgcpacer.go, setGCPercent: it follows from GOGC, with the overflow of "off". What tells that
+ * fields which no other figure depends on lie where they are thought to. */
+static bool heap_minimum_fits(const struct go_books *books)
+{
+	return books->heap_minimum == (4ull << 20) * (uint64_t)books->gc_percent / 100;
+}
+
 uint64_t go_books__sys(const struct go_books *books)
 {
 	return books->heap_in_use + books->heap_free + books->heap_released + books->other_sys +
@@ -154,7 +161,7 @@ int go_books__read(const struct go_program *program, struct memory *memory, stru
 		if (memchr(reading.valid, 0, reading.n))
 			return -ENODATA;
 		sum_up(&reading, books);
-		if (hold_invariants(books))
+		if (hold_invariants(books) && (!program->by_version || heap_minimum_fits(books)))
 			return 0;
 	}
 	return -EAGAIN;

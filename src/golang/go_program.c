@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "census/proc_file.h"
+#include "golang/go_crossref.h"
 #include "probe/elf_object.h"
 
 /* The kernel hands over some 20 entries. */
@@ -51,17 +52,15 @@ static bool have_variables(const struct go_program *program)
 /* Symbols of the program, or of its separate debug file, which is at the same addresses. */
 static void find_by_symbols(struct go_program *program, struct elf_object *obj, int fd)
 {
-	bool of_version = false;
-
 	if (elf_object__find_variables(obj, names, GO_VARIABLES, program->at) <= 0 ||
 	    !have_variables(program))
 		return;
-	if (go_layout__read_dwarf(fd, &program->layout))
-		of_version = go_layout__of_version(program->version, &program->layout);
-	else
+	if (!go_layout__read_dwarf(fd, &program->layout)) {
 		program->source = "symbols and DWARF";
-	if (of_version)
+	} else if (go_layout__of_version(program->version, &program->layout)) {
 		program->source = "symbols, offsets of this version";
+		program->by_version = true;
+	}
 	program->known = program->source;
 }
 
@@ -79,19 +78,51 @@ static void find_by_debug_file(struct go_program *program, const struct elf_obje
 	close(fd);
 }
 
-static void locate(struct go_program *program, struct elf_object *obj, int fd)
+/* Without symbols. */
+static int find_by_code(struct go_program *program, const struct elf_object *obj,
+			struct subject *subject)
 {
+	int err;
+
+	if (!go_layout__of_version(program->version, &program->layout)) {
+		program->why_unknown = "no symbols, and a version that is not known by its code";
+		return 0;
+	}
+	err = go_crossref__find(obj, subject, program);
+	if (err == -ENOMEM)
+		return err;
+	program->by_version = true;
+	program->known = !err && have_variables(program);
+	if (program->known)
+		program->source = "references in the code, offsets of this version";
+	else
+		program->why_unknown = "no symbols, and its code refers to other variables";
+	return 0;
+}
+
+static int locate(struct go_program *program, struct elf_object *obj, int fd,
+		  struct subject *subject)
+{
+	int err = 0;
+
 	find_by_symbols(program, obj, fd);
-	if (!program->known)
+	if (!program->known && !have_variables(program))
 		find_by_debug_file(program, obj);
 	if (!program->known && have_variables(program))
 		program->why_unknown = "no DWARF, and offsets of this version are not known";
 	else if (!program->known)
-		program->why_unknown = "no symbols of the runtime";
+		err = find_by_code(program, obj, subject);
 	for (int i = 0; i < GO_VARIABLES; i++) {
 		if (program->at[i])
 			program->at[i] += program->slide;
 	}
+	return err;
+}
+
+static int match_cgo(void *ctx, const struct elf_function *function)
+{
+	/* runtime/asm_amd64.s has it in programs that link runtime/cgo. */
+	return !strcmp(function->name, "_cgo_topofstack");
 }
 
 int go_program__read(struct subject *subject, struct go_program *program)
@@ -114,7 +145,9 @@ int go_program__read(struct subject *subject, struct go_program *program)
 	if (!err)
 		err = read_slide(subject->pid, obj, &program->slide);
 	if (!err)
-		locate(program, obj, fd);
+		err = locate(program, obj, fd, subject);
+	if (!err)
+		program->has_cgo = elf_object__each_go_function(obj, match_cgo, NULL) == 1;
 	elf_object__close(obj);
 	close(fd);
 	return err == -ESRCH || err == -ENOMEM ? err : err ? -ENOENT : 0;

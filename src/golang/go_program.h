@@ -25,6 +25,7 @@ struct go_program {
 	bool has_cgo;       /* package runtime/cgo is linked in */
 	uint64_t slide;     /* what is added to the addresses in the file */
 	bool known;         /* layout and the first three variables are */
+	bool by_version;    /* the layout is what was measured of this version */
 	const char *source; /* how; a constant */
 	const char *why_unknown;
 	struct go_layout layout;

@@ -36,15 +36,15 @@ void allocators__add(struct allocators *out, const struct allocator_facts *facts
 
 static int read_trees(struct subject *subject, struct claims *claims, struct allocators *out)
 {
-	struct tree_kind kinds[JEMALLOC_LAYOUTS + 1];
+	struct tree_kind kinds[JEMALLOC_KINDS + 1];
 	struct tree trees[TREES_MAX];
 	int count, err = 0;
 
 	memcpy(kinds, jemalloc_kinds, sizeof(jemalloc_kinds));
-	kinds[JEMALLOC_LAYOUTS] = tcmalloc_kind;
-	count = tree__find(subject, kinds, JEMALLOC_LAYOUTS + 1, trees, TREES_MAX);
+	kinds[JEMALLOC_KINDS] = tcmalloc_kind;
+	count = tree__find(subject, kinds, JEMALLOC_KINDS + 1, trees, TREES_MAX);
 	for (int i = 0; !err && i < count; i++)
-		err = trees[i].kind == &kinds[JEMALLOC_LAYOUTS]
+		err = trees[i].kind == &kinds[JEMALLOC_KINDS]
 			      ? tcmalloc__read(&trees[i], subject, claims, out)
 			      : jemalloc__read(&trees[i], subject, claims, out);
 	return count < 0 ? count : err;

@@ -71,7 +71,7 @@ static void add_walk(struct jemalloc_facts *facts, const struct jemalloc_walk *w
 int jemalloc__read(const struct tree *tree, struct subject *subject, struct claims *claims,
 		   struct allocators *out)
 {
-	const struct jemalloc_layout *layout = tree->kind->data;
+	const struct jemalloc_layout *layout = jemalloc_kind__layout(tree->kind);
 	struct jemalloc_walk walk;
 	int err = walk_tree(tree, subject, claims, &walk);
 

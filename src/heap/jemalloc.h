@@ -13,8 +13,10 @@
 /*
  * jemalloc without symbols: a tree of pages (allocators_tree.h) whose descriptors are extents.
  *
- * Built for 48 bits of address space (what configure finds on nearly all x86-64 build machines),
- * with pages of 4 kB: two levels of 18 bits above the page's 12 (rtree.h, RTREE_NSB/2).
+ * configure builds it for the address space of the machine that it runs on (--with-lg-vaddr): 48
+ * bits, two levels and elements of one word, or, on newer ones, 57 bits, three levels and elements
+ * of two words (rtree.h, RTREE_HEIGHT and RTREE_LEAF_COMPACT). Debian 12's is of the first kind,
+ * Debian 13's of the second. Pages of 4 kB.
  */
 #define JEMALLOC_PAGE_BYTES 4096ull
 
@@ -47,8 +49,11 @@ struct jemalloc_extent {
 	uint64_t size; /* its low 12 bits are a serial number */
 };
 
-/* The trees that the versions keep; data of each is its layout. */
-extern const struct tree_kind jemalloc_kinds[JEMALLOC_LAYOUTS];
+/* The trees that the versions keep, for either address space. */
+#define JEMALLOC_KINDS (2 * JEMALLOC_LAYOUTS)
+extern const struct tree_kind jemalloc_kinds[JEMALLOC_KINDS];
+
+const struct jemalloc_layout *jemalloc_kind__layout(const struct tree_kind *kind);
 
 /* An extent, taken apart. */
 enum jemalloc_state jemalloc_extent__state(const struct jemalloc_layout *layout,

@@ -57,12 +57,22 @@ uint64_t jemalloc_extent__size(const struct jemalloc_extent *extent)
 	return extent->size & ~(JEMALLOC_PAGE_BYTES - 1);
 }
 
-static uint64_t extent_of(const struct tree_kind *kind, uint64_t element)
+const struct jemalloc_layout *jemalloc_kind__layout(const struct tree_kind *kind)
 {
-	const struct jemalloc_layout *layout = kind->data;
+	return kind->data;
+}
 
+static bool is_compact(const struct tree_kind *kind)
+{
+	return kind->shape->element_words == 1;
+}
+
+static uint64_t extent_of(const struct tree_kind *kind, const uint64_t *element)
+{
+	if (!is_compact(kind))
+		return *element;
 	/* The upper 16 bits hold the size class; user addresses have none of the sign. */
-	return element << 16 >> 16 & ~layout->leaf_flags;
+	return *element << 16 >> 16 & ~jemalloc_kind__layout(kind)->leaf_flags;
 }
 
 static bool parse_extent(const struct tree_kind *kind, const void *descriptor, struct tree_run *run)
@@ -74,31 +84,65 @@ static bool parse_extent(const struct tree_kind *kind, const void *descriptor, s
 	return size && !(extent->addr >> 47) && !(size >> 47);
 }
 
-/* The leaf holds copies of some of the extent's fields. */
-static bool agrees(const struct tree_kind *kind, const void *descriptor, uint64_t element)
-{
-	const struct jemalloc_layout *layout = kind->data;
-	const struct jemalloc_extent *extent = descriptor;
-	enum jemalloc_state state = jemalloc_extent__state(layout, extent);
+/* What an element says of its extent (rtree.h). */
+struct copy {
+	uint64_t state, szind, slab;
+};
 
-	if (layout->leaf_has_state && (element >> 2 & 7) != (uint64_t)state)
-		return false;
-	/* The class and the slab flag of what is not in use are left as they were. */
-	return state != JEMALLOC_ACTIVE ||
-	       ((element & 1) == jemalloc_extent__is_slab(extent) &&
-		element >> 48 == jemalloc_extent__szind(layout, extent));
+static struct copy read_copy(const struct tree_kind *kind, const uint64_t *element)
+{
+	const struct jemalloc_layout *layout = jemalloc_kind__layout(kind);
+
+	if (is_compact(kind))
+		return (struct copy){*element >> 2 & 7, *element >> 48, *element & 1};
+	if (layout->leaf_has_state)
+		return (struct copy){element[1] >> 2 & 7, (element[1] & UINT32_MAX) >> 5,
+				     element[1] & 1};
+	return (struct copy){0, element[1] & UINT32_MAX, element[1] >> 32 & 0xff};
 }
 
-#define KIND(index, align)                                                                       \
-	{                                                                                        \
-		.page_shift = 12, .root_words = 1ull << 18,                                      \
-		.descriptor_bytes = sizeof(struct jemalloc_extent), .descriptor_align = (align), \
-		.descriptor = extent_of, .parse = parse_extent, .agrees = agrees,                \
-		.data = &jemalloc_layouts[index],                                                \
+static bool agrees(const struct tree_kind *kind, const void *descriptor, const uint64_t *element)
+{
+	const struct jemalloc_layout *layout = jemalloc_kind__layout(kind);
+	const struct jemalloc_extent *extent = descriptor;
+	enum jemalloc_state state = jemalloc_extent__state(layout, extent);
+	struct copy copy = read_copy(kind, element);
+
+	if (layout->leaf_has_state && copy.state != (uint64_t)state)
+		return false;
+	/* The class and the slab flag of what is not in use are left as they were. */
+	return state != JEMALLOC_ACTIVE || (copy.slab == jemalloc_extent__is_slab(extent) &&
+					    copy.szind == jemalloc_extent__szind(layout, extent));
+}
+
+/* 48 bits of address less 12 of a page, in halves; 57 bits less 12, in thirds. */
+static const struct tree_shape two_levels = {
+	.page_shift = 12,
+	.root_words = 1ull << 18,
+	.leaf_elements = 1ull << 18,
+	.element_words = 1,
+};
+
+static const struct tree_shape three_levels = {
+	.page_shift = 12,
+	.root_words = 1ull << 15,
+	.node_words = 1ull << 15,
+	.leaf_elements = 1ull << 15,
+	.element_words = 2,
+};
+
+#define KIND(of, index, align)                                                               \
+	{                                                                                    \
+		.shape = &(of), .descriptor_bytes = sizeof(struct jemalloc_extent),          \
+		.descriptor_align = (align), .descriptor = extent_of, .parse = parse_extent, \
+		.agrees = agrees, .data = &jemalloc_layouts[index],                          \
 	}
 
 /* Extents are kept at cache lines, since 5.3 at two. */
-const struct tree_kind jemalloc_kinds[JEMALLOC_LAYOUTS] = {KIND(0, 128), KIND(1, 64), KIND(2, 64)};
+const struct tree_kind jemalloc_kinds[JEMALLOC_KINDS] = {
+	KIND(two_levels, 0, 128),   KIND(two_levels, 1, 64),   KIND(two_levels, 2, 64),
+	KIND(three_levels, 0, 128), KIND(three_levels, 1, 64), KIND(three_levels, 2, 64),
+};
 
 uint64_t jemalloc_class_bytes(unsigned int lg_quantum, unsigned int szind)
 {

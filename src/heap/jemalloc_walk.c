@@ -67,7 +67,7 @@ static int take_extent(void *ctx, const struct tree_run *run, const void *descri
 	return err == -ENOMEM ? err : jemalloc_blocks__note(&w->blocks, w->subject, at);
 }
 
-static int take_leaf(void *ctx, uint64_t addr)
+static int take_table(void *ctx, uint64_t addr)
 {
 	struct walk *w = ctx;
 
@@ -78,13 +78,13 @@ int jemalloc__walk(const struct tree *tree, struct subject *subject, struct clai
 		   struct jemalloc_walk *out)
 {
 	struct walk *w = calloc(1, sizeof(*w));
-	struct tree_walk walk = {.run = take_extent, .leaf = take_leaf, .ctx = w};
+	struct tree_walk walk = {.run = take_extent, .table = take_table, .ctx = w};
 	int err;
 
 	*out = (struct jemalloc_walk){0};
 	if (!w)
 		return -ENOMEM;
-	w->layout = tree->kind->data;
+	w->layout = jemalloc_kind__layout(tree->kind);
 	w->subject = subject;
 	w->claims = claims;
 	w->out = out;

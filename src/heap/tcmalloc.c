@@ -24,9 +24,9 @@ struct span {
 
 enum location { LOCATION_IN_USE, LOCATION_FREE, LOCATION_RETURNED };
 
-static uint64_t span_of(const struct tree_kind *kind, uint64_t element)
+static uint64_t span_of(const struct tree_kind *kind, const uint64_t *element)
 {
-	return element;
+	return *element;
 }
 
 static bool parse_span(const struct tree_kind *kind, const void *descriptor, struct tree_run *run)
@@ -38,14 +38,20 @@ static bool parse_span(const struct tree_kind *kind, const void *descriptor, str
 	       (span->flags & 3) <= LOCATION_RETURNED && span->size_class < CLASSES_MAX;
 }
 
-static bool agrees(const struct tree_kind *kind, const void *descriptor, uint64_t element)
+static bool agrees(const struct tree_kind *kind, const void *descriptor, const uint64_t *element)
 {
 	return true; /* an element is a plain pointer */
 }
 
-const struct tree_kind tcmalloc_kind = {
+static const struct tree_shape shape = {
 	.page_shift = PAGE_SHIFT,
 	.root_words = 1ull << 17,
+	.leaf_elements = 1ull << 18,
+	.element_words = 1,
+};
+
+const struct tree_kind tcmalloc_kind = {
+	.shape = &shape,
 	.descriptor_bytes = sizeof(struct span),
 	.descriptor_align = 16,
 	.descriptor = span_of,

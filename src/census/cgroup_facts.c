@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "census/cgroup_file.h"
+#include "census/cgroup_host.h"
 #include "census/cgroup_names.h"
 #include "census/cgroup_place.h"
 #include "census/proc_file.h"
@@ -237,43 +239,51 @@ int cgroup_facts__named(const char *name, const struct cgroup_mounts *mounts,
 	return read_facts(NULL, name, mounts, out);
 }
 
-/* With the mounts that `read_mounts` gives; without any all is unknown but the names. */
-static int read_with(int (*read_mounts)(struct cgroup_mounts *mounts), const char *text,
-		     struct cgroup_facts *out)
-{
-	struct cgroup_mounts mounts = {0};
-	int err;
+struct reading {
+	uint32_t pid;
+	int (*read_mounts)(struct cgroup_mounts *mounts);
+	struct cgroup_facts *out;
+};
 
-	if (read_mounts(&mounts) == -ENOMEM)
-		return -ENOMEM;
-	err = cgroup_facts__parse(text, &mounts, out);
+/* As seen from the cgroup namespace of the thread that runs it. */
+static int read_process(void *ctx)
+{
+	const struct reading *reading = ctx;
+	struct cgroup_mounts mounts = {0};
+	char *text = malloc(PROC_CGROUP_MAX);
+	ssize_t n;
+	int err = text ? 0 : -ENOMEM;
+
+	*reading->out =
+		(struct cgroup_facts){.limit_bytes = -1, .usage_bytes = -1, .high_bytes = -1};
+	if (!err) {
+		n = proc_file__read(reading->pid, "cgroup", text, PROC_CGROUP_MAX);
+		/* A kernel without control groups has no such file, in no process. */
+		if (n < 0)
+			err = n == -ESRCH && access("/proc/self/cgroup", F_OK) ? -ENOTSUP : (int)n;
+	}
+	/* Without mounts all is unknown but the names. */
+	if (!err && reading->read_mounts(&mounts) == -ENOMEM)
+		err = -ENOMEM;
+	if (!err)
+		err = cgroup_facts__parse(text, &mounts, reading->out);
 	cgroup_mounts__free(&mounts);
+	free(text);
 	return err;
 }
 
 int cgroup_facts__read(uint32_t pid, struct cgroup_facts *out)
 {
-	char *text = malloc(PROC_CGROUP_MAX);
-	struct cgroup_facts init;
-	ssize_t n;
-	int err;
+	struct reading own = {pid, cgroup_mounts__read, out};
+	struct reading host = {pid, cgroup_mounts__read_init, out};
+	int err = cgroup_host__run(read_process, &host);
 
-	*out = (struct cgroup_facts){.limit_bytes = -1, .usage_bytes = -1, .high_bytes = -1};
-	if (!text)
-		return -ENOMEM;
-	n = proc_file__read(pid, "cgroup", text, PROC_CGROUP_MAX);
-	if (n < 0) {
-		free(text);
-		return n == -ESRCH || n == -ENOMEM ? (int)n : 0;
-	}
-	err = read_with(cgroup_mounts__read, text, out);
-	/* In a container, of a process outside it: "/../../x". */
-	if (!err && !out->visible && read_with(cgroup_mounts__read_init, text, &init) == 0) {
+	if (!err && out->visible)
+		return 0;
+	if (!err)
 		cgroup_facts__free(out);
-		*out = init;
-	}
-	free(text);
-	return err;
+	err = read_process(&own);
+	return err == -ESRCH || err == -ENOMEM ? err : 0;
 }
 
 void cgroup_facts__free(struct cgroup_facts *facts)

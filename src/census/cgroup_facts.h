@@ -12,8 +12,9 @@
  * The control group of a process and what bounds it there, of version 1 or 2 or both (hybrid: each
  * controller where it is). -1: unknown or without a limit, as said.
  *
- * Only groups that are mounted where memdrift runs can be looked at: in a container the limits of
- * groups above its own are not visible in version 2; version 1 tells the least of them.
+ * In a container that sees the host's processes names and limits are those of the host. In one that
+ * does not, groups above its own cannot be looked at: their limits are not known in version 2;
+ * version 1 tells the least of them.
  */
 struct cgroup_facts {
 	char *path;          /* as in /proc/PID/cgroup, raw; owned; NULL unknown */

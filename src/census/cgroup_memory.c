@@ -2,16 +2,11 @@
 #include "census/cgroup_memory.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/text.h"
-#include "census/cgroup_file.h"
-#include "census/cgroup_place.h"
+#include "census/cgroup_find.h"
 #include "census/cgroup_process.h"
 #include "census/host.h"
 
@@ -112,81 +107,10 @@ void cgroup_memory__derive(struct cgroup_memory *memory, int cpus)
 	memory->has_difference = true;
 }
 
-/* The group's name, from a directory or a name; NULL when memory is out. */
-static char *find_name(const char *path, const struct cgroup_mounts *mounts)
-{
-	char *real = path[0] == '/' ? realpath(path, NULL) : NULL;
-	char *name = real ? cgroup_place__name_of(real, mounts) : NULL;
-
-	free(real);
-	if (name)
-		return name;
-	path += strspn(path, "/");
-	if (asprintf(&name, "/%s", path) < 0)
-		return NULL;
-	for (size_t len = strlen(name); len > 1 && name[len - 1] == '/'; len--)
-		name[len - 1] = '\0';
-	return name;
-}
-
-static void explain_failure(const char *path, const struct cgroup_place *memory, int err)
-{
-	char *printable = text_printable_dup(path);
-	const char *name = printable ? printable : "";
-
-	if (err == -ENOENT)
-		log_error("no memory control group %s: neither a folder of a cgroup file system "
-			  "nor a group of that name in %s; see /proc/PID/cgroup for names",
-			  name,
-			  memory->version == 1 ? "the memory hierarchy of version 1" : "version 2");
-	else if (err == -ENODEV && !memory->version)
-		log_error("cannot explain the control group %s: no memory controller is mounted",
-			  name);
-	else if (err == -ENODEV)
-		log_error("cannot explain the control group %s: the memory controller is not "
-			  "enabled for it; try the group above it",
-			  name);
-	else
-		log_error("cannot explain the control group %s: %s", name, strerror(-err));
-	free(printable);
-}
-
-/* Where the group's memory is accounted. */
-static int find_group(const char *path, struct cgroup_place *place, struct cgroup_facts *facts)
-{
-	struct cgroup_mounts mounts;
-	int err = cgroup_mounts__read(&mounts);
-	char *name;
-
-	if (err)
-		return err;
-	name = find_name(path, &mounts);
-	err = name ? cgroup_place__named(name, &mounts, "memory", place) : -ENOMEM;
-	if (!err)
-		err = !place->version ? -ENODEV : !place->dir ? -ENOENT : 0;
-	if (!err)
-		err = cgroup_facts__named(name, &mounts, facts);
-	if (!err && !facts->version)
-		err = -ENODEV;
-	cgroup_mounts__free(&mounts);
-	free(name);
-	return err;
-}
-
 static void free_reading(struct cgroup_memory *memory)
 {
 	free(memory->processes);
 	memory->processes = NULL;
-}
-
-/* The kernel's own root, not that of a container's namespace. */
-static bool is_kernels_root(const struct cgroup_place *place)
-{
-	const ino_t initial = 0xEFFFFFFB; /* PROC_CGROUP_INIT_INO, include/linux/proc_ns.h */
-	struct stat st;
-
-	return strcmp(place->path, "/") == 0 && stat("/proc/self/ns/cgroup", &st) == 0 &&
-	       st.st_ino == initial;
 }
 
 static void read_stat(const char *dir, int version, bool is_root, struct cgroup_stat *out)
@@ -264,26 +188,20 @@ static int read_steadily(struct cgroup_memory *out)
 
 int cgroup_memory__read(const char *path, struct cgroup_memory *out)
 {
-	struct cgroup_place place = {0};
+	struct cgroup_found found;
 	int err;
 
 	*out = (struct cgroup_memory){0};
-	err = find_group(path, &place, &out->facts);
-	/* The kernel's root group of version 2 has counters, but no usage. */
-	if (!err) {
-		cgroup_stat__read(place.dir, place.version, &out->stat);
-		if (out->stat.usage < 0 && out->stat.anon < 0)
-			err = -ENODEV;
-	}
-	if (err) {
-		explain_failure(path, &place, err);
-	} else {
-		out->dir = place.dir;
-		out->is_root = is_kernels_root(&place);
-		place.dir = NULL;
-		err = read_steadily(out);
-	}
-	cgroup_place__free(&place);
+	err = cgroup_find__group(path, &found);
+	if (err)
+		return err;
+	out->dir = found.memory.dir;
+	out->facts = found.facts;
+	out->is_root = found.is_root;
+	found.memory.dir = NULL;
+	found.facts = (struct cgroup_facts){0};
+	cgroup_found__free(&found);
+	err = read_steadily(out);
 	if (err)
 		cgroup_memory__free(out);
 	return err;

@@ -35,7 +35,8 @@ void cgroup_stat__read(const char *dir, int version, struct cgroup_stat *out);
 
 /* A process's memory from its smaps_rollup, in bytes. */
 struct cgroup_process {
-	uint32_t pid;
+	uint32_t pid, ppid;
+	uint64_t stack_address;   /* where its stack began; 0 unknown */
 	char comm[PROC_COMM_MAX]; /* raw */
 	uint64_t rss, pss, swap;
 	int64_t pss_anon, pss_shmem; /* -1 before Linux 5.4 */
@@ -44,7 +45,7 @@ struct cgroup_process {
 	uint32_t shares_with;
 };
 
-/* From a text of smaps_rollup all but pid, comm and shares_with. 0, -EINVAL. */
+/* From a text of smaps_rollup the figures alone. 0, -EINVAL. */
 int cgroup_process__parse(const char *smaps_rollup, struct cgroup_process *out);
 
 /*

@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "census/cgroup.h"
 #include "census/host.h"
 #include "census/proc_file.h"
 
-/* Processes with the very same figures that are asked whether they share their memory. */
-#define SAME_FIGURES_MAX 8
+/* A process that shares its memory shares it with its parent as a rule, or with a brother whose
+ * parent has ended: of these so many are asked. */
+#define BROTHERS_MAX 8
 
 /* Entries of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst). */
 #define PAGE_PRESENT   (1ull << 63)
@@ -62,6 +64,24 @@ int cgroup_process__parse(const char *smaps_rollup, struct cgroup_process *out)
 	return 0;
 }
 
+/* Where its stack began (field 28 of /proc/PID/stat): the same in all that were forked, not
+ * executed, from one process. 0: unknown. */
+static uint64_t start_of_stack(uint32_t pid)
+{
+	char text[2048];
+	uint64_t address = 0;
+	const char *p;
+
+	if (proc_file__read(pid, "stat", text, sizeof(text)) <= 0)
+		return 0;
+	p = strrchr(text, ')');
+	for (int field = 3; p && field <= 28; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		address = strtoull(p, NULL, 10);
+	return address;
+}
+
 /* 0, -ENOENT for one without memory (a kernel thread, a zombie), or a negative errno. */
 static int read_process(uint32_t pid, struct cgroup_process *out)
 {
@@ -78,7 +98,11 @@ static int read_process(uint32_t pid, struct cgroup_process *out)
 	n = proc_file__read(tid, "smaps_rollup", text, sizeof(text));
 	if (n <= 0)
 		return n ? (int)n : -ENOENT;
-	*out = (struct cgroup_process){.pid = pid};
+	*out = (struct cgroup_process){
+		.pid = pid,
+		.ppid = stat.ppid,
+		.stack_address = start_of_stack(tid),
+	};
 	memcpy(out->comm, stat.comm, sizeof(out->comm));
 	return cgroup_process__parse(text, out);
 }
@@ -154,60 +178,104 @@ static uint64_t page_entry(uint32_t pid, uint64_t address)
 	return entry;
 }
 
-/* An address that every program has touched: where its stack began (field 28 of /proc/PID/stat). */
-static uint64_t start_of_stack(uint32_t pid)
-{
-	char text[2048];
-	uint64_t address = 0;
-	const char *p;
-
-	if (proc_file__read(pid, "stat", text, sizeof(text)) <= 0)
-		return 0;
-	p = strrchr(text, ')');
-	for (int field = 3; p && field <= 28; field++)
-		p = strchr(p + 1, ' ');
-	if (p)
-		address = strtoull(p, NULL, 10);
-	return address;
-}
-
 /*
  * Two processes with one memory. A kernel without kcmp (its CONFIG_KCMP; Debian's cloud kernels)
  * tells it by a page of the stack that both have and that is mapped but once (pagemap bit 56, since
  * 77bb499bb60f; the page's number needs CAP_SYS_ADMIN). Not known is no.
  */
-static bool is_same_memory(uint32_t a, uint32_t b)
+static bool is_same_memory(const struct cgroup_process *a, const struct cgroup_process *b)
 {
 	const uint64_t once = PAGE_PRESENT | PAGE_EXCLUSIVE;
-	long order = syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
-	uint64_t address, entry;
+	long order;
+	uint64_t entry;
 
+	if (!a->stack_address || a->stack_address != b->stack_address)
+		return false;
+	order = syscall(SYS_kcmp, a->pid, b->pid, KCMP_VM, 0, 0);
 	if (order >= 0)
 		return order == 0;
-	address = start_of_stack(a);
-	if (!address || address != start_of_stack(b))
-		return false;
-	entry = page_entry(a, address);
-	return (entry & once) == once && (entry & PAGE_NUMBER) && entry == page_entry(b, address);
+	entry = page_entry(a->pid, a->stack_address);
+	return (entry & once) == once && (entry & PAGE_NUMBER) &&
+	       entry == page_entry(b->pid, b->stack_address);
 }
 
-/* A child of vfork runs in its parent's memory and has its figures: it is not counted again. */
-static void find_shared(struct cgroup_memory *memory)
+static int compare_families(const void *left, const void *right)
 {
-	for (size_t i = 1; i < memory->process_count; i++) {
-		struct cgroup_process *process = &memory->processes[i];
-		size_t first = i > SAME_FIGURES_MAX ? i - SAME_FIGURES_MAX : 0;
+	const struct cgroup_process *a = left, *b = right;
 
-		for (size_t j = i; j-- > first && !process->shares_with;) {
-			const struct cgroup_process *other = &memory->processes[j];
+	if (a->stack_address != b->stack_address)
+		return a->stack_address < b->stack_address ? -1 : 1;
+	return (a->pid > b->pid) - (a->pid < b->pid);
+}
 
-			if (other->pss != process->pss || other->rss != process->rss)
-				break;
-			if (is_same_memory(other->pid, process->pid))
-				process->shares_with =
-					other->shares_with ? other->shares_with : other->pid;
-		}
+static const struct cgroup_process *find_parent(const struct cgroup_memory *memory,
+						const struct cgroup_process *process)
+{
+	const struct cgroup_process key = {.pid = process->ppid,
+					   .stack_address = process->stack_address};
+
+	return bsearch(&key, memory->processes, memory->process_count, sizeof(key),
+		       compare_families);
+}
+
+/* The first of those that share its memory: owners[i] is i for the first, else one before. */
+static size_t first_owner(const size_t *owners, size_t i)
+{
+	while (owners[i] != i)
+		i = owners[i];
+	return i;
+}
+
+static bool join(const struct cgroup_memory *memory, size_t *owners, size_t i, size_t j)
+{
+	size_t a, b;
+
+	if (!is_same_memory(&memory->processes[i], &memory->processes[j]))
+		return false;
+	a = first_owner(owners, i);
+	b = first_owner(owners, j);
+	owners[a > b ? a : b] = a < b ? a : b;
+	return true;
+}
+
+/* Process i with its parent, or a brother before it. */
+static void join_relatives(const struct cgroup_memory *memory, size_t *owners, size_t i)
+{
+	const struct cgroup_process *parent = find_parent(memory, &memory->processes[i]);
+	size_t first = i > BROTHERS_MAX ? i - BROTHERS_MAX : 0;
+
+	if (parent && join(memory, owners, i, (size_t)(parent - memory->processes)))
+		return;
+	for (size_t j = i; j-- > first;) {
+		if (join(memory, owners, i, j))
+			return;
 	}
+}
+
+/*
+ * A child of vfork runs in its parent's memory and has its figures, but for what others do with
+ * pages that all share: it is not counted again.
+ */
+static int find_shared(struct cgroup_memory *memory)
+{
+	size_t n = memory->process_count;
+	size_t *owners = calloc(n + 1, sizeof(*owners));
+
+	if (!owners)
+		return -ENOMEM;
+	if (n)
+		qsort(memory->processes, n, sizeof(*memory->processes), compare_families);
+	for (size_t i = 0; i < n; i++)
+		owners[i] = i;
+	for (size_t i = 0; i < n; i++)
+		join_relatives(memory, owners, i);
+	for (size_t i = 0; i < n; i++) {
+		size_t owner = first_owner(owners, i);
+
+		memory->processes[i].shares_with = owner == i ? 0 : memory->processes[owner].pid;
+	}
+	free(owners);
+	return 0;
 }
 
 int cgroup_processes__read(const char *dir, struct cgroup_memory *memory)
@@ -219,9 +287,13 @@ int cgroup_processes__read(const char *dir, struct cgroup_memory *memory)
 
 	if (err)
 		return err;
+	err = find_shared(memory);
+	if (err) {
+		log_error("cannot explain the control group: %s", strerror(-err));
+		return err;
+	}
 	if (memory->process_count)
 		qsort(memory->processes, memory->process_count, sizeof(*memory->processes),
 		      compare_processes);
-	find_shared(memory);
 	return 0;
 }

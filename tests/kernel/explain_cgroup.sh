@@ -43,7 +43,7 @@ remove_groups() {
 			sleep 0.05
 		done
 	done < <(awk '/ - cgroup2? / {print $5}' /proc/self/mountinfo |
-		xargs -I{} find {} -maxdepth 2 -depth -type d -path "*/memdrift-explain-$$*")
+		xargs -I{} find {} -maxdepth 3 -depth -type d -path "*/memdrift-explain-$$*")
 }
 
 # However the file ends: lib.sh ends the processes, so that the groups can go.
@@ -188,6 +188,36 @@ names_follow_the_namespace() {
 	expect_json out.json '.root | not' "the root of a namespace is not the kernel's"
 }
 
+# A container's own mounts show nothing outside; where it sees the host's processes it finds the
+# groups by process 1's mounts, under their whole names. Process 1 is one of the test's own.
+hosts_groups_from_a_container() {
+	make_groups
+	echo "$((300 * MB))" >"$outer/$limit_file"
+	mkdir "$inner/deep"
+	cat >container <<-'END'
+		(echo 0 >"$1/deep/cgroup.procs" || exit 1
+		exec unshare --cgroup --mount bash -c '
+			mount -t tmpfs none /sys/fs/cgroup && mkdir /sys/fs/cgroup/own || exit 1
+			if [ "$3" = 1 ]; then
+				mount -t cgroup -o memory none /sys/fs/cgroup/own
+			else
+				mount -t cgroup2 none /sys/fs/cgroup/own
+			fi || exit 1
+			exec "$2" explain --cgroup "$4" --json
+		' - "$@")
+	END
+	unshare --pid --fork --mount-proc bash container "$inner" "$MEMDRIFT" "$version" \
+		"${outer#"$hierarchy"}" >out.json
+	jq -c .cgroup out.json
+	expect_json out.json '.cgroup | .limit_bytes == $want and .path == $path and
+		.directory == "/proc/1/root" + $dir' "the group above the container" \
+		--argjson want "$((300 * MB))" --arg path "${outer#"$hierarchy"}" --arg dir "$outer"
+	unshare --pid --fork --mount-proc bash container "$inner" "$MEMDRIFT" "$version" / >own.json
+	jq -c .cgroup own.json
+	expect_json own.json '.cgroup.directory == "/sys/fs/cgroup/own" and (.root | not)' \
+		"its own root stays its own"
+}
+
 # More than the limit allows: it is hit, and the OOM killer comes.
 kills_are_counted() {
 	make_groups
@@ -236,6 +266,7 @@ run "parts are what the programs know" parts_are_what_programs_know
 run "memory that two processes run in is counted once" memory_is_counted_once
 run "the nearest limit up the tree counts" nearest_limit_counts
 run "names follow the reader's cgroup namespace" names_follow_the_namespace
+run "groups of the host are found from a container" hosts_groups_from_a_container
 run "hits of the limit and OOM kills are counted" kills_are_counted
 run "the CPU quota counts up the tree" quotas_count_up_the_tree
 run "what is no control group is refused" no_group_is_refused

@@ -53,7 +53,7 @@ static int read_trees(struct subject *subject, struct claims *claims, struct all
 typedef int (*reader_fn)(struct subject *subject, struct claims *claims, struct allocators *out);
 
 static const reader_fn readers[] = {
-	read_trees, mimalloc__read, musl__read, pymalloc__read, v8__read,
+	read_trees, mimalloc__read, mimalloc3__read, musl__read, pymalloc__read, v8__read,
 };
 
 /* For all of them together: a heap of a few GB takes some 50 ms. A process that other readers of

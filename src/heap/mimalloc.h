@@ -16,7 +16,13 @@
  * (os.c, hints from 2 to 30 TiB).
  */
 
-/* 0, -ESRCH, -EACCES, -ENOMEM. */
+/*
+ * mimalloc 3: arenas of slices of 64 kB. An arena begins with its own address and size, and a page
+ * in it names the arena and its place there (arena.c, types.h: mi_memid_t).
+ */
+
+/* Either. 0, -ESRCH, -EACCES, -ENOMEM, -ETIME, -EDQUOT. */
+int mimalloc3__read(struct subject *subject, struct claims *claims, struct allocators *out);
 int mimalloc__read(struct subject *subject, struct claims *claims, struct allocators *out);
 
 #endif

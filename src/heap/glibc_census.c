@@ -2,6 +2,7 @@
 #include "heap/glibc_census.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,18 @@
 static uint64_t difference(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : b - a;
+}
+
+/* By how much what was walked may differ from what the arena says that it has: not at all, but for
+ * what a program that uses brk itself has in front of it; while it runs, by what it grew and 1 %.
+ */
+static uint64_t allowed_bytes(const struct glibc_look *look, size_t i)
+{
+	uint64_t before = look->map.states[i].system_bytes;
+
+	if (look->stood_still)
+		return look->arenas[i].skipped_front_bytes % 4096;
+	return difference(before, look->system_after[i]) + before / 100;
 }
 
 static void fill_arena(const struct glibc_look *look, size_t i, struct glibc_arena *arena)
@@ -51,9 +64,7 @@ static void fill_arena(const struct glibc_look *look, size_t i, struct glibc_are
 	/* Memory that the arena has and that no region of ours covers. */
 	if (walked + tally->unwalked_bytes < state->system_bytes && look->stood_still)
 		arena->unwalked_bytes = state->system_bytes - walked;
-	arena->walked.ok =
-		difference(walked, state->system_bytes) <=
-		(look->stood_still ? tally->skipped_front_bytes % 4096 : state->system_bytes / 100);
+	arena->walked.ok = difference(walked, state->system_bytes) <= allowed_bytes(look, i);
 }
 
 static int fill_arenas(const struct glibc_look *look, struct glibc_census *out)
@@ -110,24 +121,41 @@ struct reading {
 	const char **reason;
 };
 
-/* One look, once more when it taught what it would have needed. */
+static bool has_time(const struct reading *reading, uint64_t for_ns)
+{
+	return monotonic_ns() + for_ns < reading->deadline_ns;
+}
+
+/* One look, taken again when it taught what it would have needed, or when nothing was consistent,
+ * as long as there is time for that. */
 static int take_look(struct reading *reading)
 {
 	struct glibc_look *look = &reading->looks[reading->count];
+	bool has_look = false;
 	int err = -EAGAIN;
 
-	for (int tries = 0; tries < RETRIES && err == -EAGAIN; tries++) {
-		err = glibc_look__take(reading->subject, reading->bytes_percent, &reading->layout,
-				       &reading->tcaches, look, reading->reason);
-		if (!err && look->learnt && tries + 1 < RETRIES) {
-			glibc_look__free(look);
-			err = -EAGAIN;
-		}
-		if (err == -EAGAIN && subject__renew(reading->subject) == -ESRCH)
+	for (int tries = 0; tries < RETRIES && has_time(reading, has_look ? look->wall_ns : 0);
+	     tries++) {
+		struct glibc_look next;
+
+		if (tries && subject__renew(reading->subject) == -ESRCH)
 			err = -ESRCH;
+		else
+			err = glibc_look__take(reading->subject, reading->bytes_percent,
+					       &reading->layout, &reading->tcaches, &next,
+					       reading->reason);
+		if (!err) {
+			if (has_look)
+				glibc_look__free(look);
+			*look = next;
+			has_look = true;
+		}
+		if (err ? err != -EAGAIN : !look->learnt)
+			break;
 	}
-	if (!err)
-		reading->count++;
+	if (has_look && err == -EAGAIN)
+		err = 0;
+	reading->count += has_look;
 	return err;
 }
 
@@ -162,16 +190,29 @@ static const struct glibc_look *choose(struct reading *reading)
 	return &reading->looks[reading->count / 2];
 }
 
+/*
+ * Twice the deviation that the differences between the looks show, cell by cell, as 95 % of what is
+ * normally distributed lie within; the differences between the looks' sums, which a process that
+ * grows shows better; and all that was not read or not consistent. One look alone at a process that
+ * runs shows nothing of this: it can be anything.
+ */
 static uint64_t error_of(const struct reading *reading, const struct glibc_look *chosen)
 {
-	uint64_t spread = 0;
+	const struct glibc_look *looks = reading->looks;
+	uint64_t unread = chosen->unwalked_bytes + chosen->torn_bytes, spread = 0;
+	double distance = 0;
 
 	if (chosen->stood_still)
-		return chosen->unwalked_bytes + chosen->torn_bytes;
-	for (size_t i = 0; i < reading->count; i++)
-		spread = MAX(spread,
-			     difference(reading->looks[i].in_use_bytes, chosen->in_use_bytes));
-	return 2 * spread + chosen->unwalked_bytes + chosen->torn_bytes;
+		return unread;
+	if (reading->count < 2)
+		return chosen->in_use_bytes + unread;
+	for (size_t i = 0; i + 1 < reading->count; i++) {
+		distance += glibc_cells__distance(&looks[i].cells, &looks[i + 1].cells);
+		spread =
+			MAX(spread, looks[reading->count - 1].in_use_bytes - looks[i].in_use_bytes);
+	}
+	distance /= (double)(reading->count - 1);
+	return (uint64_t)hypot(2 * distance, (double)spread) + unread;
 }
 
 static void claim_regions(const struct subject *subject, const struct glibc_map *map,

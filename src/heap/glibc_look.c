@@ -12,6 +12,8 @@ void glibc_look__free(struct glibc_look *look)
 {
 	glibc_map__free(&look->map);
 	free(look->arenas);
+	free(look->system_after);
+	glibc_cells__free(&look->cells);
 	memset(look, 0, sizeof(*look));
 }
 
@@ -63,7 +65,8 @@ static void learn_from_fastbins(struct subject *subject, const struct glibc_map 
 }
 
 /* All that a malloc or a free changes outside the chunks: arenas and thread caches. */
-static uint64_t digest_states(const struct glibc_map *map, struct memory *memory)
+static uint64_t digest_states(const struct glibc_map *map, struct memory *memory,
+			      uint64_t *system_after)
 {
 	uint64_t digest = GLIBC_DIGEST_SEED;
 
@@ -72,6 +75,7 @@ static uint64_t digest_states(const struct glibc_map *map, struct memory *memory
 
 		glibc_state__read(memory, &map->layout, map->states[i].address, &state);
 		digest = glibc_digest(digest, &state.digest, sizeof(digest));
+		system_after[i] = state.system_bytes;
 	}
 	return digest;
 }
@@ -136,7 +140,8 @@ static int walk_regions(struct subject *subject, uint32_t bytes_percent, struct 
 	int err = 0;
 
 	look->arenas = calloc(look->map.state_count, sizeof(*look->arenas));
-	if (!look->arenas)
+	look->system_after = calloc(look->map.state_count, sizeof(*look->system_after));
+	if (!look->arenas || !look->system_after)
 		return -ENOMEM;
 	if (!look->map.layout.links_mangled)
 		err = cached_lists__read(&look->map, tcaches, &subject->memory, &parts->listed,
@@ -153,6 +158,7 @@ static int walk_regions(struct subject *subject, uint32_t bytes_percent, struct 
 			.layout = layout,
 			.tcaches = tcaches,
 			.cached = &parts->cached,
+			.cells = &look->cells,
 		};
 
 		err = glibc_walk__region(&job, &look->arenas[job.region->arena]);
@@ -204,8 +210,9 @@ static int take(struct subject *subject, uint32_t bytes_percent, struct glibc_la
 	/* Those that were found on the way are as they were then. */
 	if (tcaches->count != tcache_count)
 		tcaches_before = glibc_tcaches__first_digest(tcaches);
-	look->stood_still = first_digest(&look->map) == digest_states(&look->map, memory) &&
-			    tcaches_before == glibc_tcaches__digest(tcaches, memory);
+	look->stood_still =
+		first_digest(&look->map) == digest_states(&look->map, memory, look->system_after) &&
+		tcaches_before == glibc_tcaches__digest(tcaches, memory);
 	if (!parts->cached.left_off)
 		cached_chunks__reach(&parts->cached, &look->map, tcaches, memory);
 	refuse_false_ones(look, &parts->cached);

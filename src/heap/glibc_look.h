@@ -8,7 +8,9 @@
 struct glibc_look {
 	struct glibc_map map;
 	struct glibc_tally *arenas; /* one for each of map.states; owned */
-	uint64_t in_use_bytes;      /* of all */
+	uint64_t *system_after;     /* system_bytes of each behind the walk; owned */
+	struct glibc_cells cells;
+	uint64_t in_use_bytes; /* of all */
 	uint64_t unwalked_bytes, torn_bytes;
 	bool stood_still; /* no arena and no thread cache was used while it was walked */
 	bool learnt;      /* something that it would have needed from its start on */

@@ -161,6 +161,7 @@ static bool step_back(struct walk *walk, size_t steps)
 	walk->mark_count -= steps - 1;
 	walk->now = walk->marks[(walk->mark_count - 1) % WALK_MARKS];
 	walk->job->cached->count = walk->now.cached_count;
+	walk->job->cells->count = walk->now.cell_count;
 	return true;
 }
 

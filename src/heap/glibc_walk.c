@@ -44,8 +44,27 @@ bool walk__fetch(struct walk *walk, uint64_t addr, struct chunk_header *out)
 	return true;
 }
 
+void walk__close_cell(struct walk *walk)
+{
+	struct walk_place *now = &walk->now;
+
+	if (now->tally.in_use_bytes == now->in_use_before)
+		return;
+	if (glibc_cells__add(walk->job->cells, now->cell,
+			     now->tally.in_use_bytes - now->in_use_before))
+		walk->err = -ENOMEM;
+	now->cell_count = walk->job->cells->count;
+	now->in_use_before = now->tally.in_use_bytes;
+}
+
 void walk__mark(struct walk *walk)
 {
+	uint64_t cell = walk->now.at >> GLIBC_CELL_SHIFT;
+
+	if (cell != walk->now.cell) {
+		walk__close_cell(walk);
+		walk->now.cell = cell;
+	}
 	walk->marks[walk->mark_count++ % WALK_MARKS] = walk->now;
 }
 
@@ -253,6 +272,7 @@ static int open_walk(struct walk *walk)
 	walk->key = layout->key;
 	walk->look_at_all = job->listed_count || layout->key_kind == TCACHE_KEY_OWNER;
 	walk->now.cached_count = job->cached->count;
+	walk->now.cell_count = job->cells->count;
 	walk->now.tally.overhead_bytes = region->start - region->base;
 	return glibc_window__open(&walk->window, &walk->memory);
 }
@@ -283,6 +303,7 @@ int glibc_walk__region(const struct glibc_walk_job *job, struct glibc_tally *tal
 
 	if (!err && find_first(&walk, &chunk))
 		walk_chunks(&walk, chunk);
+	walk__close_cell(&walk);
 	glibc_window__close(&walk.window);
 	page_runs__free(&walk.runs);
 	job->memory->bytes_read += walk.memory.bytes_read;

@@ -6,6 +6,7 @@
 
 #include "census/subject.h"
 #include "heap/glibc_cached.h"
+#include "heap/glibc_cells.h"
 #include "heap/glibc_regions.h"
 
 /* What the chunks of a region, or of an arena, add up to. */
@@ -36,7 +37,7 @@ struct glibc_walk_job {
 	struct glibc_layout *layout;   /* learns */
 	struct glibc_tcaches *tcaches; /* those that are found are added */
 	struct cached_chunks *cached;  /* as well */
-	uint64_t *marks;               /* in-use bytes before each mark_bytes, or NULL */
+	struct glibc_cells *cells;     /* as well */
 };
 
 /*

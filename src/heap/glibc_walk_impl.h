@@ -31,6 +31,9 @@ struct walk_place {
 	uint64_t at;         /* the chunk that comes next */
 	uint64_t free_start; /* where the free memory in front of it begins; 0: in use */
 	size_t cached_count;
+	size_t cell_count;
+	uint64_t cell,
+		in_use_before; /* the cell that is being filled, and what was in use before it */
 	struct glibc_tally tally;
 };
 
@@ -69,8 +72,10 @@ static inline bool header_is_plausible(const struct walk *walk, uint64_t addr, u
 	return bytes >= CHUNK_MIN_BYTES && !(size & (8 | IS_MMAPPED)) && bytes <= walk->end - addr;
 }
 
-/* The place of now becomes one to come back to. */
+/* The place of now becomes one to come back to, and may begin another cell. */
 void walk__mark(struct walk *walk);
+/* What is in use of the cell that is being filled goes on record. */
+void walk__close_cell(struct walk *walk);
 
 /*
  * The chunk at `failed` (or its header) does not follow from that at now.at. Moves now to where to

@@ -146,19 +146,20 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-static uint64_t rss_bytes(void)
+/* Without the pages of files, as the text of malloc_trim itself is one that was not there before. */
+static uint64_t anonymous_bytes(void)
 {
 	static char text[4096];
 	int fd = open("/proc/self/smaps_rollup", O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	const char *rss;
+	const char *line;
 
 	if (n <= 0)
 		die("smaps_rollup");
 	close(fd);
 	text[n] = '\0';
-	rss = strstr(text, "\nRss:");
-	return rss ? strtoull(rss + 5, NULL, 10) * 1024 : 0;
+	line = strstr(text, "\nAnonymous:");
+	return line ? strtoull(line + 11, NULL, 10) * 1024 : 0;
 }
 
 /* malloc_info's <heap> elements, one for each arena. Its stream allocates, so that it comes after
@@ -284,9 +285,9 @@ static void stand_still(const struct options *o)
 	arenas = count_arenas();
 	write_truth(o, arenas, 0);
 	stop_at("ready", true);
-	before = rss_bytes();
+	before = anonymous_bytes();
 	malloc_trim(0);
-	before -= rss_bytes();
+	before -= anonymous_bytes();
 	write_truth(o, arenas, before);
 	stop_at("trimmed", true);
 }

@@ -16,10 +16,10 @@
 /* While all threads churn what can be trimmed moved by -21 .. +22 % until the call. */
 #define TRIM_MOVING_LOW  0.65
 #define TRIM_MOVING_HIGH 1.25
-/* jemalloc that purges at once, on heaps whose holes are whole pages: 0.96 .. 0.99 of what
- * malloc_trim returns. Its size classes are up to 25 % larger than a request. */
-#define JEMALLOC_LOW  0.75
-#define JEMALLOC_HIGH 1.08
+/* jemalloc after its decay, on heaps whose holes are whole pages: 0.70 of what malloc_trim returns
+ * (blocks of 300 to 3,000 bytes, which share slabs) to 0.99 (20 kB and more). */
+#define JEMALLOC_LOW  0.55
+#define JEMALLOC_HIGH 1.05
 /* Free bytes that are whole pages, of all: below this blocks in use keep most pages. */
 #define WHOLE_PAGES_SHARE 0.85
 /* An arena of which nothing was freed yet has no more unused: its header, the last page. */

@@ -10,12 +10,14 @@
 #include "analysis/advice_internal.h"
 #include "base/units.h"
 
-/* Below this much more than what is live and what the runtime needs beside its heap the collector
- * runs all the time (the runtime then gives up to half of the CPU time to it). */
-#define ROOM_ABOVE_LIVE 1.1
-/* With the limit the process stays at it: 0.97 .. 1.00 of it, in churn. */
-#define BITE_LOW  0.85
-#define BITE_HIGH 1.15
+/* What was live after the last collection, and what the runtime needs beside its heap, must leave a
+ * fifth of the limit: with less the collector runs all the time (the runtime lets it take half of
+ * the CPU time, runtime/mgclimit.go). */
+#define ROOM_ABOVE_LIVE 1.25
+/* With the limit a process that fills it stays at 0.95 to 1.00 of it. */
+#define SETTLES_LOW 0.95
+#define BITE_LOW    0.9
+#define BITE_HIGH   1.1
 /* A setting within this share of the sum is as good. */
 #define NEAR_ENOUGH 0.05
 #define FIRST_MINOR 19 /* go1.19 brought GOMEMLIMIT */
@@ -82,24 +84,26 @@ static int64_t least_total(const struct explanation *e)
 
 static void predict(const struct explanation *e, int64_t limit, struct advice *out)
 {
-	double resident =
-		(double)(resident_of(e, COMPONENT_GO_HEAP) + resident_of(e, COMPONENT_GO_RUNTIME));
-	double low, high;
+	uint64_t resident =
+		resident_of(e, COMPONENT_GO_HEAP) + resident_of(e, COMPONENT_GO_RUNTIME);
+	double above = (double)resident - (double)limit;
 	char room[UNIT_TEXT_MAX], why[sizeof(out->why_no_saving)];
 
 	if (!has_go_figures(e)) {
 		advice__predict(out, 0, 0, "the Go runtime's own figures could not be read");
 		return;
 	}
-	low = resident - (double)limit;
-	high = (double)(go_total_bytes(&e->go) - limit);
-	if (high < low)
-		high = low;
-	snprintf(why, sizeof(why),
-		 "nothing now: what Go has is %s %s the limit; it bounds what comes later",
-		 units_format_bytes(room, (uint64_t)llabs(go_total_bytes(&e->go) - limit)),
-		 high > 0 ? "around" : "below");
-	advice__predict(out, BITE_LOW * low, BITE_HIGH * high, why);
+	if (above > 0)
+		snprintf(why, sizeof(why),
+			 "little now: what Go has is already near the limit, which bounds what "
+			 "comes later");
+	else
+		snprintf(why, sizeof(why),
+			 "nothing now: what Go has is %s below the limit, which bounds what comes "
+			 "later",
+			 units_format_bytes(room, (uint64_t)-above));
+	advice__predict(out, BITE_LOW * above,
+			BITE_HIGH * ((double)resident - SETTLES_LOW * (double)limit), why);
 }
 
 static void describe(const struct explanation *e, const struct advice_list *list,

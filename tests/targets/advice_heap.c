@@ -9,6 +9,7 @@
  *   --shape holes   threads in turn or together (--together) fill up to --kb and free all but one
  *                   block in --keep, at random; 0 keeps none
  *   --shape touch   blocks of --max-bytes of which the first 4 KiB of each 64 KiB is written
+ *   --busy N        besides, N threads that go on allocating and freeing up to 1 MiB each
  *   --shape stacks  threads that have been --kb deep in their stacks; --ended: have ended since
  *
  * It says "done PID" and reads lines: "trim" is malloc_trim(0), "purge" jemalloc's purge of all
@@ -23,12 +24,13 @@
 
 #define USAGE                                                                               \
 	"usage: advice_heap --shape holes|touch|stacks [--threads N] [--kb N] [--keep N]\n" \
-	"                   [--min-bytes N] [--max-bytes N] [--together] [--ended]\n"
+	"                   [--min-bytes N] [--max-bytes N] [--together] [--ended]\n"       \
+	"                   [--busy N]\n"
 
 #define MAX_THREADS 1024
 
 static struct {
-	uint64_t threads, kb, keep, min_bytes, max_bytes;
+	uint64_t threads, kb, keep, min_bytes, max_bytes, busy;
 	bool together, ended;
 	const char *shape;
 } o = {.threads = 1, .kb = 65536, .keep = 16, .min_bytes = 1, .max_bytes = 85000};
@@ -151,6 +153,36 @@ static void run_threads(void)
 		pthread_join(threads[i], NULL);
 }
 
+#define BUSY_BLOCKS 256
+#define BUSY_BYTES  8192
+
+static _Noreturn void *stay_busy(void *arg)
+{
+	uint64_t random = (uint64_t)arg;
+	void *blocks[BUSY_BLOCKS] = {0};
+
+	for (;;) {
+		void **b = &blocks[random__below(&random, BUSY_BLOCKS)];
+
+		free(*b);
+		*b = malloc(1 + random__below(&random, BUSY_BYTES));
+		if (!*b)
+			die("malloc");
+		memset(*b, 0x5a, 1);
+	}
+}
+
+static void start_busy_threads(void)
+{
+	for (uint64_t i = 0; i < o.busy; i++) {
+		pthread_t thread;
+
+		errno = pthread_create(&thread, NULL, stay_busy, (void *)(i + MAX_THREADS));
+		if (errno)
+			die("pthread_create");
+	}
+}
+
 /* MALLCTL_ARENAS_ALL of jemalloc 5. */
 static void purge(void)
 {
@@ -169,6 +201,7 @@ static const struct target_option options[] = {
 	{"keep", .number = &o.keep},
 	{"min-bytes", .number = &o.min_bytes},
 	{"max-bytes", .number = &o.max_bytes},
+	{"busy", .number = &o.busy},
 	{"together", .flag = &o.together},
 	{"ended", .flag = &o.ended},
 	{0},
@@ -179,13 +212,14 @@ int main(int argc __attribute__((unused)), char **argv)
 	char line[64];
 
 	if (!parse_options(argv, options) || !o.shape || !o.threads || o.threads > MAX_THREADS ||
-	    !o.max_bytes || o.max_bytes < o.min_bytes)
+	    !o.max_bytes || o.max_bytes < o.min_bytes || o.busy > MAX_THREADS)
 		usage(USAGE);
 	setvbuf(stdout, NULL, _IOLBF, 256);
 	if (o.threads == 1 && strcmp(o.shape, "stacks") != 0)
 		work(0);
 	else
 		run_threads();
+	start_busy_threads();
 	printf("done %d\n", getpid());
 	while (fgets(line, sizeof(line), stdin)) {
 		if (strcmp(line, "trim\n") == 0)

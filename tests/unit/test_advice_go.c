@@ -64,17 +64,14 @@ static void a_limit_that_bites_saves_what_is_above_it(void **state)
 	expect_sound(&list);
 	assert_int_equal(list.gomemlimit_bytes, 300 * (int64_t)MB);
 	expect_holds(&list, "gomemlimit", (462488ULL - 300788) * 1024);
-	/* 250 MB leave 1.1 times what is live and needed. */
-	s.e.cgroup.limit_bytes = 361 * (int64_t)MB;
-	advice__give(&s.e, 100 * MB, &list);
-	assert_int_equal(list.gomemlimit_bytes, 260 * (int64_t)MB);
-	expect_holds(&list, "gomemlimit", (462488ULL - 260300) * 1024);
-	/* What is live does not fit. */
-	s.e.cgroup.limit_bytes = 301 * (int64_t)MB;
+	/* 217 MB that are live or the runtime's would leave no room. */
+	s.e.cgroup.limit_bytes = 351 * (int64_t)MB;
 	advice__give(&s.e, 100 * MB, &list);
 	assert_int_equal(list.gomemlimit_bytes, 0);
 	assert_int_equal(list.term_count, 0);
-	assert_non_null(strstr(find_advice(&list, "gomemlimit")->text, "No GOMEMLIMIT fits"));
+	assert_non_null(strstr(find_advice(&list, "gomemlimit")->text,
+			       "No GOMEMLIMIT fits below the container's limit: raise that limit, "
+			       "or lower the margin, by 21.2 MB."));
 	/* Far away it saves nothing now. */
 	s.e.cgroup.limit_bytes = 4096 * (int64_t)MB;
 	advice__give(&s.e, 100 * MB, &list);
@@ -119,7 +116,8 @@ static void half_the_gogc(void **state)
 	fix_go(&s);
 	advice__give(&s.e, MEMLIMIT_MARGIN_BYTES, &list);
 	expect_sound(&list);
-	expect_holds(&list, "gogc", (462488ULL - 328844) * 1024);
+	/* Of 18 pairs of runs, this one: 462,488 KiB, 328,844 with GOGC=50. */
+	expect_unpredicted(&list, "gogc", "differs from run to run");
 	s.e.go.gogc_off = true;
 	s.e.go.gogc_percent = -1;
 	advice__give(&s.e, MEMLIMIT_MARGIN_BYTES, &list);

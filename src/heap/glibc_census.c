@@ -190,11 +190,14 @@ static const struct glibc_look *choose(struct reading *reading)
 	return &reading->looks[reading->count / 2];
 }
 
+/* 95 % of what is normally distributed lie within 2 deviations, and one of them was not known from
+ * many looks. */
+#define DEVIATIONS 2.5
+
 /*
- * Twice the deviation that the differences between the looks show, cell by cell, as 95 % of what is
- * normally distributed lie within; the differences between the looks' sums, which a process that
- * grows shows better; and all that was not read or not consistent. One look alone at a process that
- * runs shows nothing of this: it can be anything.
+ * The deviation that the differences between the looks show, cell by cell; the differences between
+ * the looks' sums, which a process that grows shows better; and all that was not read or not
+ * consistent. One look alone at a process that runs shows nothing of this: it can be anything.
  */
 static uint64_t error_of(const struct reading *reading, const struct glibc_look *chosen)
 {
@@ -212,7 +215,7 @@ static uint64_t error_of(const struct reading *reading, const struct glibc_look 
 			MAX(spread, looks[reading->count - 1].in_use_bytes - looks[i].in_use_bytes);
 	}
 	distance /= (double)(reading->count - 1);
-	return (uint64_t)hypot(2 * distance, (double)spread) + unread;
+	return (uint64_t)hypot(DEVIATIONS * distance, (double)spread) + unread;
 }
 
 static void claim_regions(const struct subject *subject, const struct glibc_map *map,

@@ -127,6 +127,8 @@ static void refuse_false_ones(struct glibc_look *look, const struct cached_chunk
 	}
 }
 
+#define RESTARTS 3
+
 struct look_parts {
 	struct cached_chunks cached;
 	uint64_t *listed;
@@ -220,18 +222,32 @@ static int take(struct subject *subject, uint32_t bytes_percent, struct glibc_la
 	return 0;
 }
 
+static void free_parts(struct look_parts *parts)
+{
+	cached_chunks__free(&parts->cached);
+	free(parts->listed);
+	memset(parts, 0, sizeof(*parts));
+}
+
 int glibc_look__take(struct subject *subject, uint32_t bytes_percent, struct glibc_layout *layout,
 		     struct glibc_tcaches *tcaches, struct glibc_look *out, const char **reason)
 {
 	struct glibc_look look = {0};
 	struct look_parts parts = {0};
 	uint64_t begin = monotonic_ns();
-	int err = glibc_map__read(subject, &look.map, reason);
+	int err = -ERESTART;
 
-	if (!err)
-		err = take(subject, bytes_percent, layout, tcaches, &look, &parts);
-	cached_chunks__free(&parts.cached);
-	free(parts.listed);
+	/* Once for how keys are made, once for the links, and once more. */
+	for (int tries = 0; err == -ERESTART && tries < RESTARTS; tries++) {
+		free_parts(&parts);
+		glibc_look__free(&look);
+		err = glibc_map__read(subject, &look.map, reason);
+		if (!err)
+			err = take(subject, bytes_percent, layout, tcaches, &look, &parts);
+	}
+	if (err == -ERESTART)
+		err = -EAGAIN;
+	free_parts(&parts);
 	look.wall_ns = monotonic_ns() - begin;
 	if (err)
 		glibc_look__free(&look);

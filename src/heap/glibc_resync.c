@@ -25,7 +25,8 @@ struct search {
 
 static bool is_over(int err)
 {
-	return err == -ETIME || err == -EDQUOT || err == -ESRCH || err == -EACCES || err == -ENOMEM;
+	return err == -ERESTART || err == -ETIME || err == -EDQUOT || err == -ESRCH ||
+	       err == -EACCES || err == -ENOMEM;
 }
 
 /* The header at addr, from the window where it holds it. */

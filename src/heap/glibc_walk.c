@@ -198,6 +198,8 @@ static void walk_window(struct walk *walk)
 			}
 			count_chunk(walk, chunk, bytes, true);
 			free_start = walk->now.free_start;
+			if (walk->err)
+				break;
 		} else {
 			/* Without a branch: which chunks are free is not to be foreseen. */
 			in_use_bytes += bytes & in_use;
@@ -220,7 +222,7 @@ static void walk_chunks(struct walk *walk, struct chunk_header chunk)
 {
 	bool over = false;
 
-	while (!over) {
+	while (!over && walk->err != -ERESTART) {
 		uint64_t bytes = chunk_bytes(&chunk), addr = walk->now.at + bytes;
 		struct chunk_header next;
 
@@ -249,6 +251,8 @@ static void walk_chunks(struct walk *walk, struct chunk_header chunk)
 		count_chunk(walk, &chunk, bytes, next.size & PREV_INUSE);
 		walk->now.at = addr;
 		walk_window(walk);
+		if (walk->err == -ERESTART)
+			return;
 		over = !walk__fetch(walk, walk->now.at, &chunk) &&
 		       !walk__recover(walk, walk->now.at, &chunk);
 	}
@@ -309,5 +313,5 @@ int glibc_walk__region(const struct glibc_walk_job *job, struct glibc_tally *tal
 	job->memory->bytes_read += walk.memory.bytes_read;
 	job->memory->calls += walk.memory.calls;
 	glibc_tally__add(tally, &walk.now.tally);
-	return walk.err == -ESRCH || walk.err == -ENOMEM ? walk.err : err;
+	return walk.err == -ESRCH || walk.err == -ENOMEM || walk.err == -ERESTART ? walk.err : err;
 }

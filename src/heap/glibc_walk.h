@@ -44,7 +44,8 @@ struct glibc_walk_job {
  * Walks a region chunk by chunk. A process that runs changes it meanwhile: where two chunks do not
  * fit it goes back to one that did and reads again, three times, then looks for the next place
  * where a chain of chunks begins and leaves out what lies between. 0 (bounds that were reached
- * included: what is left is unwalked), -ESRCH, -ENOMEM.
+ * included: what is left is unwalked), -ERESTART (a thread's cache taught how cached chunks are
+ * known, which the walk did not know), -ESRCH, -ENOMEM.
  */
 int glibc_walk__region(const struct glibc_walk_job *job, struct glibc_tally *tally);
 

@@ -130,8 +130,12 @@ void walk__look_for_tcache(struct walk *walk, uint64_t addr, uint64_t bytes)
 		memcpy(data, window->data + (addr - window->at), bytes);
 	else if (memory__read(&walk->memory, addr, data, bytes))
 		return;
-	if (glibc_tcache__plausible(data, bytes) &&
-	    glibc_tcaches__add(job->tcaches, job->memory, job->layout, addr, data, bytes) ==
-		    -ENOMEM)
+	if (!glibc_tcache__plausible(data, bytes))
+		return;
+	if (glibc_tcaches__add(job->tcaches, job->memory, job->layout, addr, data, bytes) ==
+	    -ENOMEM)
 		walk->err = -ENOMEM;
+	/* Nothing that was cached could be known as such so far. */
+	else if (job->layout->key_kind != job->map->layout.key_kind)
+		walk->err = -ERESTART;
 }

@@ -66,7 +66,8 @@ bool advise_malloc_trim(const struct explanation *e, struct advice *out)
 	out->id = "malloc-trim";
 	snprintf(out->text, sizeof(out->text),
 		 "Call malloc_trim(0) after phases that free much, or every few minutes. Once, "
-		 "without changing the program: gdb -p %u -batch -ex 'call (int)malloc_trim(0)'",
+		 "without changing the program: gdb -p %u -batch -ex 'set language c' -ex 'call "
+		 "(int)malloc_trim(0)'",
 		 e->pid);
 	snprintf(out->evidence, sizeof(out->evidence),
 		 "%s of the %s that are free in %zu arena%s are whole resident pages; %s are in "

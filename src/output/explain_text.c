@@ -76,8 +76,7 @@ static void put_allocator(const struct explanation *explanation, char *buf, size
 
 	text_printable(owner, sizeof(owner), allocators->malloc_owner);
 	if (is_glibc && explanation->glibc.layout[0])
-		snprintf(buf, size, ", malloc of glibc (laid out as in %s)",
-			 explanation->glibc.layout);
+		snprintf(buf, size, ", malloc of glibc %s", explanation->glibc.layout);
 	else if (is_glibc)
 		snprintf(buf, size, ", malloc of glibc");
 	else if (allocators->has_jemalloc && !strcmp(owner, "jemalloc"))
@@ -90,7 +89,7 @@ static void put_allocator(const struct explanation *explanation, char *buf, size
 		snprintf(buf, size, ", whose malloc is unknown");
 }
 
-/* "cal (pid 8212, Go 1.19.8 with cgo, malloc of glibc ...)                  RSS 1,018.3 MB" */
+/* "cal (pid 8212, Go 1.19.8 with cgo, malloc of glibc 2.35 to 2.41)       RSS 1,018.3 MB" */
 void explain_text__heading(struct text_writer *writer, const struct explain_report *report)
 {
 	const struct explanation *explanation = report->explanation;
@@ -111,9 +110,10 @@ void explain_text__heading(struct text_writer *writer, const struct explain_repo
 		fprintf(writer->out, "%s%s%s%*s%s\n", colour ? COLOUR_BOLD : "", name,
 			colour ? COLOUR_RESET : "", (int)(REPORT_COLUMNS - used), "", rss);
 	else
-		fprintf(writer->out, "%s%s (pid %u)%s  %s\n  %s\n", colour ? COLOUR_BOLD : "",
+		fprintf(writer->out, "%s%s (pid %u)%s  %s\n  %s%s\n", colour ? COLOUR_BOLD : "",
 			*comm ? comm : "unnamed process", explanation->pid,
-			colour ? COLOUR_RESET : "", rss, *runtime ? runtime + 2 : allocator + 2);
+			colour ? COLOUR_RESET : "", rss, *runtime ? runtime + 2 : "",
+			*runtime || !*allocator ? allocator : allocator + 2);
 	text__say(writer, "%s", report->verdict->text);
 }
 

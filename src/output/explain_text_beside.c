@@ -178,7 +178,8 @@ void explain_text__cost(struct text_writer *writer, const struct explanation *ex
 			   "kernel's sum.",
 			   explanation->readings);
 	else if (explanation->changed)
-		text__warn(writer, "It changed while it was read, too slowly for a second try.");
+		text__warn(writer,
+			   "It changed while it was read, which took too long for another try.");
 	text__say(writer,
 		  "This read %s of its memory, which marks those pages as accessed, in %s of CPU "
 		  "time and %s in all%s.",

@@ -51,6 +51,27 @@ rows_add_up() {
 		"nothing is unknown"
 }
 
+# What glibc says of itself: mallinfo2 counts chunks in thread caches as in use, those in fastbins as
+# free. Within 0.1 %, as the thread caches themselves are chunks.
+glibc_agrees_with_itself() {
+	start_heap
+	explain now
+	expect_json now.json '.glibc | .arenas == $t[0].arenas and (.per_arena | length) == .arenas and
+		((.in_use_bytes + .cached_bytes - $t[0].fsmblks) / $t[0].uordblks - 1 | fabs) < 0.001 and
+		((.free_bytes - .cached_bytes + $t[0].fsmblks) / $t[0].fordblks - 1 | fabs) < 0.001 and
+		.mmapped_bytes == $t[0].hblkhd and .mmapped_chunks == $t[0].hblks and
+		.in_use_error_bytes == 0 and .unwalked_bytes == 0 and .checks.stood_still' \
+		"sums against mallinfo2" --slurpfile t truth.json
+	expect_json now.json '[.checks[].ok] | all' "checks"
+	expect_json now.json '.glibc as $g | all("system_bytes", "in_use_bytes", "free_bytes",
+		"trimmable_bytes"; . as $key | ([$g.per_arena[][$key]] | add) == $g[$key])' \
+		"sums over the arenas"
+	tell_target
+	wait_for 60 grep -q '^trimmed' target.out
+	expect_json now.json '(.glibc.trimmable_bytes / $t[0].trimmed_bytes - 1 | fabs) < 0.005' \
+		"what malloc_trim(0) then returned" --slurpfile t truth.json
+}
+
 # What it does to the process: nothing but marks of pages that were read.
 leaves_it_alone() {
 	local before after
@@ -232,6 +253,7 @@ a_full_disk() {
 }
 
 test_case "rows add up to what the kernel counts" rows_add_up
+test_case "glibc's heaps against mallinfo2 and malloc_trim" glibc_agrees_with_itself
 test_case "the process is left as it was" leaves_it_alone
 test_case "text: first line, width, bytes" text_is_for_a_screen
 test_case "--diff: an earlier reading, another process" side_by_side

@@ -88,13 +88,20 @@ static void the_first_lines_answer(void **state)
 	explain_fixture__fill(&fixture);
 	text = write_text(&fixture, &utf8);
 	expect_in(text,
-		  "cal (pid 8212, Go 1.19.8 with cgo, malloc of glibc (laid out as in 2.35 to "
-		  "2.41))     RSS 1,016.2 MB\n"
+		  "cal (pid 8212, Go 1.19.8 with cgo, malloc of glibc 2.35 to 2.41)               "
+		  "       RSS 1,016.2 MB\n"
 		  "  Memory is held by glibc's arenas: 840.0 MB of it is free.\n"
 		  "  What helps\n"
 		  "    1. Set MALLOC_ARENA_MAX=2. Saves 500.0 MB to 800.0 MB.\n"
 		  "      Evidence: 16 arenas, 840.0 MB free in them. Risk: threads wait for "
 		  "each other.\n");
+	expect_width(text);
+	free(text);
+	/* Where one line has no room for all of it there are two. */
+	strcpy(fixture.explanation.comm, "\033\033\033\033\033\033\033\033\033");
+	text = write_text(&fixture, &utf8);
+	expect_in(text, "\\x1b (pid 8212)  RSS 1,016.2 MB\n"
+			"  Go 1.19.8 with cgo, malloc of glibc 2.35 to 2.41\n");
 	expect_width(text);
 	free(text);
 }

@@ -175,7 +175,8 @@ static void count_arenas(struct pagemap *pm, const struct maps_entry *entries, s
 	for (size_t i = 0; i < arenas->heap_count; i++)
 		thread_arenas += arenas->heaps[i].is_first;
 	for (int tries = 0; ring < 0 && tries < RING_TRIES; tries++)
-		ring = glibc_ring__follow(pm, entries, n, arenas, &arenas->main_arena);
+		ring = glibc_ring__follow(pm, entries, n, arenas, &arenas->main_arena,
+					  &arenas->bins_offset);
 	/* The ring may hold arenas that were made since the maps were read, never fewer. */
 	arenas->ring_closed = ring >= (int64_t)thread_arenas + 1;
 	arenas->arena_count = arenas->ring_closed ? ring : (int64_t)thread_arenas + 1;

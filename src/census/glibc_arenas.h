@@ -40,10 +40,11 @@ struct glibc_arenas {
 	bool has_glibc;           /* libc.so.6 is mapped, or heaps were found */
 	struct glibc_heap *heaps; /* verified, by base; owned */
 	size_t heap_count;
-	int64_t arena_count; /* main arena included; -1 unknown or no glibc */
-	bool ring_closed;    /* the arenas' own list was followed and gave that number */
-	uint64_t main_arena; /* address; 0 unknown */
-	int64_t limit;       /* -1: unknown or no glibc */
+	int64_t arena_count;  /* main arena included; -1 unknown or no glibc */
+	bool ring_closed;     /* the arenas' own list was followed and gave that number */
+	uint64_t main_arena;  /* address; 0 unknown */
+	uint16_t bins_offset; /* of the bins in malloc_state: tells its layout; 0 unknown */
+	int64_t limit;        /* -1: unknown or no glibc */
 	char limit_source[96];
 };
 

@@ -129,7 +129,8 @@ static void read_segment(struct pagemap *pm, uint64_t address, uint8_t *data, si
 	}
 }
 
-static uint64_t search_segment(struct pagemap *pm, const struct maps_entry *entry)
+static uint64_t search_segment(struct pagemap *pm, const struct maps_entry *entry,
+			       uint16_t *bins_offset)
 {
 	size_t size = MIN(entry->end - entry->start, SEGMENT_BYTES_MAX);
 	uint8_t *data = malloc(size);
@@ -138,19 +139,21 @@ static uint64_t search_segment(struct pagemap *pm, const struct maps_entry *entr
 	if (!data)
 		return 0;
 	read_segment(pm, entry->start, data, size);
-	for (size_t i = 0; !arena && i < sizeof(layouts) / sizeof(*layouts); i++)
+	for (size_t i = 0; !arena && i < sizeof(layouts) / sizeof(*layouts); i++) {
 		arena = find_lone_arena(pm, &layouts[i], data, size, entry->start);
+		*bins_offset = layouts[i].bins;
+	}
 	free(data);
 	return arena;
 }
 
 static int64_t find_lone_main(struct pagemap *pm, const struct maps_entry *entries, size_t n,
-			      uint64_t *main_arena)
+			      uint64_t *main_arena, uint16_t *bins_offset)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (!path_is_glibc(entries[i].path) || !is_writable_private(&entries[i]))
 			continue;
-		*main_arena = search_segment(pm, &entries[i]);
+		*main_arena = search_segment(pm, &entries[i], bins_offset);
 		if (*main_arena)
 			return 1;
 	}
@@ -158,7 +161,8 @@ static int64_t find_lone_main(struct pagemap *pm, const struct maps_entry *entri
 }
 
 int64_t glibc_ring__follow(struct pagemap *pm, const struct maps_entry *entries, size_t n,
-			   const struct glibc_arenas *arenas, uint64_t *main_arena)
+			   const struct glibc_arenas *arenas, uint64_t *main_arena,
+			   uint16_t *bins_offset)
 {
 	for (size_t i = 0; i < arenas->heap_count; i++) {
 		if (!arenas->heaps[i].is_first)
@@ -167,10 +171,13 @@ int64_t glibc_ring__follow(struct pagemap *pm, const struct maps_entry *entries,
 			int64_t count = follow_ring(pm, entries, n, arenas, &layouts[k],
 						    arenas->heaps[i].arena, main_arena);
 
-			if (count > 0)
+			if (count > 0) {
+				*bins_offset = layouts[k].bins;
 				return count;
+			}
 		}
 		break; /* one arena's ring is every arena's */
 	}
-	return arenas->heap_count ? -ENOENT : find_lone_main(pm, entries, n, main_arena);
+	return arenas->heap_count ? -ENOENT
+				  : find_lone_main(pm, entries, n, main_arena, bins_offset);
 }

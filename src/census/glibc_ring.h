@@ -12,9 +12,11 @@
  * with itself.
  *
  * Number of arenas in the ring, main arena included, when it closes and every member is known to
- * be one; *main_arena is its address. -ENOENT when no ring was found, -ESRCH.
+ * be one; *main_arena is its address, *bins_offset where malloc_state has its bins. -ENOENT when no
+ * ring was found, -ESRCH.
  */
 int64_t glibc_ring__follow(struct pagemap *pm, const struct maps_entry *entries, size_t n,
-			   const struct glibc_arenas *arenas, uint64_t *main_arena);
+			   const struct glibc_arenas *arenas, uint64_t *main_arena,
+			   uint16_t *bins_offset);
 
 #endif

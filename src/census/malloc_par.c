@@ -39,6 +39,7 @@ enum {
 	TCACHE_BINS = 8,
 	ARENA_TEST = -8,      /* from arena_max */
 	MMAP_THRESHOLD = -16, /* from arena_max */
+	TRIM_THRESHOLD = -32, /* from arena_max */
 	FRONT = 72 + 32,      /* the longest layout before sbrk_base */
 	BACK = 16,            /* sbrk_base and tcache_bins */
 };
@@ -86,6 +87,7 @@ static bool matches(const uint8_t *p, const struct par_layout *layout, uint64_t 
 		.arena_max = word_at(arena_max),
 		.arena_test = word_at(arena_max + ARENA_TEST),
 		.mmap_threshold_bytes = word_at(arena_max + MMAP_THRESHOLD),
+		.trim_threshold_bytes = word_at(arena_max + TRIM_THRESHOLD),
 		.mmapped_bytes = mem,
 		.mmapped_chunks = count,
 		.sbrk_base = word_at(p),

@@ -15,6 +15,7 @@ struct malloc_par {
 	uint64_t arena_max; /* 0: not set */
 	uint64_t arena_test;
 	uint64_t mmap_threshold_bytes;
+	uint64_t trim_threshold_bytes;
 	uint64_t mmapped_bytes; /* in chunks that have a mapping of their own */
 	uint32_t mmapped_chunks;
 	uint64_t sbrk_base; /* where the main arena starts; 0 when it has not grown yet */

@@ -15,6 +15,13 @@
  */
 struct pagemap;
 
+/*
+ * Without PAGEMAP_SCAN entries are read one after the other, and there is one for every address,
+ * mapped or not: reserved address space of terabytes (sanitizers, browsers) would take seconds.
+ * Above this length only sums can be told, from what smaps says of whole mappings.
+ */
+#define ENTRIES_RANGE_MAX (64ULL << 30)
+
 struct page_counts {
 	uint64_t resident_bytes;
 	uint64_t file_bytes; /* of those: page cache and shared memory, not private copies */

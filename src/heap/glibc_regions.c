@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "heap/glibc_regions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/param.h>
+
+#include "census/proc_maps.h"
+
+#define ALIGN_UP(n, to) (((n) + (to)-1) & ~((uint64_t)(to)-1))
+
+/* Chunk sizes carry three flags (malloc/malloc.c). */
+#define SIZE_BITS 7u
+
+void glibc_map__free(struct glibc_map *map)
+{
+	glibc_arenas__free(&map->arenas);
+	free(map->states);
+	free(map->regions);
+	memset(map, 0, sizeof(*map));
+}
+
+static int add_region(struct glibc_map *map, const struct glibc_region *region)
+{
+	map->regions[map->region_count++] = *region;
+	return 0;
+}
+
+/* The main arena, when it is known, and each arena that lies in its first heap. */
+static int read_states(struct subject *subject, struct glibc_map *map)
+{
+	const struct glibc_arenas *arenas = &map->arenas;
+
+	map->states = calloc(arenas->heap_count + 1, sizeof(*map->states));
+	map->regions = calloc(arenas->heap_count + 1, sizeof(*map->regions));
+	if (!map->states || !map->regions)
+		return -ENOMEM;
+	if (glibc_state__read(&subject->memory, &map->layout, arenas->main_arena,
+			      &map->states[0]) == 0)
+		map->state_count = 1;
+	for (size_t i = 0; i < arenas->heap_count; i++) {
+		const struct glibc_heap *heap = &arenas->heaps[i];
+		struct glibc_state *state = &map->states[map->state_count];
+
+		if (!heap->is_first)
+			continue;
+		if (heap->arena - heap->base == 0x20)
+			glibc_layout__narrow(&map->layout, 26, 34);
+		else
+			glibc_layout__narrow(&map->layout, 35, GLIBC_LATER);
+		if (glibc_state__read(&subject->memory, &map->layout, heap->arena, state) == 0)
+			map->state_count++;
+	}
+	return map->state_count ? 0 : -EAGAIN;
+}
+
+static bool has_main(const struct glibc_map *map)
+{
+	return map->state_count && map->states[0].address == map->arenas.main_arena;
+}
+
+/* States behind the main one are in the order of their addresses. */
+static int64_t find_state(const struct glibc_map *map, uint64_t address)
+{
+	size_t low = has_main(map), high = map->state_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (map->states[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < map->state_count && map->states[low].address == address ? (int64_t)low : -1;
+}
+
+/* A heap's chunks follow its header, in the first heap also the arena's own struct. */
+static void add_heap(struct glibc_map *map, const struct glibc_heap *heap)
+{
+	int64_t arena = find_state(map, heap->arena);
+	uint64_t header = heap->arena & (GLIBC_HEAP_BYTES - 1);
+	struct glibc_region region = {
+		.base = heap->base, .end = heap->base + heap->size_bytes, .arena = arena};
+
+	if (arena < 0)
+		return;
+	if (heap->is_first)
+		header += glibc_state__bytes(&map->layout);
+	region.start = heap->base + ALIGN_UP(header, 16);
+	region.has_top = map->states[arena].top - heap->base < GLIBC_HEAP_BYTES;
+	if (region.start < region.end)
+		add_region(map, &region);
+}
+
+static uint64_t top_end(struct pagemap *pm, uint64_t top)
+{
+	uint64_t size;
+
+	if (top > SPACE_ADDRESS_MAX || pagemap__peek(pm, top + 8, &size, sizeof(size)))
+		return 0;
+	size &= ~(uint64_t)SIZE_BITS;
+	return size % 16 || size > SPACE_ADDRESS_MAX ? 0 : top + size;
+}
+
+/*
+ * The main arena lies in the brk area, from mp_.sbrk_base on. Where sbrk failed it goes on in
+ * mappings of its own (MMAP_AS_MORECORE_SIZE), of which the one with the top is known.
+ */
+static void add_main(struct subject *subject, struct glibc_map *map)
+{
+	const struct glibc_state *state = &map->states[0];
+	uint64_t end = top_end(subject->pm, state->top);
+	const struct maps_entry *entry = subject__entry(subject, state->top), *heap = NULL;
+	struct glibc_region region = {.end = end, .is_main = true, .has_top = true};
+
+	if (!entry || !end || end <= state->top)
+		return;
+	for (size_t i = 0; !heap && i < subject->n; i++) {
+		if (!strcmp(subject->entries[i].path, "[heap]"))
+			heap = &subject->entries[i];
+	}
+	region.start = entry->start;
+	if (heap && heap->start <= state->top && !strcmp(entry->path, "[heap]"))
+		region.start = heap->start;
+	if (map->has_par && map->par.sbrk_base > region.start && map->par.sbrk_base < end)
+		region.start = map->par.sbrk_base;
+	region.start = ALIGN_UP(region.start, 16);
+	region.base = region.start;
+	add_region(map, &region);
+}
+
+static int by_address(const void *left, const void *right)
+{
+	const struct glibc_region *a = left, *b = right;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+int glibc_map__read(struct subject *subject, struct glibc_map *out, const char **reason)
+{
+	struct glibc_map map = {0};
+	int err;
+
+	glibc_arenas__init(&map.arenas);
+	err = glibc_arenas__read(subject->pid, subject->entries, subject->n, subject->pm,
+				 &map.arenas);
+	if (!err && !map.arenas.has_glibc) {
+		*reason = "glibc's malloc is not in this process";
+		err = -ENOENT;
+	}
+	if (!err && !map.arenas.main_arena && !map.arenas.heap_count) {
+		*reason = "glibc's malloc was never used";
+		err = -ENOENT;
+	}
+	if (!err && !map.arenas.bins_offset)
+		err = -EAGAIN;
+	if (!err) {
+		glibc_layout__init(&map.layout, map.arenas.bins_offset);
+		map.has_par =
+			malloc_par__read(subject->pm, subject->entries, subject->n, &map.par) == 0;
+		err = read_states(subject, &map);
+	}
+	if (err) {
+		glibc_map__free(&map);
+		return err;
+	}
+	if (has_main(&map))
+		add_main(subject, &map);
+	for (size_t i = 0; i < map.arenas.heap_count; i++)
+		add_heap(&map, &map.arenas.heaps[i]);
+	qsort(map.regions, map.region_count, sizeof(*map.regions), by_address);
+	*out = map;
+	return 0;
+}
+
+uint64_t glibc_map__region_end(const struct glibc_map *map, const struct glibc_region *region,
+			       struct pagemap *pm)
+{
+	uint64_t words[4], top, end;
+
+	if (!region->is_main) {
+		if (pagemap__peek(pm, region->base, words, sizeof(words)) || words[2] % 4096 ||
+		    words[2] > GLIBC_HEAP_BYTES || words[2] <= region->start - region->base)
+			return region->end;
+		return region->base + words[2];
+	}
+	if (pagemap__peek(pm, map->states[0].address + map->layout.bins - 0x10, &top, sizeof(top)))
+		return region->end;
+	end = top % 16 || top < region->start ? 0 : top_end(pm, top);
+	return end > region->start ? end : region->end;
+}
+
+int64_t glibc_map__arena_of(const struct glibc_map *map, uint64_t addr)
+{
+	const struct glibc_heap *heap = glibc_arenas__find(&map->arenas, addr);
+
+	if (heap)
+		return find_state(map, heap->arena);
+	for (size_t i = 0; i < map->region_count; i++) {
+		const struct glibc_region *region = &map->regions[i];
+
+		if (region->is_main && addr >= region->start && addr < region->end)
+			return 0;
+	}
+	return -1;
+}

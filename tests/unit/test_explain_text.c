@@ -126,7 +126,7 @@ static void gomemlimit_is_a_sum_line_by_line(void **state)
 	explain_fixture__fill(&fixture);
 	text = write_text(&fixture, &utf8);
 	expect_in(text, "      limit of the container   2,048.0 MB\n"
-			"      not of Go               -1,048.0 MB\n"
+			"      malloc arenas           -1,048.0 MB\n"
 			"      margin                    -400.0 MB\n"
 			"      = GOMEMLIMIT               600.0 MB\n");
 	expect_in(text, "Saving: it bounds the Go heap, which is small.");

@@ -49,6 +49,15 @@ static void write_item(struct text_writer *writer, size_t number, const struct a
 		text_paragraph(writer->out, 6, *evidence ? line : line + 1);
 }
 
+/* A term may be a component, by its name in JSON: people read what the table calls it. */
+static const char *term_label(const struct memlimit_term *term)
+{
+	for (int i = 0; i < COMPONENTS; i++)
+		if (!strcmp(term->name, component__name((enum component)i)))
+			return component__label((enum component)i);
+	return term->name;
+}
+
 /* The sum behind GOMEMLIMIT, line by line. */
 static void write_terms(struct text_writer *writer, const struct advice_list *advice)
 {
@@ -61,7 +70,7 @@ static void write_terms(struct text_writer *writer, const struct advice_list *ad
 
 		table__add(&table, "%s", "");
 		table__add(&table, "%s", "");
-		table__add(&table, "%s", term->name);
+		table__add(&table, "%s", term_label(term));
 		if (term->bytes < 0)
 			table__add(&table, "%s", units_format_delta(text, term->bytes));
 		else

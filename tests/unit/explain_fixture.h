@@ -140,7 +140,7 @@ static inline void fill_advice(struct advice_list *advice)
 		.why_no_saving = "it bounds the Go heap, which is small",
 	};
 	advice->terms[0] = (struct memlimit_term){"limit of the container", (int64_t)(2048 * MB)};
-	advice->terms[1] = (struct memlimit_term){"not of Go", -(int64_t)(1048 * MB)};
+	advice->terms[1] = (struct memlimit_term){"malloc-arenas", -(int64_t)(1048 * MB)};
 	advice->terms[2] = (struct memlimit_term){"margin", -(int64_t)(400 * MB)};
 	advice->term_count = 3;
 	advice->gomemlimit_bytes = (int64_t)(600 * MB);

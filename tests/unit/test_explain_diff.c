@@ -6,9 +6,8 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "explain_expect.h"
 #include "explain_fixture.h"
-#include "output/bar.h"
-#include "output/table.h"
 
 static const struct text_options utf8 = {.utf8 = true};
 
@@ -70,23 +69,6 @@ static char *write_diff(const struct explain_side *then, const struct explain_si
 			 0);
 	fclose(out);
 	return text;
-}
-
-static void expect_in(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("\"%s\" is not in:\n%s", part, text);
-}
-
-static void expect_width(const char *text)
-{
-	char *copy = strdup(text), *rest = copy, *line;
-
-	assert_non_null(copy);
-	while ((line = strsep(&rest, "\n")))
-		if (text_columns(line) > REPORT_COLUMNS)
-			fail_msg("%zu columns: %s", text_columns(line), line);
-	free(copy);
 }
 
 /* The same process a while later: arenas grew, the thread stacks went. */

@@ -5,9 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "explain_expect.h"
 #include "explain_fixture.h"
-#include "output/bar.h"
-#include "output/table.h"
 
 static char *write_text(const struct explain_fixture *fixture, const struct text_options *options)
 {
@@ -22,12 +21,6 @@ static char *write_text(const struct explain_fixture *fixture, const struct text
 }
 
 static const struct text_options utf8 = {.utf8 = true};
-
-static void expect_in(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("\"%s\" is not in:\n%s", part, text);
-}
 
 static void expect_not_in(const char *text, const char *part)
 {
@@ -60,17 +53,6 @@ static size_t count_lines(const char *text)
 	for (; *text; text++)
 		n += *text == '\n';
 	return n;
-}
-
-static void expect_width(const char *text)
-{
-	char *copy = strdup(text), *rest = copy, *line;
-
-	assert_non_null(copy);
-	while ((line = strsep(&rest, "\n")))
-		if (text_columns(line) > REPORT_COLUMNS)
-			fail_msg("%zu columns: %s", text_columns(line), line);
-	free(copy);
 }
 
 static void expect_printable(const char *text)
@@ -126,7 +108,7 @@ static void gomemlimit_is_a_sum_line_by_line(void **state)
 	explain_fixture__fill(&fixture);
 	text = write_text(&fixture, &utf8);
 	expect_in(text, "      limit of the container   2,048.0 MB\n"
-			"      not of Go               -1,048.0 MB\n"
+			"      malloc arenas           -1,048.0 MB\n"
 			"      margin                    -400.0 MB\n"
 			"      = GOMEMLIMIT               600.0 MB\n");
 	expect_in(text, "Saving: it bounds the Go heap, which is small.");
@@ -433,6 +415,45 @@ static void nothing_known_is_no_crash(void **state)
 	free(write_text(&fixture, &utf8));
 }
 
+/* Figures that no process has: nothing overflows, and no line grows past its width. */
+static void extreme_figures(void **state)
+{
+	struct explain_fixture fixture;
+	struct explanation *explanation = &fixture.explanation;
+	char *text;
+
+	explain_fixture__fill(&fixture);
+	memset(&explanation->ledger.rows, 0xff, sizeof(explanation->ledger.rows));
+	for (int i = 0; i < COMPONENTS; i++)
+		explanation->ledger.rows[i].how = NULL;
+	for (size_t i = 0; i < FIXTURE_ARENAS; i++) {
+		struct glibc_arena *arena = &fixture.arenas[i];
+
+		arena->system_bytes = arena->in_use_bytes = arena->free_bytes = UINT64_MAX;
+		arena->trimmable_bytes = arena->largest_free_bytes = UINT64_MAX - i;
+		arena->walked = check_of(UINT64_MAX, UINT64_MAX - i);
+		arena->threads = INT64_MAX;
+		arena->heaps = UINT32_MAX;
+	}
+	explanation->glibc.arena_limit = INT64_MAX;
+	explanation->glibc.in_use_error_bytes = UINT64_MAX;
+	explanation->go.heap_inuse_bytes = INT64_MAX;
+	explanation->go.heap_alloc_bytes = INT64_MIN;
+	explanation->go.num_gc = explanation->go.gogc_percent = INT64_MAX;
+	memset(explanation->go.classes, 0xff, sizeof(explanation->go.classes));
+	explanation->go.class_count = UINT32_MAX;
+	explanation->cgroup.cpu_quota = 1e300;
+	explanation->cgroup.limit_bytes = explanation->cgroup.high_bytes = INT64_MAX;
+	explanation->swap_bytes = explanation->pss_bytes = UINT64_MAX;
+	explanation->thread_stacks_live = explanation->thread_stacks_cached = UINT64_MAX;
+	explanation->wall_ns = explanation->cpu_ns = explanation->bytes_read = UINT64_MAX;
+	explanation->allocators.other_count = 0;
+	text = write_text(&fixture, &utf8);
+	expect_width(text);
+	free(text);
+	json_decref(explain_json__build(&fixture.report));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +472,7 @@ int main(void)
 		cmocka_unit_test(bytes_of_the_terminal),
 		cmocka_unit_test(no_advice_without_evidence),
 		cmocka_unit_test(nothing_known_is_no_crash),
+		cmocka_unit_test(extreme_figures),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

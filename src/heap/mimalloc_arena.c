@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* mimalloc 3: see mimalloc.h. */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "heap/allocators_report.h"
@@ -29,8 +30,9 @@ enum page_word {
 struct mimalloc3 {
 	struct subject *subject;
 	struct claims *claims;
-	uint64_t bytes, in_use_bytes, pages, broken;
+	uint64_t bytes, in_use_bytes, broken;
 	uint64_t arena, end; /* the arena that is looked through */
+	bool is_proven;      /* a page of it was seen */
 	uint64_t next;       /* behind the last page */
 };
 
@@ -48,18 +50,12 @@ static bool is_arena(const struct mimalloc3 *mi, uint64_t addr, const uint64_t *
 	return false;
 }
 
-static void take_page(struct mimalloc3 *mi, uint64_t addr, const uint64_t *words)
+static void count_blocks(struct mimalloc3 *mi, const uint64_t *words, uint64_t addr, uint64_t end)
 {
-	uint64_t place = words[PAGE_SLICES] & UINT32_MAX, slices = words[PAGE_SLICES] >> 32;
 	uint64_t used = words[PAGE_COUNTS] & UINT16_MAX;
 	uint64_t reserved = words[PAGE_COUNTS] >> 32 & UINT16_MAX;
-	uint64_t block = words[PAGE_BLOCK_BYTES], end = addr + slices * SLICE_BYTES;
+	uint64_t block = words[PAGE_BLOCK_BYTES];
 
-	if (words[PAGE_ARENA] != mi->arena || (words[PAGE_KIND] & UINT32_MAX) != KIND_ARENA ||
-	    addr != mi->arena + place * SLICE_BYTES || !slices || end > mi->end)
-		return;
-	mi->next = end;
-	mi->pages++;
 	/* One that is not set up, or was given back, has no blocks. */
 	if (!used || !block)
 		return;
@@ -70,25 +66,39 @@ static void take_page(struct mimalloc3 *mi, uint64_t addr, const uint64_t *words
 		mi->in_use_bytes += used * block;
 }
 
+/* An arena is believed, and claimed, when a page in it names it. */
+static int take_page(struct mimalloc3 *mi, uint64_t addr, const uint64_t *words)
+{
+	uint64_t place = words[PAGE_SLICES] & UINT32_MAX, slices = words[PAGE_SLICES] >> 32;
+	uint64_t end = addr + slices * SLICE_BYTES;
+
+	if (words[PAGE_ARENA] != mi->arena || (words[PAGE_KIND] & UINT32_MAX) != KIND_ARENA ||
+	    addr != mi->arena + place * SLICE_BYTES || !slices || end > mi->end)
+		return 0;
+	mi->next = end;
+	count_blocks(mi, words, addr, end);
+	if (mi->is_proven)
+		return 0;
+	mi->is_proven = true;
+	mi->bytes += mi->end - mi->arena;
+	return claims__add(mi->claims, mi->arena, mi->end, COMPONENT_MIMALLOC,
+			   "arenas of mimalloc 3 that name their own address") == -ENOMEM
+		       ? -ENOMEM
+		       : 0;
+}
+
 static int take_head(void *ctx, uint64_t addr, const uint64_t *words)
 {
 	struct mimalloc3 *mi = ctx;
-	int err;
 
-	if (addr >= mi->end) {
-		if (!is_arena(mi, addr, words))
-			return 0;
+	if (addr >= mi->end && is_arena(mi, addr, words)) {
 		mi->arena = addr;
 		mi->end = addr + words[1];
 		mi->next = addr + SLICE_BYTES;
-		mi->bytes += words[1];
-		err = claims__add(mi->claims, addr, mi->end, COMPONENT_MIMALLOC,
-				  "arenas of mimalloc 3 that name their own address");
-		return err == -ENOMEM ? err : 0;
+		mi->is_proven = false;
+		return 0;
 	}
-	if (addr >= mi->next)
-		take_page(mi, addr, words);
-	return 0;
+	return addr >= mi->next && addr < mi->end ? take_page(mi, addr, words) : 0;
 }
 
 int mimalloc3__read(struct subject *subject, struct claims *claims, struct allocators *out)
@@ -102,7 +112,7 @@ int mimalloc3__read(struct subject *subject, struct claims *claims, struct alloc
 					     .how = "arenas that name their own address",
 					     .bytes = mi.bytes,
 					     .in_use_bytes = mi.in_use_bytes,
-					     .has_in_use = mi.pages && !mi.broken,
+					     .has_in_use = !mi.broken,
 				     });
 	return err < 0 ? err : 0;
 }

@@ -120,7 +120,9 @@ int cgroup_find__group(const char *path, struct cgroup_found *out)
 	if (!err)
 		return 0;
 	hosts = (struct cgroup_found){0};
-	if (cgroup_host__run(find_in_mounts, &host) == 0) {
+	/* One that is here, if without the controller, is meant; and so is our own root. */
+	if (!out->memory.dir && path[strspn(path, "/")] &&
+	    cgroup_host__run(find_in_mounts, &host) == 0) {
 		cgroup_found__free(out);
 		*out = hosts;
 		return 0;

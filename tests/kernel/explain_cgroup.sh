@@ -193,6 +193,7 @@ names_follow_the_namespace() {
 hosts_groups_from_a_container() {
 	make_groups
 	echo "$((300 * MB))" >"$outer/$limit_file"
+	[ "$version" = 1 ] || echo +memory >"$inner/cgroup.subtree_control"
 	mkdir "$inner/deep"
 	cat >container <<-'END'
 		(echo 0 >"$1/deep/cgroup.procs" || exit 1

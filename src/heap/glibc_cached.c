@@ -148,6 +148,9 @@ static void read_list(void *ctx, uint64_t first, bool in_tcache)
 	uint64_t at = in_tcache && first ? first - CHUNK_HEADER_BYTES : first, bytes = 0;
 	struct circle circle = {0};
 
+	/* Where keys tell what is in a tcache now, its lists would add what was in it before. */
+	if (in_tcache && layout->key_kind == TCACHE_KEY_OWNER)
+		return;
 	for (size_t n = 0; at && reader->count < CACHED_CHUNKS_MAX; n++) {
 		uint64_t words[3];
 

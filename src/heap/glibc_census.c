@@ -202,7 +202,8 @@ static const struct glibc_look *choose(struct reading *reading)
 static uint64_t error_of(const struct reading *reading, const struct glibc_look *chosen)
 {
 	const struct glibc_look *looks = reading->looks;
-	uint64_t unread = chosen->unwalked_bytes + chosen->torn_bytes, spread = 0;
+	uint64_t unread = chosen->unwalked_bytes + chosen->torn_bytes + chosen->doubtful_bytes;
+	uint64_t spread = 0;
 	double distance = 0;
 
 	if (chosen->stood_still)

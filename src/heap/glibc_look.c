@@ -107,7 +107,8 @@ static bool has_chunk(const struct cached_chunks *cached, uint64_t address, uint
 
 /*
  * What only looked cached was in use. A process that stood still: what no list leads to. One that
- * ran: lists changed under the walk, so only a fastbin chunk whose next is none is refused. With
+ * ran: lists changed under the walk, so only a fastbin chunk whose next is none is refused, and the
+ * others that no list leads to are doubtful. With
  * more chunks than go on record lists cannot be followed: what looks cached is taken for that.
  */
 static void refuse_false_ones(struct glibc_look *look, const struct cached_chunks *cached)
@@ -120,6 +121,8 @@ static void refuse_false_ones(struct glibc_look *look, const struct cached_chunk
 		if (!look->stood_still)
 			is_cached = is_cached || chunk->in_tcache || !chunk->next ||
 				    has_chunk(cached, chunk->next, chunk->bytes);
+		if (is_cached && !chunk->reached && !chunk->in_tcache)
+			look->doubtful_bytes += chunk->bytes;
 		if (is_cached)
 			continue;
 		tally->cached_bytes -= chunk->bytes;
@@ -185,6 +188,8 @@ static void add_up(struct glibc_look *look)
 		look->in_use_bytes += tally->in_use_bytes;
 		look->unwalked_bytes += tally->unwalked_bytes;
 		look->torn_bytes += tally->torn_bytes;
+		if (!look->stood_still)
+			look->doubtful_bytes += tally->listed_bytes;
 	}
 }
 

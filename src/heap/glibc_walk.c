@@ -28,6 +28,7 @@ void glibc_tally__add(struct glibc_tally *sum, const struct glibc_tally *more)
 	sum->overhead_bytes += more->overhead_bytes;
 	sum->unwalked_bytes += more->unwalked_bytes;
 	sum->torn_bytes += more->torn_bytes;
+	sum->listed_bytes += more->listed_bytes;
 	sum->skipped_front_bytes += more->skipped_front_bytes;
 }
 
@@ -86,6 +87,8 @@ static void count_chunk(struct walk *walk, const struct chunk_header *chunk, uin
 		walk->now.free_start = at;
 	if (kind != NOT_CACHED) {
 		tally->cached_bytes += bytes;
+		if (kind == IN_FASTBIN && !walk->largest_fast)
+			tally->listed_bytes += bytes;
 	} else if (in_use) {
 		tally->in_use_bytes += bytes;
 		if (is_tcache_size(bytes))

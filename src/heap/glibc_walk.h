@@ -19,7 +19,8 @@ struct glibc_tally {
 	uint64_t largest_free_bytes;
 	uint64_t overhead_bytes; /* heap headers, arenas, fenceposts */
 	uint64_t unwalked_bytes;
-	uint64_t torn_bytes; /* of free chunks whose two ends did not agree, after all tries */
+	uint64_t torn_bytes;   /* of free chunks whose two ends did not agree, after all tries */
+	uint64_t listed_bytes; /* of cached ones: in fastbins by a list that was read before */
 	uint64_t skipped_front_bytes; /* before the main arena's first chunk */
 };
 

@@ -19,8 +19,9 @@
 #include <sys/mman.h>
 #include "truth.h"
 
-#define USAGE                                                                                     \
-	"usage: heap_mix [--threads N] [--mb N] [--keep PERCENT] [--min-bytes N] [--max-bytes N]\n" \
+#define USAGE                                                                                   \
+	"usage: heap_mix [--threads N] [--mb N] [--keep PERCENT] [--min-bytes N] [--max-bytes " \
+	"N]\n"                                                                                  \
 	"                [--seed N] [--mmapped N] [--churn] [--counters FILE] [--foreign]\n"
 
 #define MAX_THREADS 128
@@ -67,6 +68,7 @@ static struct block *make_block(struct thread *t)
 		die("malloc");
 	if (!t->o->churn)
 		memset(b, 0x5a, malloc_usable_size(b));
+	b->next = NULL;
 	b->chunk_bytes = chunk_bytes(b);
 	__atomic_fetch_add(t->live_bytes, b->chunk_bytes, __ATOMIC_RELAXED);
 	return b;
@@ -78,10 +80,13 @@ static void drop_block(struct thread *t, struct block *b)
 	free(b);
 }
 
-static void fill(struct thread *t)
+static uint64_t o_bytes(const struct options *o)
 {
-	uint64_t bytes = t->o->mb * 1000000;
+	return o->mb * 1000000;
+}
 
+static void fill(struct thread *t, uint64_t bytes)
+{
 	while (__atomic_load_n(t->live_bytes, __ATOMIC_RELAXED) < bytes) {
 		struct block *b = make_block(t);
 
@@ -136,7 +141,7 @@ static void *thread_main(void *arg)
 
 	if (t->o->churn)
 		churn(t);
-	fill(t);
+	fill(t, o_bytes(t->o));
 	bump(&finished);
 	wait_until(&phase, 1);
 	thin_out(t);
@@ -146,7 +151,8 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-/* Without the pages of files, as the text of malloc_trim itself is one that was not there before. */
+/* Without the pages of files, as the text of malloc_trim itself is one that was not there before.
+ */
 static uint64_t anonymous_bytes(void)
 {
 	static char text[4096];
@@ -272,14 +278,14 @@ static void stand_still(const struct options *o)
 {
 	uint64_t before, arenas;
 
-	fill(&threads[0]);
+	fill(&threads[0], o_bytes(o));
 	if (o->foreign)
 		take_foreign();
 	wait_until(&finished, o->threads);
 	raise_to(&phase, 1);
 	thin_out(&threads[0]);
 	if (o->foreign)
-		fill(&threads[0]);
+		fill(&threads[0], 2 * o_bytes(o));
 	wait_until(&finished, 2 * o->threads);
 	/* What stdio allocates for it stays in this thread's cache. */
 	arenas = count_arenas();
@@ -294,12 +300,8 @@ static void stand_still(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.threads = 4,
-			    .mb = 8,
-			    .keep = 50,
-			    .min_bytes = 1,
-			    .max_bytes = 2000,
-			    .seed = 1};
+	struct options o = {
+		.threads = 4, .mb = 8, .keep = 50, .min_bytes = 1, .max_bytes = 2000, .seed = 1};
 	const struct target_option options[] = {
 		{"threads", .number = &o.threads},
 		{"mb", .number = &o.mb},

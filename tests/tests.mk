@@ -108,4 +108,7 @@ $(BUILD)/targets/go-%: tests/targets/go/%/main.go
 		echo "$@: left out, there is no go"; \
 	fi
 
+# Reads a Go program at work.
+$(BUILD)/unit/test_go_facts $(BUILD)/asan/unit/test_go_facts: | $(BUILD)/targets/go-memstats
+
 -include $(UNIT_BINS:=.d) $(UNIT_ASAN_BINS:=.d) $(UNIT_ASAN_OBJS:.o=.d)

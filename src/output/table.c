@@ -94,15 +94,16 @@ static void print_row(const struct table *table, FILE *out, char *const *cells,
 	for (size_t i = 0; i < table->columns; i++) {
 		size_t columns = text_columns(cells[i]);
 		size_t pad = columns < widths[i] ? widths[i] - columns : 0;
+		size_t begin = used + (table->align[i] == 'r' ? pad : 0);
 
 		if (table->align[i] == 'r')
 			pending += pad;
 		/* Blanks are only printed when something follows. */
-		if (columns) {
+		if (columns && begin < REPORT_COLUMNS) {
 			fprintf(out, "%*s", (int)pending, "");
 			pending = 0;
+			print_cut(out, cells[i], REPORT_COLUMNS - begin);
 		}
-		print_cut(out, cells[i], used < REPORT_COLUMNS ? REPORT_COLUMNS - used : 0);
 		used += widths[i] + GAP;
 		pending += GAP + (table->align[i] == 'r' ? 0 : pad);
 	}

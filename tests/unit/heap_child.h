@@ -44,7 +44,8 @@ static inline struct heap_shared *heap__share(void)
 
 /* Size of the chunk that holds a block. Not inlined: the header lies outside what the compiler
  * believes the block to be. */
-static __attribute__((noinline, no_sanitize("address"))) uint64_t heap__chunk_bytes(uint64_t block)
+static __attribute__((noinline, unused, no_sanitize("address"))) uint64_t
+heap__chunk_bytes(uint64_t block)
 {
 	return ((const uint64_t *)block)[-1] & ~7ULL;
 }

@@ -92,6 +92,23 @@ need_target() {
 	done
 }
 
+# busybox has a smaller one of that name.
+need_setpriv() {
+	need_root
+	setpriv --reuid 65534 true 2>/dev/null || skip "there is no setpriv of util-linux"
+}
+
+# as_nobody PROGRAM ARGS...: of a copy that another user can reach.
+as_nobody() {
+	local program=$1
+
+	shift
+	cp "$program" "$WORK/program"
+	chmod 755 "$WORK/program"
+	chmod o+x "$WORK" "$WORK/.."
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$WORK/program" "$@"
+}
+
 # wait_for SECONDS COMMAND...: polls until COMMAND succeeds; fails the test case when it never does.
 wait_for() {
 	local seconds=$1 end

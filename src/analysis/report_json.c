@@ -11,7 +11,7 @@
 
 void json_reader__init(struct json_reader *reader, const char *file, char *error, size_t size)
 {
-	*reader = (struct json_reader){.error = error, .error_size = size};
+	*reader = (struct json_reader){.error = error, .error_size = size, .command = "trace"};
 	text_printable(reader->file, sizeof(reader->file), file);
 }
 
@@ -68,8 +68,8 @@ json_t *json_reader__load(struct json_reader *reader, FILE *in, uint64_t max_byt
 			 max_bytes >> 20);
 	} else if (source.empty) {
 		snprintf(reader->error, reader->error_size,
-			 "%s: the file is empty; expected a report of `memdrift trace --json`",
-			 reader->file);
+			 "%s: the file is empty; expected a report of `memdrift %s --json`",
+			 reader->file, reader->command);
 	} else if (json_error_code(&error) == json_error_out_of_memory) {
 		*err = json_reader__no_memory(reader);
 	} else {

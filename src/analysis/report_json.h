@@ -17,6 +17,7 @@ struct json_reader {
 	char place[128];
 	char *error; /* not owned */
 	size_t error_size;
+	const char *command; /* of memdrift, whose report is expected: "trace" unless changed */
 };
 
 enum json_need {

@@ -28,11 +28,14 @@ static void print_message(enum log_level level, const char *prefix, const char *
 
 	if (level > max_level)
 		return;
-	clear_progress();
 	/* Arguments, names and paths are anyone's bytes. */
 	vsnprintf(raw, sizeof(raw), fmt, args);
+	/* The progress line may be another thread's. */
+	flockfile(stderr);
+	clear_progress();
 	fprintf(stderr, "memdrift: %s%s\n", prefix,
 		text_printable(printable, sizeof(printable), raw));
+	funlockfile(stderr);
 }
 
 #define DEFINE_LOG(name, level, prefix)                  \
@@ -71,12 +74,14 @@ void log_progress(const char *fmt, ...)
 
 	if (!isatty(STDERR_FILENO))
 		return;
+	flockfile(stderr);
 	clear_progress();
-	if (!*fmt)
-		return;
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fflush(stderr);
-	progress_shown = true;
+	if (*fmt) {
+		va_start(args, fmt);
+		vfprintf(stderr, fmt, args);
+		va_end(args);
+		fflush(stderr);
+		progress_shown = true;
+	}
+	funlockfile(stderr);
 }

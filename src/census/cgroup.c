@@ -17,13 +17,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "census/cgroup_mounts.h"
-
-/* Groups nest no deeper than this in practice (cgroup.max.depth); our stack must bear it. */
-#define DEPTH_MAX 256
+#include "census/cgroup_place.h"
 
 struct pid_list {
 	uint32_t *pids;
 	size_t count, room;
+	bool own; /* without the groups below */
 };
 
 static int add_pid(struct pid_list *list, uint32_t pid)
@@ -96,12 +95,12 @@ static int read_tree(int dir_fd, unsigned int depth, struct pid_list *list)
 {
 	struct dirent *entry;
 	DIR *dir;
-	int err = depth > DEPTH_MAX ? -ELOOP : read_group(dir_fd, list);
+	int err = depth > CGROUP_DEPTH_MAX ? -ELOOP : read_group(dir_fd, list);
 
-	dir = err ? NULL : fdopendir(dir_fd);
+	dir = err || list->own ? NULL : fdopendir(dir_fd);
 	if (!dir) {
 		close(dir_fd);
-		return err ? err : -ENOMEM;
+		return err || list->own ? err : -ENOMEM;
 	}
 	while (!err && (entry = readdir(dir))) {
 		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") &&
@@ -140,7 +139,7 @@ static int read_named(const char *name, struct pid_list *list)
 		char path[2 * 4096];
 		int fd;
 
-		if (snprintf(path, sizeof(path), "%s/%s", mounts.paths[i], name) >=
+		if (snprintf(path, sizeof(path), "%s/%s", mounts.list[i].path, name) >=
 		    (int)sizeof(path)) {
 			err = -ENAMETOOLONG;
 			break;
@@ -200,9 +199,9 @@ static int compare_pids(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-int cgroup__each_process(const char *path, int (*fn)(void *ctx, uint32_t pid), void *ctx)
+static int each_process(const char *path, bool own, int (*fn)(void *ctx, uint32_t pid), void *ctx)
 {
-	struct pid_list list = {0};
+	struct pid_list list = {.own = own};
 	int err = read_processes(path, &list);
 
 	if (err) {
@@ -219,4 +218,14 @@ int cgroup__each_process(const char *path, int (*fn)(void *ctx, uint32_t pid), v
 	}
 	free(list.pids);
 	return err;
+}
+
+int cgroup__each_process(const char *path, int (*fn)(void *ctx, uint32_t pid), void *ctx)
+{
+	return each_process(path, false, fn, ctx);
+}
+
+int cgroup__each_own_process(const char *path, int (*fn)(void *ctx, uint32_t pid), void *ctx)
+{
+	return each_process(path, true, fn, ctx);
 }

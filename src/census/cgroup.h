@@ -19,6 +19,9 @@
  */
 int cgroup__each_process(const char *path, int (*fn)(void *ctx, uint32_t pid), void *ctx);
 
+/* The same without the groups below it. */
+int cgroup__each_own_process(const char *path, int (*fn)(void *ctx, uint32_t pid), void *ctx);
+
 /* A control group that forks without end is read up to this many processes. */
 #define CGROUP_PROCESSES_MAX (4u << 20)
 

@@ -2,25 +2,27 @@
 #include "census/cgroup_mounts.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum hierarchy { HIERARCHY_V2, HIERARCHY_MEMORY, HIERARCHY_SYSTEMD, HIERARCHY_OTHER, HIERARCHIES };
-
-/* "a,b,c" has the word. */
-static bool has_option(const char *options, const char *word)
+bool cgroup_list__has(const char *list, const char *word)
 {
 	size_t len = strlen(word);
 
-	while (*options) {
-		size_t n = strcspn(options, ",\n");
+	for (;;) {
+		size_t n = strcspn(list, ",:\n");
 
-		if (n == len && strncmp(options, word, len) == 0)
+		if (n == len && strncmp(list, word, len) == 0)
 			return true;
-		options += n + (options[n] != '\0');
+		if (list[n] != ',')
+			return false;
+		list += n + 1;
 	}
-	return false;
+}
+
+bool cgroup_mount__controls(const struct cgroup_mount *mount, const char *controller)
+{
+	return mount->version == 1 && cgroup_list__has(mount->options, controller);
 }
 
 /* Undoes the \040 of blanks, tabs, line breaks and backslashes, in place. */
@@ -41,105 +43,124 @@ static void unescape(char *text)
 	*out = '\0';
 }
 
+static void free_mount(struct cgroup_mount *mount)
+{
+	free(mount->path);
+	free(mount->root);
+	free(mount->options);
+}
+
 /*
- * "36 35 98:0 /root /mount/point options [tags] - type source super-options": the mount point of a
- * cgroup file system (in the line, which is changed) and what it is; NULL for others.
+ * "36 35 98:0 /root /mount/point options [tags] - type source super-options" (the line is changed).
+ * 1 when that is a cgroup file system, 0 when not, -ENOMEM.
  */
-static char *parse_line(char *line, enum hierarchy *hierarchy)
+static int parse_line(char *line, const char *prefix, struct cgroup_mount *mount)
 {
 	char *separator = strstr(line, " - ");
-	char *save, *field = NULL, *type, *super;
+	char *save, *fields[5], *type, *super;
 
 	if (!separator)
-		return NULL;
+		return 0;
 	*separator = '\0';
 	for (int i = 0; i < 5; i++) {
-		field = strtok_r(i ? NULL : line, " ", &save);
-		if (!field)
-			return NULL;
+		fields[i] = strtok_r(i ? NULL : line, " ", &save);
+		if (!fields[i])
+			return 0;
 	}
 	type = strtok_r(separator + 3, " ", &save);
 	strtok_r(NULL, " ", &save);
-	super = strtok_r(NULL, " ", &save);
-	if (!type || !super)
-		return NULL;
-	if (strcmp(type, "cgroup2") == 0)
-		*hierarchy = HIERARCHY_V2;
-	else if (strcmp(type, "cgroup"))
-		return NULL;
-	else if (has_option(super, "memory"))
-		*hierarchy = HIERARCHY_MEMORY;
-	else
-		*hierarchy =
-			has_option(super, "name=systemd") ? HIERARCHY_SYSTEMD : HIERARCHY_OTHER;
-	unescape(field);
-	return field;
+	super = strtok_r(NULL, " \n", &save);
+	if (!type || !super || (strcmp(type, "cgroup2") && strcmp(type, "cgroup")))
+		return 0;
+	unescape(fields[3]);
+	unescape(fields[4]);
+	*mount = (struct cgroup_mount){
+		.root = strdup(fields[3]),
+		.options = strdup(super),
+		.version = type[6] ? 2 : 1,
+	};
+	if (asprintf(&mount->path, "%s%s", prefix, fields[4]) < 0)
+		mount->path = NULL;
+	if (mount->path && mount->root && mount->options)
+		return 1;
+	free_mount(mount);
+	return -ENOMEM;
 }
 
-struct found {
-	char *path;
-	enum hierarchy hierarchy;
-};
-
-/* Moves the paths over, one kind of hierarchy after the other. */
-static int order_mounts(const struct found *found, size_t count, struct cgroup_mounts *mounts)
+/* Place in the order. */
+static int rank(const struct cgroup_mount *mount)
 {
-	mounts->count = 0;
-	mounts->paths = calloc(count + 1, sizeof(*mounts->paths));
-	if (!mounts->paths)
-		return -ENOMEM;
-	for (enum hierarchy kind = HIERARCHY_V2; kind < HIERARCHIES; kind++) {
-		for (size_t i = 0; i < count; i++) {
-			if (found[i].hierarchy == kind)
-				mounts->paths[mounts->count++] = found[i].path;
-		}
+	if (mount->version == 2)
+		return 0;
+	if (cgroup_mount__controls(mount, "memory"))
+		return 1;
+	return cgroup_mount__controls(mount, "name=systemd") ? 2 : 3;
+}
+
+/* Puts a mount before the first one that ranks after it: equals keep their order. */
+static void insert_mount(struct cgroup_mounts *mounts, const struct cgroup_mount *mount)
+{
+	size_t at = mounts->count++;
+
+	while (at && rank(&mounts->list[at - 1]) > rank(mount)) {
+		mounts->list[at] = mounts->list[at - 1];
+		at--;
 	}
-	return 0;
+	mounts->list[at] = *mount;
 }
 
-int cgroup_mounts__parse(FILE *mountinfo, struct cgroup_mounts *mounts)
+int cgroup_mounts__parse(FILE *mountinfo, const char *prefix, struct cgroup_mounts *mounts)
 {
-	struct found found[CGROUP_MOUNTS_MAX];
-	size_t count = 0, room = 0;
 	char *line = NULL;
-	int err = 0;
+	size_t room = 0;
+	int found = 0;
 
-	while (!err && count < CGROUP_MOUNTS_MAX && getline(&line, &room, mountinfo) > 0) {
-		const char *path = parse_line(line, &found[count].hierarchy);
+	mounts->count = 0;
+	mounts->list = calloc(CGROUP_MOUNTS_MAX, sizeof(*mounts->list));
+	if (!mounts->list)
+		return -ENOMEM;
+	while (found >= 0 && mounts->count < CGROUP_MOUNTS_MAX &&
+	       getline(&line, &room, mountinfo) > 0) {
+		struct cgroup_mount mount;
 
-		if (!path)
-			continue;
-		found[count].path = strdup(path);
-		if (found[count].path)
-			count++;
-		else
-			err = -ENOMEM;
+		found = parse_line(line, prefix, &mount);
+		if (found > 0)
+			insert_mount(mounts, &mount);
 	}
 	free(line);
-	if (!err)
-		err = order_mounts(found, count, mounts);
-	for (size_t i = 0; err && i < count; i++)
-		free(found[i].path);
+	if (found >= 0)
+		return 0;
+	cgroup_mounts__free(mounts);
+	return found;
+}
+
+static int read_mounts(const char *path, const char *prefix, struct cgroup_mounts *mounts)
+{
+	FILE *file = fopen(path, "re");
+	int err;
+
+	*mounts = (struct cgroup_mounts){0};
+	if (!file)
+		return -errno;
+	err = cgroup_mounts__parse(file, prefix, mounts);
+	fclose(file);
 	return err;
 }
 
 int cgroup_mounts__read(struct cgroup_mounts *mounts)
 {
-	FILE *file = fopen("/proc/self/mountinfo", "re");
-	int err;
+	return read_mounts("/proc/self/mountinfo", "", mounts);
+}
 
-	if (!file)
-		return -errno;
-	err = cgroup_mounts__parse(file, mounts);
-	fclose(file);
-	return err;
+int cgroup_mounts__read_init(struct cgroup_mounts *mounts)
+{
+	return read_mounts("/proc/1/mountinfo", "/proc/1/root", mounts);
 }
 
 void cgroup_mounts__free(struct cgroup_mounts *mounts)
 {
 	for (size_t i = 0; i < mounts->count; i++)
-		free(mounts->paths[i]);
-	free(mounts->paths);
-	mounts->paths = NULL;
-	mounts->count = 0;
+		free_mount(&mounts->list[i]);
+	free(mounts->list);
+	*mounts = (struct cgroup_mounts){0};
 }

@@ -26,7 +26,8 @@ struct explanation {
 	struct ledger ledger;
 	uint64_t thread_stacks_live,
 		thread_stacks_cached; /* stacks of threads, and of ended ones */
-	int64_t thread_stack_bytes;   /* address space of most of them; -1 none */
+	uint64_t thread_stacks_live_resident_bytes, thread_stacks_cached_resident_bytes;
+	int64_t thread_stack_bytes; /* address space of most of them; -1 none */
 
 	bool has_glibc, has_go;
 	const char *no_glibc; /* why not, when there is none; a constant or NULL */
@@ -43,13 +44,19 @@ struct explanation {
 	uint64_t rss_peak_bytes; /* VmHWM */
 	char thp_mode[16];       /* "always", "madvise", "never"; "" unknown */
 
-	uint32_t readings; /* how often all of it was read because it changed */
+	uint32_t readings; /* how often all of it was read; more than once: it changed */
+	bool changed;      /* its mappings were no longer the same after the reading that is kept */
 	uint64_t cpu_ns;   /* CPU time of memdrift for it */
 	uint64_t wall_ns;
 	uint64_t bytes_read; /* of the process's memory */
 };
 
-/* 0, -ESRCH, -ENODATA (a kernel thread), -EACCES, -ENOMEM. */
+/*
+ * Reads all of it, again when the process changed meanwhile, at most EXPLANATION_READINGS times,
+ * and keeps the reading whose ledger is nearest to the kernel's sum. 0, -ESRCH, -ENODATA (a kernel
+ * thread), -EACCES, -ENOMEM. *out is freed with explanation__free, also after an error.
+ */
+#define EXPLANATION_READINGS 3
 int explanation__read(uint32_t pid, struct explanation *out);
 void explanation__free(struct explanation *explanation);
 

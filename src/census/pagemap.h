@@ -15,6 +15,13 @@
  */
 struct pagemap;
 
+/*
+ * Without PAGEMAP_SCAN entries are read one after the other, and there is one for every address,
+ * mapped or not: reserved address space of terabytes (sanitizers, browsers) would take seconds.
+ * Above this length only sums can be told, from what smaps says of whole mappings.
+ */
+#define ENTRIES_RANGE_MAX (64ULL << 30)
+
 struct page_counts {
 	uint64_t resident_bytes;
 	uint64_t file_bytes; /* of those: page cache and shared memory, not private copies */
@@ -54,7 +61,8 @@ int pagemap__resident(struct pagemap *pm, uint64_t start, uint64_t end, uint64_t
 
 /*
  * Copies len bytes at addr of the process, when all of their pages are resident. 0, -ENODATA when
- * a page is not (nothing is read then, so nothing is faulted or swapped in), -ESRCH, -EFAULT.
+ * a page was never touched and -ENOLINK when one is swapped out (nothing is read then, so nothing
+ * is faulted or swapped in), -ESRCH, -EFAULT.
  */
 int pagemap__peek(struct pagemap *pm, uint64_t addr, void *buf, size_t len);
 

@@ -35,13 +35,6 @@ struct page_sink {
 void page_sink__resident(struct page_sink *sink, uint64_t start, uint64_t end, bool file);
 void page_sink__swapped(struct page_sink *sink, uint64_t bytes);
 
-/*
- * Without PAGEMAP_SCAN entries are read one after the other, and there is one for every address,
- * mapped or not: reserved address space of terabytes (sanitizers, browsers) would take seconds.
- * Above this length only sums can be told, from what smaps says of whole mappings.
- */
-#define ENTRIES_RANGE_MAX (64ULL << 30)
-
 /* -EOPNOTSUPP above ENTRIES_RANGE_MAX when the sink wants runs. */
 int pagemap__read_entries(struct pagemap *pm, uint64_t start, uint64_t end, struct page_sink *sink);
 

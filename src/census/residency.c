@@ -7,6 +7,10 @@
 #include <sys/mman.h>
 #include <sys/param.h>
 
+#include "census/claims.h"
+#include "census/ledger_walk.h"
+#include "census/memory.h"
+#include "census/subject.h"
 #include "census/thread_stacks.h"
 
 enum part {
@@ -22,223 +26,158 @@ enum part {
 
 struct measure {
 	const struct residency_input *input;
-	struct stack_range *stacks;
-	size_t stack_count;
-	/* The mapping that is being looked at. */
-	const struct maps_entry *entry;
-	uint64_t bss_end; /* zero-initialised data reaches from the entry's start to here */
+	struct page_runs runs;
+	struct claims claims;
 	uint64_t bytes[PARTS];
-	int err;
 };
 
-bool address_is_go_heap(uint64_t addr)
+static int add(struct measure *measure, uint64_t start, uint64_t end, enum component component)
 {
-	const uint64_t first = 0xc0ULL << 32;
+	int err = start < end ? claims__add(&measure->claims, start, end, component, NULL) : 0;
 
-	/* The first range goes on until the second hint of 2^40 is reached. */
-	if (addr < 1ULL << 41)
-		return addr >= first;
-	/* Position-independent programs start at 0x55…, libraries and mmap end below 0x7fff…:
-	 * up to half of the address space only a hint leads. */
-	return addr >> 40 < 0x40 && (addr & ((1ULL << 40) - 1)) >= first;
+	return err == -ENOSPC ? 0 : err; /* it then is what its mapping makes it */
 }
 
-static bool is_private_anonymous(const struct maps_entry *entry)
+static int claim_arenas(struct measure *measure)
 {
-	return !entry->shared && !entry->inode &&
-	       (!entry->path[0] || strcmp(entry->path, "[heap]") == 0 ||
-		strncmp(entry->path, "[anon:", 6) == 0);
+	const struct glibc_arenas *arenas = measure->input->arenas;
+	int err = 0;
+
+	for (size_t i = 0; !err && arenas && i < arenas->heap_count; i++)
+		err = add(measure, arenas->heaps[i].base, arenas->heaps[i].base + GLIBC_HEAP_BYTES,
+			  COMPONENT_MALLOC_ARENAS);
+	return err;
 }
 
-/* The kernel's own data, which no counter of the process holds. */
-static bool is_kernel_data(const struct maps_entry *entry)
-{
-	return strncmp(entry->path, "[vvar", 5) == 0 || strcmp(entry->path, "[vsyscall]") == 0;
-}
-
-/* *next is lowered to where the answer may change. */
-static void lower(uint64_t *next, uint64_t addr, uint64_t boundary)
-{
-	if (boundary > addr && boundary < *next)
-		*next = boundary;
-}
-
-static bool is_brk(const struct measure *measure, uint64_t addr, uint64_t *next)
+static int claim_mappings(struct measure *measure)
 {
 	const struct residency_input *input = measure->input;
-	const struct maps_entry *entry = measure->entry;
-	uint64_t start = MAX(input->start_brk, entry->start), end = entry->end;
+	uint64_t brk_end = input->space ? input->space->brk_end : 0;
+	int err = 0;
 
-	if (strcmp(entry->path, "[heap]"))
-		return false;
-	/* The kernel names a whole mapping [heap] when the break lies in it; neighbours that it
-	 * merged are told by the break itself. */
-	if (input->space && input->space->brk_end > entry->start &&
-	    input->space->brk_end < entry->end)
-		end = input->space->brk_end;
-	lower(next, addr, start);
-	lower(next, addr, end);
-	return addr >= start && addr < end;
-}
+	for (size_t i = 0; !err && i < input->n; i++) {
+		const struct maps_entry *entry = &input->entries[i];
 
-static bool is_arena(const struct measure *measure, uint64_t addr, uint64_t *next)
-{
-	/* Heaps begin at multiples of their size: nothing changes before the next one. */
-	lower(next, addr, (addr | (GLIBC_HEAP_BYTES - 1)) + 1);
-	return measure->input->arenas && glibc_arenas__find(measure->input->arenas, addr);
-}
-
-static bool is_stack(const struct measure *measure, uint64_t addr, uint64_t *next)
-{
-	const struct space *space = measure->input->space;
-	const struct mapping *piece = space ? space__find(space, addr) : NULL;
-	const struct stack_range *range;
-	uint64_t boundary;
-
-	range = thread_stacks__find(measure->stacks, measure->stack_count, addr, &boundary);
-	lower(next, addr, boundary);
-	if (piece && piece->start > addr) {
-		lower(next, addr, piece->start);
-		piece = NULL;
+		if (input->is_go && entry_is_anonymous(entry) && address_is_go_heap(entry->start))
+			err = add(measure, entry->start, entry->end, COMPONENT_GO_HEAP);
+		/* The kernel names a whole mapping [heap] when the break lies in it; what it merged
+		 * above is told by the break itself. */
+		if (!err && !strcmp(entry->path, "[heap]") && brk_end > entry->start)
+			err = add(measure, brk_end, entry->end, COMPONENT_OTHER_ANONYMOUS);
 	}
-	if (piece) {
-		lower(next, addr, piece->end);
-		if (piece->origin->map_flags & MAP_STACK)
-			return true;
-		/* A mapping that is known to be of its own is no stack because it merged with one.
-		 */
-		if (range && !range->exact && !piece->origin->before_trace)
-			return piece->start <= range->sp && range->sp < piece->end;
-	}
-	return range;
-}
-
-/* What the private anonymous page at addr belongs to, which holds up to *next. */
-static enum part classify(const struct measure *measure, uint64_t addr, uint64_t *next)
-{
-	if (is_brk(measure, addr, next))
-		return PART_BRK;
-	if (is_arena(measure, addr, next))
-		return PART_ARENAS;
-	if (measure->input->is_go && address_is_go_heap(addr))
-		return PART_GO;
-	if (is_stack(measure, addr, next))
-		return PART_STACKS;
-	lower(next, addr, measure->bss_end);
-	return addr < measure->bss_end ? PART_OTHER : PART_DIRECT;
-}
-
-static void keep_run(struct measure *measure, uint64_t start, uint64_t end)
-{
-	struct page_runs *keep = measure->input->keep;
-
-	if (keep && !measure->err)
-		measure->err = page_runs__add(keep, start, end);
-}
-
-static void add_anonymous_run(void *ctx, uint64_t start, uint64_t end, bool file)
-{
-	struct measure *measure = ctx;
-
-	keep_run(measure, start, end);
-	while (start < end) {
-		uint64_t next = end;
-		enum part part = classify(measure, start, &next);
-
-		measure->bytes[part] += next - start;
-		start = next;
-	}
-}
-
-static void add_file_run(void *ctx, uint64_t start, uint64_t end, bool file)
-{
-	struct measure *measure = ctx;
-
-	/* Pages of a shared mapping that are in no page cache are a device's: not counted in RSS.
-	 */
-	if (measure->entry->shared && !file)
-		return;
-	keep_run(measure, start, end);
-	measure->bytes[PART_FILE] += end - start;
-}
-
-static void add_stack_run(void *ctx, uint64_t start, uint64_t end, bool file)
-{
-	struct measure *measure = ctx;
-
-	keep_run(measure, start, end);
-	measure->bytes[PART_STACKS] += end - start;
-}
-
-static void add_kernel_run(void *ctx, uint64_t start, uint64_t end, bool file)
-{
-	struct measure *measure = ctx;
-
-	keep_run(measure, start, end);
-	measure->bytes[PART_OTHER] += end - start;
-}
-
-/* What gets the runs of an entry. */
-static page_run_fn handler_of(const struct maps_entry *entry)
-{
-	if (is_private_anonymous(entry))
-		return add_anonymous_run;
-	if (strcmp(entry->path, "[stack]") == 0)
-		return add_stack_run;
-	if (strcmp(entry->path, "[vdso]") == 0 || strcmp(entry->path, "[uprobes]") == 0)
-		return add_kernel_run;
-	return add_file_run;
-}
-
-/* Too long for its runs to be told: all of it is what its first page is. */
-static int add_whole(struct measure *measure, bool anonymous)
-{
-	const struct maps_entry *entry = measure->entry;
-	struct page_counts counts;
-	uint64_t next = entry->end;
-	enum part part = anonymous ? classify(measure, entry->start, &next) : PART_FILE;
-	int err = pagemap__count(measure->input->pm, entry->start, entry->end, &counts);
-
-	if (err)
-		return err;
-	measure->bytes[part] += counts.resident_bytes;
-	return measure->input->keep
-		       ? page_runs__add_unknown(measure->input->keep, entry->start, entry->end)
-		       : 0;
+	return err;
 }
 
 /*
- * Zero-initialised data lies right behind the writable part of its file. A mapping of the
- * program's own that begins there by chance is told by the trace.
+ * A mapping that is taken for a stack because a stack pointer lies in it. The trace knows which of
+ * its parts were mapped apart: those are no stack because they merged with one.
  */
-static uint64_t bss_end(const struct measure *measure, const struct maps_entry *before)
+static int claim_whole_mapping(struct measure *measure, const struct stack_range *range)
 {
-	const struct maps_entry *entry = measure->entry;
 	const struct space *space = measure->input->space;
-	const struct mapping *piece = space ? space__find(space, entry->start) : NULL;
+	const struct mapping *piece = space ? space__find(space, range->start) : NULL;
+	uint64_t from = range->start;
+	int err = 0;
 
-	if (!before || before->end != entry->start || !before->inode || before->shared ||
-	    !(before->prot & PROT_WRITE) || !(entry->prot & PROT_WRITE))
-		return 0;
-	if (piece && piece->start == entry->start && !piece->origin->before_trace)
-		return MIN(piece->end, entry->end);
-	return entry->end;
+	for (; !err && piece && piece->start < range->end; piece = space__next(piece)) {
+		bool holds = piece->start <= range->sp && range->sp < piece->end;
+
+		if (piece->origin->before_trace || holds)
+			continue;
+		err = add(measure, from, piece->start, COMPONENT_THREAD_STACKS);
+		from = piece->end;
+	}
+	return err ? err : add(measure, from, range->end, COMPONENT_THREAD_STACKS);
 }
 
-static int measure_entry(struct measure *measure, const struct maps_entry *before)
+static int claim_stacks(struct measure *measure)
 {
-	const struct maps_entry *entry = measure->entry;
-	bool anonymous = is_private_anonymous(entry);
-	int err;
+	const struct residency_input *input = measure->input;
+	struct memory memory = {.pid = input->pid, .runs = &measure->runs};
+	const struct stack_query query = {
+		.pid = input->pid,
+		.entries = input->entries,
+		.n = input->n,
+		.pm = input->pm,
+		.memory = &memory,
+		.is_go = input->is_go,
+	};
+	const struct mapping *piece;
+	struct stack_range *stacks;
+	size_t count;
+	int err = thread_stacks__all(&query, &stacks, &count);
 
-	if (is_kernel_data(entry))
-		return 0;
-	measure->bss_end = anonymous ? bss_end(measure, before) : 0;
-	err = pagemap__each_run(measure->input->pm, entry->start, entry->end, handler_of(entry),
-				measure);
-	if (err == -EOPNOTSUPP)
-		err = add_whole(measure, anonymous);
-	return err ? err : measure->err;
+	if (err)
+		return err;
+	for (size_t i = 0; !err && i < count; i++)
+		err = stacks[i].exact ? add(measure, stacks[i].start, stacks[i].end,
+					    COMPONENT_THREAD_STACKS)
+				      : claim_whole_mapping(measure, &stacks[i]);
+	free(stacks);
+	if (err || !input->space)
+		return err;
+	space__for_each (piece, input->space) {
+		if (piece->origin->map_flags & MAP_STACK)
+			err = add(measure, piece->start, piece->end, COMPONENT_THREAD_STACKS);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+static enum part part_of_claim(enum component component)
+{
+	switch (component) {
+	case COMPONENT_MALLOC_ARENAS:
+		return PART_ARENAS;
+	case COMPONENT_THREAD_STACKS:
+		return PART_STACKS;
+	case COMPONENT_GO_HEAP:
+		return PART_GO;
+	default:
+		return PART_DIRECT;
+	}
+}
+
+static void add_piece(void *ctx, const struct ledger_piece *piece)
+{
+	static const enum part parts[MAPPING_KINDS] = {
+		[MAPPING_KERNEL] = PART_OTHER,      [MAPPING_VDSO] = PART_OTHER,
+		[MAPPING_BSS] = PART_OTHER,         [MAPPING_PROBES] = PART_OTHER,
+		[MAPPING_MAIN_STACK] = PART_STACKS, [MAPPING_BINARY] = PART_FILE,
+		[MAPPING_FILE] = PART_FILE,         [MAPPING_SHMEM] = PART_FILE,
+		[MAPPING_UNKNOWN] = PART_FILE,      [MAPPING_BRK] = PART_BRK,
+		[MAPPING_LOADER] = PART_DIRECT,     [MAPPING_LARGE] = PART_DIRECT,
+		[MAPPING_ANONYMOUS] = PART_DIRECT,
+	};
+	struct measure *measure = ctx;
+	enum part part = piece->claim ? part_of_claim(piece->claim->component) : parts[piece->kind];
+
+	measure->bytes[part] += piece->resident_bytes;
+}
+
+static int sum_parts(struct measure *measure)
+{
+	const struct residency_input *input = measure->input;
+	struct memory memory = {.pid = input->pid, .runs = &measure->runs};
+	struct mapping_rules rules;
+	const struct ledger_walk walk = {
+		.rules = &rules,
+		.claims = &measure->claims,
+		.runs = &measure->runs,
+		.pm = input->pm,
+		.fn = add_piece,
+		.ctx = measure,
+	};
+	/* Without a look at the mounts: files and shared memory are one part here. */
+	int err =
+		mapping_rules__open(&rules, 0, input->entries, input->n, input->start_brk, &memory);
+
+	if (err)
+		return err;
+	err = ledger_walk__each(&walk);
+	mapping_rules__close(&rules);
+	return err;
 }
 
 static void store_parts(const struct measure *measure, struct residency *out)
@@ -256,14 +195,23 @@ static void store_parts(const struct measure *measure, struct residency *out)
 int residency__measure(const struct residency_input *input, struct residency *out)
 {
 	struct measure measure = {.input = input};
-	int err = thread_stacks__read(input->pid, input->entries, input->n, input->pm, input->is_go,
-				      &measure.stacks, &measure.stack_count);
+	int err = entries__runs(input->pm, input->entries, input->n, &measure.runs);
 
-	for (size_t i = 0; !err && i < input->n; i++) {
-		measure.entry = &input->entries[i];
-		err = measure_entry(&measure, i ? &input->entries[i - 1] : NULL);
-	}
-	free(measure.stacks);
+	if (!err)
+		err = claim_arenas(&measure);
+	if (!err)
+		err = claim_mappings(&measure);
+	if (!err)
+		err = claim_stacks(&measure);
+	if (!err)
+		err = claims__settle(&measure.claims);
+	if (!err)
+		err = sum_parts(&measure);
+	claims__free(&measure.claims);
+	if (err || !input->keep)
+		page_runs__free(&measure.runs);
+	else
+		*input->keep = measure.runs;
 	if (!err)
 		store_parts(&measure, out);
 	return err;

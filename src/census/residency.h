@@ -9,6 +9,7 @@
 #include "census/glibc_arenas.h"
 #include "census/page_runs.h"
 #include "census/pagemap.h"
+#include "census/subject.h"
 #include "model/process.h"
 
 /*
@@ -24,10 +25,6 @@
  *   file          mapped files, private copies of their pages, shared memory
  *   other         zero-initialised data of programs and libraries, [vdso], [uprobes]
  */
-
-/* Go places its heap at i x 2^40 + (0xc0 << 32) (runtime/malloc.go, mallocinit), i = 0 as long as
- * nothing is in the way there. Higher i that the kernel's own choices can reach are left out. */
-bool address_is_go_heap(uint64_t addr);
 
 struct residency_input {
 	uint32_t pid;

@@ -6,11 +6,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "census/ledger_rules.h"
 #include "census/proc_maps.h"
 #include "model/model.h"
 
 struct gather {
 	struct page_runs *runs;
+	bool cache_only;
 	int err;
 };
 
@@ -18,12 +20,23 @@ static void add_run(void *ctx, uint64_t start, uint64_t end, bool file)
 {
 	struct gather *gather = ctx;
 
-	if (!gather->err)
+	if (!gather->err && (file || !gather->cache_only))
 		gather->err = page_runs__add(gather->runs, start, end);
 }
 
-static int read_runs(struct pagemap *pm, const struct maps_entry *entries, size_t n,
-		     struct page_runs *runs)
+/* A mapping whose pages cannot be told one by one: not known, unless there are none. */
+static int add_sum(struct pagemap *pm, const struct maps_entry *entry, struct page_runs *runs)
+{
+	uint64_t bytes;
+	int err = pagemap__resident(pm, entry->start, entry->end, &bytes);
+
+	if (err || !bytes)
+		return err;
+	return page_runs__add_unknown(runs, entry->start, entry->end);
+}
+
+int entries__runs(struct pagemap *pm, const struct maps_entry *entries, size_t n,
+		  struct page_runs *runs)
 {
 	struct gather gather = {.runs = runs};
 
@@ -33,9 +46,10 @@ static int read_runs(struct pagemap *pm, const struct maps_entry *entries, size_
 		/* The kernel's own pages, in no counter of the process. */
 		if (!strncmp(entries[i].path, "[vvar", 5) || !strcmp(entries[i].path, "[vsyscall]"))
 			continue;
+		gather.cache_only = mapping_is_device(&entries[i]);
 		err = pagemap__each_run(pm, entries[i].start, entries[i].end, add_run, &gather);
 		if (err == -EOPNOTSUPP)
-			err = page_runs__add_unknown(runs, entries[i].start, entries[i].end);
+			err = add_sum(pm, &entries[i], runs);
 		if (err)
 			return err;
 	}
@@ -49,8 +63,10 @@ int subject__renew(struct subject *subject)
 	size_t n = 0;
 	int err = proc_maps__read(subject->pid, &entries, &n);
 
+	if (!err && !n)
+		err = -ESRCH; /* it has ended and nobody has waited for it */
 	if (!err)
-		err = read_runs(subject->pm, entries, n, &runs);
+		err = entries__runs(subject->pm, entries, n, &runs);
 	if (err) {
 		maps_entries__free(entries, n);
 		page_runs__free(&runs);
@@ -62,6 +78,7 @@ int subject__renew(struct subject *subject)
 	subject->n = n;
 	subject->runs = runs;
 	subject->memory.near = 0;
+	subject->has_rollup = smaps_rollup__read(subject->pid, &subject->rollup) == 0;
 	return 0;
 }
 
@@ -120,11 +137,28 @@ uint64_t subject__resident(const struct subject *subject, uint64_t start, uint64
 	return page_runs__count(&subject->runs, start, end, &bytes) ? 0 : bytes;
 }
 
+bool entry_is_anonymous(const struct maps_entry *entry)
+{
+	return !entry->shared && !entry->inode &&
+	       (!entry->path[0] || !strcmp(entry->path, "[heap]") ||
+		!strncmp(entry->path, "[anon:", 6));
+}
+
 bool entry_is_anonymous_rw(const struct maps_entry *entry)
 {
 	const uint32_t rw = PROT_READ | PROT_WRITE;
 
-	return !entry->shared && !entry->inode && (entry->prot & rw) == rw &&
-	       (!entry->path[0] || !strcmp(entry->path, "[heap]") ||
-		!strncmp(entry->path, "[anon:", 6));
+	return entry_is_anonymous(entry) && (entry->prot & rw) == rw;
+}
+
+bool address_is_go_heap(uint64_t addr)
+{
+	const uint64_t first = 0xc0ULL << 32;
+
+	/* The first range goes on until the second hint of 2^40 is reached. */
+	if (addr < 1ULL << 41)
+		return addr >= first;
+	/* Position-independent programs start at 0x55…, libraries and mmap end below 0x7fff…:
+	 * up to half of the address space only a hint leads. */
+	return addr >> 40 < 0x40 && (addr & ((1ULL << 40) - 1)) >= first;
 }

@@ -10,6 +10,7 @@
 #include "census/page_runs.h"
 #include "census/pagemap.h"
 #include "census/proc_stat.h"
+#include "census/smaps.h"
 #include "model/space.h"
 
 /*
@@ -23,7 +24,9 @@ struct subject {
 	struct maps_entry *entries;
 	size_t n;
 	struct pagemap *pm;
-	struct page_runs runs; /* all that is resident, by address */
+	struct page_runs runs;      /* all that Rss counts, by address, and the vDSO */
+	struct smaps_rollup rollup; /* read right after the runs */
+	bool has_rollup;
 	struct memory memory;
 };
 
@@ -36,6 +39,11 @@ void subject__close(struct subject *subject);
  * on an error what was there stays. */
 int subject__renew(struct subject *subject);
 
+/* The runs of what is resident in the mappings: all that Rss counts, and the vDSO. runs is empty.
+ * 0, -ESRCH, -ENOMEM. */
+int entries__runs(struct pagemap *pm, const struct maps_entry *entries, size_t n,
+		  struct page_runs *runs);
+
 /* Still the same process, running the same program. */
 bool subject__is_alive(struct subject *subject);
 
@@ -45,7 +53,14 @@ const struct maps_entry *subject__entry(const struct subject *subject, uint64_t 
 /* Resident bytes of [start, end) as last read. */
 uint64_t subject__resident(const struct subject *subject, uint64_t start, uint64_t end);
 
+/* Private, of no file. [heap] is one, [stack] not. */
+bool entry_is_anonymous(const struct maps_entry *entry);
+
 /* Private, of no file, readable and writable: where allocators work. [heap] is one, [stack] not. */
 bool entry_is_anonymous_rw(const struct maps_entry *entry);
+
+/* Go places its heap at i x 2^40 + (0xc0 << 32) (runtime/malloc.go, mallocinit), i = 0 as long as
+ * nothing is in the way there. Higher i that the kernel's own choices can reach are left out. */
+bool address_is_go_heap(uint64_t addr);
 
 #endif

@@ -10,7 +10,7 @@
 #include "census/proc_file.h"
 #include "census/proc_maps.h"
 #include "census/proc_stat.h"
-#include "census/residency.h"
+#include "census/subject.h"
 
 /* How far above a stack pointer, and below the mapping's end, a struct pthread is looked for. Most
  * threads wait within a few KiB of their stack's upper end. */
@@ -21,6 +21,10 @@
 /* struct pthread is 64-byte aligned and 0x900 bytes in glibc 2.36; its stack bounds lie within. */
 #define PTHREAD_ALIGN 64
 #define PTHREAD_BYTES 0xa00
+
+/* Up to where musl's struct pthread has its bounds. It may begin near the end of a page, but the
+ * thread's own data of 1 KiB (__pthread_tsd_size) follows it. */
+#define MUSL_WORDS 14
 
 /* A stack without bounds of its own is taken for its whole mapping up to this length. */
 #define WHOLE_MAPPING_MAX (256ULL << 20)
@@ -46,9 +50,7 @@ uint64_t stack_pointer_of(const char *text)
 	return before ? strtoull(before + 1, NULL, 16) : 0;
 }
 
-/* The triple {stackblock, stackblock_size, guardsize} of nptl/descr.h in the words of a struct
- * pthread at tcb; the block holds both the stack pointer and, at its upper end, the struct. */
-static bool find_bounds(const uint64_t *words, size_t count, uint64_t tcb,
+bool stack_bounds__find(const uint64_t *words, size_t count, uint64_t tcb,
 			struct stack_range *range)
 {
 	for (size_t i = 0; i + 3 <= count; i++) {
@@ -78,21 +80,44 @@ static bool read_bounds(struct pagemap *pm, uint64_t tcb, struct stack_range *ra
 		if (pagemap__peek(pm, tcb, body, size))
 			return false;
 	}
-	return find_bounds(body, size / 8, tcb, range);
+	return stack_bounds__find(body, size / 8, tcb, range);
 }
 
-/* Looks for struct pthreads that begin in the page: the first word (header.tcb) and the third
- * (header.self) are the struct's own address. */
+/*
+ * musl's struct pthread (src/internal/pthread_impl.h), all versions since 1.1.20: self at 0, then
+ * at word 9 map_base, map_size, stack (its upper end), stack_size, guard_size. A stack that the
+ * program gave has no map_base.
+ */
+static bool find_musl_bounds(const uint64_t *words, uint64_t self, struct stack_range *range)
+{
+	uint64_t base = words[9], size = words[10], top = words[11];
+
+	if (words[0] != self || !base || base % PAGE_BYTES || size % PAGE_BYTES ||
+	    size > 1ULL << 40 || base > range->sp || range->sp >= self || self - base >= size ||
+	    top <= range->sp || top > base + size || words[12] > size || words[13] > size)
+		return false;
+	range->start = base;
+	range->end = base + size;
+	range->exact = true;
+	return true;
+}
+
+/* Looks for struct pthreads that begin in the page: in glibc's the first word (header.tcb) and the
+ * third (header.self) are the struct's own address. */
 static bool search_page(struct pagemap *pm, uint64_t page, struct stack_range *range)
 {
 	uint64_t words[PAGE_BYTES / 8];
 
 	if (pagemap__peek(pm, page, words, sizeof(words)))
 		return false;
-	for (size_t at = 0; at < PAGE_BYTES; at += PTHREAD_ALIGN) {
-		uint64_t tcb = page + at;
+	for (size_t i = 0; i + MUSL_WORDS <= PAGE_BYTES / 8; i++) {
+		uint64_t tcb = page + i * 8;
 
-		if (words[at / 8] == tcb && words[at / 8 + 2] == tcb && read_bounds(pm, tcb, range))
+		if (words[i] != tcb)
+			continue;
+		if (find_musl_bounds(words + i, tcb, range))
+			return true;
+		if (tcb % PTHREAD_ALIGN == 0 && words[i + 2] == tcb && read_bounds(pm, tcb, range))
 			return true;
 	}
 	return false;
@@ -190,6 +215,13 @@ static size_t drop_overlaps(struct stack_range *ranges, size_t count)
 	return kept;
 }
 
+size_t stack_ranges__sort(struct stack_range *ranges, size_t count)
+{
+	if (count)
+		qsort(ranges, count, sizeof(*ranges), compare_ranges);
+	return drop_overlaps(ranges, count);
+}
+
 int thread_stacks__read(uint32_t pid, const struct maps_entry *entries, size_t n,
 			struct pagemap *pm, bool is_go, struct stack_range **ranges, size_t *count)
 {
@@ -201,9 +233,7 @@ int thread_stacks__read(uint32_t pid, const struct maps_entry *entries, size_t n
 		free(search.ranges);
 		return err;
 	}
-	if (search.count)
-		qsort(search.ranges, search.count, sizeof(*search.ranges), compare_ranges);
-	*count = drop_overlaps(search.ranges, search.count);
+	*count = stack_ranges__sort(search.ranges, search.count);
 	*ranges = search.ranges;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "cmd/cmd.h"
 #include "cmd/doctor_process.h"
 #include "cmd/named_options.h"
+#include "cmd/pid_option.h"
 #include "probe/feature.h"
 
 static const char help[] =
@@ -52,23 +53,6 @@ struct doctor_report {
 	struct doctor_process *process; /* NULL: none asked for */
 };
 
-/* -1 to go on, or an exit code. */
-static int parse_pid(const char *text, uint32_t *pid)
-{
-	unsigned long value;
-	char *end;
-
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	/* PID_MAX_LIMIT of include/linux/threads.h */
-	if (errno || *end || *text < '0' || *text > '9' || !value || value > 4194304) {
-		log_error("-p \"%s\": a PID is a number from 1 to 4194304", text);
-		return EXIT_USAGE;
-	}
-	*pid = value;
-	return -1;
-}
-
 static int parse_options(int argc, char **argv, struct doctor_options *options)
 {
 	static const struct option long_options[] = {
@@ -86,7 +70,7 @@ static int parse_options(int argc, char **argv, struct doctor_options *options)
 	while ((option = getopt_long(argc, argv, "p:vh", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'p':
-			code = parse_pid(optarg, &options->pid);
+			code = pid_option__parse(optarg, &options->pid);
 			if (code >= 0)
 				return code;
 			break;

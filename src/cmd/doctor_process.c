@@ -6,16 +6,13 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "census/link_map.h"
-#include "census/proc_maps.h"
 #include "cmd/doctor_calibrate.h"
 #include "cmd/doctor_process_impl.h"
-#include "model/model.h"
 
 static int add_object(void *ctx, const struct allocator_mapping *mapping)
 {
 	struct doctor_process *process = ctx;
-	struct doctor_object *bigger, *added;
+	struct malloc_object *bigger, *added;
 
 	bigger = reallocarray(process->objects, process->object_count + 1, sizeof(*bigger));
 	if (!bigger)
@@ -29,52 +26,6 @@ static int add_object(void *ctx, const struct allocator_mapping *mapping)
 	added->object = allocator_object__get(mapping->object);
 	process->object_count++;
 	return 0;
-}
-
-static bool defines_malloc(const struct allocator_object *object)
-{
-	for (size_t i = 0; i < object->function_count; i++)
-		if (family_set__has_malloc(&object->functions[i].names))
-			return true;
-	return false;
-}
-
-/* The object whose file is mapped at addr. */
-static const struct doctor_object *object_at(const struct doctor_process *process,
-					     const struct maps_entry *maps, size_t n, uint64_t addr)
-{
-	const struct maps_entry *there = proc_maps__find(maps, n, addr), *own;
-
-	for (size_t i = 0; there && i < process->object_count; i++) {
-		own = proc_maps__find(maps, n, process->objects[i].start);
-		if (own && own->inode == there->inode && own->dev_major == there->dev_major &&
-		    own->dev_minor == there->dev_minor)
-			return &process->objects[i];
-	}
-	return NULL;
-}
-
-/* The first that defines it in the order in which the loader looks; a static program's own. */
-static void find_malloc_owner(struct doctor_process *process)
-{
-	uint64_t *dynamic = calloc(LINK_MAP_MAX, sizeof(*dynamic));
-	struct maps_entry *maps = NULL;
-	int count = -ENOMEM;
-	size_t n = 0;
-
-	if (dynamic && !proc_maps__read(process->pid, &maps, &n))
-		count = link_map__read(process->pid, dynamic, LINK_MAP_MAX);
-	for (int i = 0; i < count && !process->malloc_owner; i++) {
-		const struct doctor_object *object = object_at(process, maps, n, dynamic[i]);
-
-		if (object && defines_malloc(object->object))
-			process->malloc_owner = object;
-	}
-	for (size_t i = 0; !count && i < process->object_count && !process->malloc_owner; i++)
-		if (defines_malloc(process->objects[i].object))
-			process->malloc_owner = &process->objects[i];
-	maps_entries__free(maps, n);
-	free(dynamic);
 }
 
 static int explain_failure(uint32_t pid, int err)
@@ -141,7 +92,8 @@ int doctor_process__read(uint32_t pid, bool may_trace, const struct named_object
 		explain_failure(pid, err);
 		goto fail;
 	}
-	find_malloc_owner(process);
+	process->malloc_owner =
+		malloc_owner__find(process->pid, process->objects, process->object_count);
 	*out = process;
 	return 0;
 fail:

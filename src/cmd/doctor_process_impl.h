@@ -6,13 +6,8 @@
 
 #include "census/proc_stat.h"
 #include "cmd/doctor_process.h"
+#include "heap/malloc_owner.h"
 #include "probe/allocator.h"
-
-struct doctor_object {
-	char *path;     /* printable */
-	uint64_t start; /* of a mapping */
-	const struct allocator_object *object;
-};
 
 struct doctor_process {
 	uint32_t pid;
@@ -23,9 +18,9 @@ struct doctor_process {
 	bool measured;
 	struct allocator_cache *cache;
 	struct allocator_scan scan;
-	struct doctor_object *objects;
+	struct malloc_object *objects; /* their paths are printable */
 	size_t object_count;
-	const struct doctor_object *malloc_owner; /* whose malloc is called; NULL: unknown */
+	const struct malloc_object *malloc_owner; /* whose malloc is called; NULL: unknown */
 };
 
 #endif

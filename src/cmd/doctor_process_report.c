@@ -105,7 +105,7 @@ static json_t *arenas_json(const struct allocator_object *object)
 			 arena_detail(object), "return_probe", uses_return_probe(object));
 }
 
-static json_t *object_json(const struct doctor_process *process, const struct doctor_object *entry)
+static json_t *object_json(const struct doctor_process *process, const struct malloc_object *entry)
 {
 	const struct allocator_object *object = entry->object;
 	json_t *soname = json_null();
@@ -121,7 +121,7 @@ static json_t *object_json(const struct doctor_process *process, const struct do
 			 functions_json(process, object));
 }
 
-static json_t *malloc_json(const struct doctor_object *owner)
+static json_t *malloc_json(const struct malloc_object *owner)
 {
 	if (!owner)
 		return json_null();
@@ -182,7 +182,7 @@ static void print_go(const struct doctor_process *process, const struct go_mallo
 		go->version[0] ? go->version : "version not known");
 }
 
-static void print_object(const struct doctor_process *process, const struct doctor_object *entry,
+static void print_object(const struct doctor_process *process, const struct malloc_object *entry,
 			 FILE *out)
 {
 	const struct allocator_object *object = entry->object;

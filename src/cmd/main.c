@@ -10,6 +10,7 @@ static const struct {
 	const char *summary;
 } commands[] = {
 	{"trace", cmd_trace, "trace what processes ask of their allocator and of the kernel"},
+	{"explain", cmd_explain, "say what every resident byte of a process is, from outside"},
 	{"report", cmd_report, "say what changed between two reports of trace"},
 	{"doctor", cmd_doctor, "say what works on this host, and why the rest does not"},
 };
@@ -28,6 +29,7 @@ static void print_help(FILE *out)
 	fprintf(out, "\nExamples:\n"
 		     "  sudo memdrift trace -p $(pidof redis-server) -d 30s\n"
 		     "  sudo memdrift trace -- ls -R /usr\n"
+		     "  sudo memdrift explain -p $(pidof redis-server)\n"
 		     "  sudo memdrift doctor\n\n"
 		     "`memdrift COMMAND --help` lists a command's options.\n");
 }

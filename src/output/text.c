@@ -187,11 +187,7 @@ static void write_processes(struct text_writer *writer)
 	text_others__write(writer, details);
 }
 
-/*
- * Where the terminal's characters are not UTF-8, its bytes above 0x7f could even be control codes:
- * none are printed.
- */
-static void print_plain(FILE *out, const char *text)
+void text__plain(FILE *out, const char *text)
 {
 	for (; *text; text++) {
 		unsigned char byte = (unsigned char)*text;
@@ -235,7 +231,7 @@ int trace_text__write(FILE *out, const struct trace_result *result,
 		if (fclose(memory) && !err)
 			err = -ENOMEM;
 		if (!err)
-			print_plain(out, text);
+			text__plain(out, text);
 		free(text);
 	}
 	if (err)

@@ -38,6 +38,12 @@ void text__say(const struct text_writer *writer, const char *fmt, ...)
 void text__warn(const struct text_writer *writer, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/*
+ * A text of the report where the terminal's characters are not UTF-8: bytes above 0x7f could even
+ * be control codes there, so that none are printed.
+ */
+void text__plain(FILE *out, const char *text);
+
 /* The sizes of a bucket: "16 - 31 B", "1 - 2 kB". */
 void text__bucket(char *buf, size_t size, unsigned int bucket);
 

@@ -147,6 +147,24 @@ bool elf_object__loaded_offset(const struct elf_object *obj, uint64_t vaddr, uns
 	return false;
 }
 
+bool elf_object__is_data(const struct elf_object *obj, uint64_t vaddr, uint64_t size)
+{
+	for (size_t i = 0; i < obj->segment_count; i++) {
+		const Elf64_Phdr *segment = &obj->segments[i];
+
+		if (segment->p_type == PT_LOAD && segment->p_flags & PF_W &&
+		    vaddr >= segment->p_vaddr && vaddr - segment->p_vaddr <= segment->p_memsz &&
+		    size <= segment->p_memsz - (vaddr - segment->p_vaddr))
+			return true;
+	}
+	return false;
+}
+
+uint64_t elf_object__entry(const struct elf_object *obj)
+{
+	return elf64_getehdr(obj->elf)->e_entry;
+}
+
 static const Elf64_Dyn *find_dynamic(const struct elf_object *obj, int64_t tag)
 {
 	for (size_t i = 0; i < obj->dynamic_count; i++) {

@@ -93,6 +93,17 @@ bool elf_object__may_export(const struct elf_object *obj, const char *const name
 int elf_object__each_function(struct elf_object *obj, enum elf_symbol_table table,
 			      elf_function_fn fn, void *ctx);
 
+/*
+ * Where the variables (STT_OBJECT) of these names lie by .symtab, to vaddrs: 0 for one that is not
+ * there. How many were found (0 as well without such a table), or -EINVAL for a damaged one.
+ */
+int elf_object__find_variables(const struct elf_object *obj, const char *const names[],
+			       size_t count, uint64_t vaddrs[]);
+/* Whether [vaddr, vaddr + size) lies in what the program may write: its data and zeroed data. */
+bool elf_object__is_data(const struct elf_object *obj, uint64_t vaddr, uint64_t size);
+/* Where the program begins to run, as the file has it. */
+uint64_t elf_object__entry(const struct elf_object *obj);
+
 /* Where in the file the code at vaddr lies. 0, or -ERANGE when in no executable segment. */
 int elf_object__file_offset(const struct elf_object *obj, uint64_t vaddr, uint64_t *file_offset);
 

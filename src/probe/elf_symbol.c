@@ -178,6 +178,42 @@ int elf_object__each_function(struct elf_object *obj, enum elf_symbol_table tabl
 	return err;
 }
 
+static void match_variable(const Elf64_Sym *symbol, const struct strings *strings,
+			   const char *const names[], size_t count, uint64_t vaddrs[])
+{
+	if (ELF64_ST_TYPE(symbol->st_info) != STT_OBJECT || symbol->st_shndx == SHN_UNDEF ||
+	    symbol->st_name >= strings->size)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(strings->bytes + symbol->st_name, names[i]))
+			vaddrs[i] = symbol->st_value;
+	}
+}
+
+int elf_object__find_variables(const struct elf_object *obj, const char *const names[],
+			       size_t count, uint64_t vaddrs[])
+{
+	struct strings strings;
+	Elf_Data *data;
+	int found = 0;
+
+	memset(vaddrs, 0, count * sizeof(vaddrs[0]));
+	if (!obj->symtab || elf64_getshdr(obj->symtab)->sh_type == SHT_NOBITS)
+		return 0;
+	data = elf_object__section_data(obj, obj->symtab, ELF_SYMBOLS_MAX_BYTES, sizeof(Elf64_Sym));
+	if (!data || linked_strings(obj, obj->symtab, &strings))
+		return elf_object__damaged(obj, "symbol table");
+	for (size_t i = 0; i < data->d_size / sizeof(Elf64_Sym); i++) {
+		Elf64_Sym symbol;
+
+		memcpy(&symbol, (const char *)data->d_buf + i * sizeof(symbol), sizeof(symbol));
+		match_variable(&symbol, &strings, names, count, vaddrs);
+	}
+	for (size_t i = 0; i < count; i++)
+		found += vaddrs[i] != 0;
+	return found;
+}
+
 /* The hash of the GNU hash table (DT_GNU_HASH): h = h * 33 + c from 5381. */
 static uint32_t gnu_hash(const char *name)
 {

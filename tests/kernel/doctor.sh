@@ -6,23 +6,6 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-# busybox has a smaller one of that name.
-need_setpriv() {
-	need_root
-	setpriv --reuid 65534 true 2>/dev/null || skip "there is no setpriv of util-linux"
-}
-
-# as_nobody PROGRAM ARGS...: of a copy that another user can reach.
-as_nobody() {
-	local program=$1
-
-	shift
-	cp "$program" "$WORK/program"
-	chmod 755 "$WORK/program"
-	chmod o+x "$WORK" "$WORK/.."
-	setpriv --reuid 65534 --regid 65534 --clear-groups "$WORK/program" "$@"
-}
-
 # One reading serves several test cases: in an emulated machine it takes some seconds.
 read_features() {
 	[ -s "$WORK/../features.json" ] || "$MEMDRIFT" doctor --json >"$WORK/../features.json"

@@ -42,7 +42,7 @@ static void parse_mounts(const char *text, struct cgroup_mounts *mounts)
 	FILE *file = fmemopen((void *)text, strlen(text), "r");
 
 	assert_non_null(file);
-	assert_int_equal(cgroup_mounts__parse(file, mounts), 0);
+	assert_int_equal(cgroup_mounts__parse(file, "", mounts), 0);
 	fclose(file);
 }
 
@@ -70,7 +70,7 @@ static void hierarchies_are_tried_in_order(void **state)
 		     &mounts);
 	assert_int_equal(mounts.count, sizeof(expected) / sizeof(*expected));
 	for (size_t i = 0; i < mounts.count; i++)
-		assert_string_equal(mounts.paths[i], expected[i]);
+		assert_string_equal(mounts.list[i].path, expected[i]);
 	cgroup_mounts__free(&mounts);
 	assert_int_equal(mounts.count, 0);
 }
@@ -218,7 +218,7 @@ static void groups_are_read_with_those_below(void **state)
 		struct seen seen = {.stop_after = 1};
 		char path[4200];
 
-		if (!make_groups(&groups, mounts.paths[i]))
+		if (!make_groups(&groups, mounts.list[i].path))
 			continue;
 		if (put(groups.upper, "cgroup.procs", groups.in_upper.pid) &&
 		    put(groups.lower, "cgroup.procs", groups.in_lower.pid)) {
@@ -248,7 +248,7 @@ static void an_empty_group_has_no_process(void **state)
 
 	assert_int_equal(cgroup_mounts__read(&mounts), 0);
 	for (size_t i = 0; !made && i < mounts.count; i++) {
-		snprintf(path, sizeof(path), "%s/memdrift-test-empty-%d", mounts.paths[i],
+		snprintf(path, sizeof(path), "%s/memdrift-test-empty-%d", mounts.list[i].path,
 			 getpid());
 		made = mkdir(path, 0755) == 0;
 	}

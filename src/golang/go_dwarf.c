@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <string.h>
+
+#include "golang/go_layout.h"
+
+/*
+ * Bounds on what a file makes us look at. Units: a package of Go's is one; Kubernetes' programs
+ * have 3,000. Types: all named types of a program can be in the runtime's unit, 100,000 of them in
+ * the largest. Members: mheap has 50.
+ */
+#define UNITS_MAX   65536
+#define TYPES_MAX   (4u << 20)
+#define MEMBERS_MAX 1024
+#define DEPTH_MAX   8
+
+#define PREFIX "runtime."
+
+struct wanted {
+	const char *structure;
+	const char *member;
+	bool needed;
+};
+
+#define GO_FIELD_WANTED(name, structure, member, needed) {structure, member, needed},
+static const struct wanted wanted[GO_FIELD_COUNT] = {GO_FIELDS(GO_FIELD_WANTED)};
+#undef GO_FIELD_WANTED
+
+bool go_layout__is_usable(const struct go_layout *layout)
+{
+	for (int i = 0; i < GO_FIELD_COUNT; i++) {
+		if (wanted[i].needed && layout->at[i] == GO_ABSENT)
+			return false;
+	}
+	return true;
+}
+
+/* The type of a member, behind the names that Go gives to it. */
+static bool member_type(Dwarf_Die *member, Dwarf_Die *type)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Die next;
+
+	if (!dwarf_formref_die(dwarf_attr(member, DW_AT_type, &attr), type))
+		return false;
+	for (int i = 0; i < DEPTH_MAX && dwarf_tag(type) == DW_TAG_typedef; i++) {
+		if (!dwarf_formref_die(dwarf_attr(type, DW_AT_type, &attr), &next))
+			return false;
+		*type = next;
+	}
+	return true;
+}
+
+static bool find_member(Dwarf_Die *structure, const char *name, size_t length, Dwarf_Die *member)
+{
+	int left = MEMBERS_MAX;
+
+	if (dwarf_tag(structure) != DW_TAG_structure_type || dwarf_child(structure, member))
+		return false;
+	do {
+		const char *found = dwarf_diename(member);
+
+		if (dwarf_tag(member) == DW_TAG_member && found && strlen(found) == length &&
+		    !memcmp(found, name, length))
+			return true;
+	} while (left-- && !dwarf_siblingof(member, member));
+	return false;
+}
+
+static bool member_offset(Dwarf_Die *member, uint32_t *offset)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word value;
+
+	if (dwarf_formudata(dwarf_attr(member, DW_AT_data_member_location, &attr), &value) ||
+	    value > GO_OFFSET_MAX)
+		return false;
+	*offset += (uint32_t)value;
+	return true;
+}
+
+/* "pages.summary": members of members. */
+static uint32_t find_offset(const Dwarf_Die *structure, const char *path)
+{
+	Dwarf_Die at = *structure, member;
+	uint32_t offset = 0;
+
+	for (int depth = 0; depth < DEPTH_MAX; depth++) {
+		size_t length = strcspn(path, ".");
+
+		if (!find_member(&at, path, length, &member) || !member_offset(&member, &offset))
+			return GO_ABSENT;
+		if (!path[length])
+			return offset;
+		if (!member_type(&member, &at))
+			return GO_ABSENT;
+		path += length + 1;
+	}
+	return GO_ABSENT;
+}
+
+static void take_structure(Dwarf_Die *structure, const char *name, struct go_layout *layout)
+{
+	for (int i = 0; i < GO_FIELD_COUNT; i++) {
+		int size;
+
+		if (strcmp(wanted[i].structure, name))
+			continue;
+		if (wanted[i].member[0]) {
+			layout->at[i] = find_offset(structure, wanted[i].member);
+			continue;
+		}
+		size = dwarf_bytesize(structure);
+		if (size > 0 && size <= (int)GO_OFFSET_MAX)
+			layout->at[i] = (uint32_t)size;
+	}
+}
+
+static void read_unit(Dwarf_Die *unit, struct go_layout *layout)
+{
+	unsigned int left = TYPES_MAX;
+	Dwarf_Die die;
+
+	if (dwarf_child(unit, &die))
+		return;
+	do {
+		const char *name;
+
+		if (dwarf_tag(&die) != DW_TAG_structure_type)
+			continue;
+		name = dwarf_diename(&die);
+		if (name && !strncmp(name, PREFIX, strlen(PREFIX)))
+			take_structure(&die, name + strlen(PREFIX), layout);
+	} while (left-- && !dwarf_siblingof(&die, &die));
+}
+
+int go_layout__read_dwarf(int fd, struct go_layout *layout)
+{
+	Dwarf *dwarf = dwarf_begin(fd, DWARF_C_READ);
+	Dwarf_CU *unit = NULL;
+	Dwarf_Die die;
+
+	for (int i = 0; i < GO_FIELD_COUNT; i++)
+		layout->at[i] = GO_ABSENT;
+	if (!dwarf)
+		return -ENOENT;
+	for (int i = 0; i < UNITS_MAX; i++) {
+		const char *name;
+
+		if (dwarf_get_units(dwarf, unit, &unit, NULL, NULL, &die, NULL))
+			break;
+		name = dwarf_tag(&die) == DW_TAG_compile_unit ? dwarf_diename(&die) : NULL;
+		/* What is written in assembly has a unit of the same name. */
+		if (name && !strcmp(name, "runtime"))
+			read_unit(&die, layout);
+		if (go_layout__is_usable(layout))
+			break;
+	}
+	dwarf_end(dwarf);
+	return go_layout__is_usable(layout) ? 0 : -ENOENT;
+}

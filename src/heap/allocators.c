@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "heap/allocators.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "heap/allocators_report.h"
+#include "heap/allocators_tree.h"
+#include "heap/jemalloc.h"
+#include "heap/malloc_owner.h"
+#include "heap/mimalloc.h"
+#include "heap/musl.h"
+#include "heap/pymalloc.h"
+#include "heap/tcmalloc.h"
+#include "heap/v8.h"
+
+/* Objects of one process that have an allocator with a tree; further ones are not told. */
+#define TREES_MAX 4
+
+void allocators__add(struct allocators *out, const struct allocator_facts *facts)
+{
+	for (size_t i = 0; i < out->other_count; i++) {
+		struct allocator_facts *known = &out->others[i];
+
+		if (strcmp(known->name, facts->name) != 0)
+			continue;
+		known->bytes += facts->bytes;
+		known->in_use_bytes += facts->in_use_bytes;
+		known->has_in_use &= facts->has_in_use;
+		return;
+	}
+	if (out->other_count < ALLOCATORS_MAX)
+		out->others[out->other_count++] = *facts;
+}
+
+static int read_trees(struct subject *subject, struct claims *claims, struct allocators *out)
+{
+	struct tree_kind kinds[JEMALLOC_KINDS + 1];
+	struct tree trees[TREES_MAX];
+	int count, err = 0;
+
+	memcpy(kinds, jemalloc_kinds, sizeof(jemalloc_kinds));
+	kinds[JEMALLOC_KINDS] = tcmalloc_kind;
+	count = tree__find(subject, kinds, JEMALLOC_KINDS + 1, trees, TREES_MAX);
+	for (int i = 0; !err && i < count; i++)
+		err = trees[i].kind == &kinds[JEMALLOC_KINDS]
+			      ? tcmalloc__read(&trees[i], subject, claims, out)
+			      : jemalloc__read(&trees[i], subject, claims, out);
+	return count < 0 ? count : err;
+}
+
+typedef int (*reader_fn)(struct subject *subject, struct claims *claims, struct allocators *out);
+
+static const reader_fn readers[] = {
+	read_trees, mimalloc__read, mimalloc3__read, musl__read, pymalloc__read, v8__read,
+};
+
+/* For all of them together: a heap of a few GB takes some 50 ms. A process that other readers of
+ * this one gave less time keeps that. */
+#define TIME_MAX_NS 2000000000ull
+
+int allocators__read(struct subject *subject, struct claims *claims, struct allocators *out)
+{
+	uint64_t deadline_ns = subject->memory.deadline_ns;
+	uint64_t own_ns = monotonic_ns() + TIME_MAX_NS;
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	if (!deadline_ns || deadline_ns > own_ns)
+		subject->memory.deadline_ns = own_ns;
+	err = malloc_owner__read(subject->pid, out);
+	for (size_t i = 0; !err && i < sizeof(readers) / sizeof(readers[0]); i++) {
+		err = readers[i](subject, claims, out);
+		/* Out of time or bytes: what is known so far stays true. */
+		if (err == -ETIME || err == -EDQUOT)
+			err = 0;
+	}
+	subject->memory.deadline_ns = deadline_ns;
+	return err;
+}

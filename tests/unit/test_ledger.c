@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <linux/perf_event.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "census/ledger.h"
+#include "census/ledger_rules.h"
+#include "census/proc_maps.h"
+#include "census/smaps.h"
+#include "model/model.h"
+
+#include "census_child.h"
+
+#define PAGE 4096ULL
+#define MB   (1ULL << 20)
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+/* ---- how far a program reaches ---- */
+
+struct head {
+	Elf64_Ehdr ehdr;
+	Elf64_Phdr phdrs[4];
+};
+
+static struct head make_head(void)
+{
+	struct head head = {
+		.ehdr = {.e_phoff = sizeof(Elf64_Ehdr),
+			 .e_phentsize = sizeof(Elf64_Phdr),
+			 .e_phnum = 3},
+		.phdrs = {{.p_type = PT_PHDR, .p_vaddr = 64, .p_memsz = 1ULL << 60},
+			  {.p_type = PT_LOAD, .p_vaddr = 0, .p_memsz = 0x5000},
+			  {.p_type = PT_LOAD,
+			   .p_offset = 0x5000,
+			   .p_vaddr = 0x6000,
+			   .p_memsz = 0x9001}},
+	};
+
+	memcpy(head.ehdr.e_ident, ELFMAG, SELFMAG);
+	head.ehdr.e_ident[EI_CLASS] = ELFCLASS64;
+	return head;
+}
+
+static uint64_t end_of(const struct head *head, uint64_t start)
+{
+	return image_end((const uint8_t *)head, sizeof(*head), start);
+}
+
+static void images_end_where_their_headers_say(void **state)
+{
+	const uint64_t at = 0x7f0000000000;
+	struct head head = make_head();
+
+	assert_true(end_of(&head, at) == at + 0x10000);
+	/* Go's linker: a position-independent program that is linked at 0x400000. */
+	head.phdrs[1].p_vaddr += 0x400000;
+	head.phdrs[2].p_vaddr += 0x400000;
+	assert_true(end_of(&head, at) == at + 0x10000);
+}
+
+static void headers_that_make_no_sense_have_no_end(void **state)
+{
+	struct head head = make_head(), bad;
+
+	bad = head;
+	bad.ehdr.e_ident[0] = 0;
+	assert_true(end_of(&bad, PAGE) == 0);
+	bad = head;
+	bad.ehdr.e_phoff = UINT64_MAX - 8;
+	assert_true(end_of(&bad, PAGE) == 0);
+	bad = head;
+	bad.ehdr.e_phnum = UINT16_MAX;
+	assert_true(end_of(&bad, PAGE) == 0);
+	bad = head;
+	bad.phdrs[2].p_memsz = UINT64_MAX;
+	assert_true(end_of(&bad, PAGE) == 0);
+	bad = head;
+	bad.phdrs[2].p_memsz = UINT64_MAX - bad.phdrs[2].p_vaddr - 1;
+	assert_true(end_of(&bad, PAGE) == 0);
+	bad = head;
+	bad.phdrs[1].p_offset = bad.phdrs[2].p_offset = 1 << 20;
+	assert_true(end_of(&bad, PAGE) == 0);
+	assert_true(end_of(&head, UINT64_MAX - PAGE) == 0);
+	for (size_t size = 0; size < sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Phdr); size++)
+		assert_true(image_end((uint8_t *)&head, size, PAGE) == 0);
+	srand(5);
+	for (int i = 0; i < 20000; i++) {
+		uint8_t *bytes = (uint8_t *)&bad;
+
+		bad = head;
+		for (int k = rand() % 8; k >= 0; k--)
+			bytes[16 + rand() % (sizeof(bad) - 16)] = rand() % 4 ? rand() : 0xff;
+		assert_true(end_of(&bad, PAGE) == 0 || end_of(&bad, PAGE) > PAGE);
+	}
+}
+
+/* ---- what a mapping is by itself ---- */
+
+static enum mapping_kind kind_at(const struct mapping_rules *rules, size_t index)
+{
+	uint64_t end = rules->entries[index].end;
+
+	return mapping_rules__kind(rules, index, rules->entries[index].start, &end);
+}
+
+static void mappings_are_told_by_name_place_and_size(void **state)
+{
+	static const struct {
+		const char *line;
+		enum mapping_kind kind;
+	} lines[] = {
+		{"00400000-00500000 r-xp 00000000 08:01 10 /bin/prog", MAPPING_BINARY},
+		{"00500000-00510000 rw-p 00100000 08:01 10 /bin/prog", MAPPING_BINARY},
+		{"00510000-20510000 rw-p 00000000 00:00 0", MAPPING_BSS}, /* headers unreadable */
+		{"30000000-30100000 rw-p 00000000 00:00 0 [heap]", MAPPING_BRK},
+		{"40000000-48000000 rw-p 00000000 00:00 0", MAPPING_LARGE},
+		{"50000000-54010000 rw-p 00000000 00:00 0", MAPPING_LARGE}, /* merged with 64 KiB */
+		{"60000000-64200000 rw-p 00000000 00:00 0", MAPPING_ANONYMOUS},
+		{"70000000-78000000 ---p 00000000 00:00 0", MAPPING_ANONYMOUS},
+		{"80000000-80001000 rw-p 00000000 00:00 0", MAPPING_ANONYMOUS},
+		{"90000000-90003000 rw-p 00000000 00:00 0", MAPPING_LOADER},
+		{"90003000-90023000 r--p 00000000 08:01 11 /lib/libdata.so.7", MAPPING_BINARY},
+		{"91000000-91003000 r--p 00000000 08:01 12 /usr/share/some.sort", MAPPING_FILE},
+		{"91003000-91103000 r--s 00000000 08:01 13 /var/cache", MAPPING_FILE},
+		{"91200000-91300000 rw-s 00000000 00:01 14 /memfd:x (deleted)", MAPPING_SHMEM},
+		{"91300000-91400000 rw-s 00000000 00:01 15 /SYSV00000000 (deleted)", MAPPING_SHMEM},
+		{"91400000-91500000 rw-s 00000000 00:01 16 /dev/zero (deleted)", MAPPING_SHMEM},
+		{"91500000-91600000 rw-p 00000000 00:05 17 /dev/zero", MAPPING_ANONYMOUS},
+		{"91600000-91700000 rw-s 00000000 00:0f 18 anon_inode:[io_uring]", MAPPING_SHMEM},
+		{"91700000-91800000 rw-p 00000000 00:00 0 [anon:name]", MAPPING_ANONYMOUS},
+		{"91900000-91901000 rw-p 00000000 00:00 0 [sigpage]", MAPPING_UNKNOWN},
+		{"92000000-92001000 --xp 00000000 00:00 0 [uprobes]", MAPPING_PROBES},
+		{"93000000-93002000 rw-p 00000000 00:00 0", MAPPING_LOADER},
+		{"93002000-93006000 r--p 00000000 00:00 0 [vvar]", MAPPING_KERNEL},
+		{"93006000-93008000 r-xp 00000000 00:00 0 [vdso]", MAPPING_VDSO},
+		{"94000000-94021000 rw-p 00000000 00:00 0 [stack]", MAPPING_MAIN_STACK},
+	};
+	enum { LINES = sizeof(lines) / sizeof(lines[0]) };
+	struct page_runs none = {0};
+	struct memory memory = {.pid = getpid(), .runs = &none};
+	struct maps_entry *entries;
+	struct mapping_rules rules;
+	char text[LINES * 100] = "";
+	size_t n;
+
+	for (size_t i = 0; i < LINES; i++) {
+		strcat(text, lines[i].line);
+		strcat(text, "\n");
+	}
+	assert_int_equal(proc_maps__parse(text, strlen(text), &entries, &n), 0);
+	assert_int_equal(n, LINES);
+	assert_int_equal(mapping_rules__open(&rules, 0, entries, n, 0, &memory), 0);
+	for (size_t i = 0; i < LINES; i++) {
+		if (kind_at(&rules, i) != lines[i].kind)
+			fail_msg("%s: %d, not %d", lines[i].line, kind_at(&rules, i),
+				 lines[i].kind);
+	}
+	mapping_rules__close(&rules);
+	maps_entries__free(entries, n);
+}
+
+static void the_break_begins_where_the_kernel_says(void **state)
+{
+	static const char text[] = "00400000-00500000 rw-p 00000000 08:01 10 /bin/prog\n"
+				   "00500000-00900000 rw-p 00000000 00:00 0 [heap]\n";
+	struct page_runs none = {0};
+	struct memory memory = {.pid = getpid(), .runs = &none};
+	struct maps_entry *entries;
+	struct mapping_rules rules;
+	uint64_t end = 0x900000;
+	size_t n;
+
+	assert_int_equal(proc_maps__parse(text, strlen(text), &entries, &n), 0);
+	entries[0].prot |= PROT_EXEC;
+	assert_int_equal(mapping_rules__open(&rules, 0, entries, n, 0x700000, &memory), 0);
+	assert_int_equal(mapping_rules__kind(&rules, 1, 0x500000, &end), MAPPING_BSS);
+	assert_true(end == 0x700000);
+	end = 0x900000;
+	assert_int_equal(mapping_rules__kind(&rules, 1, 0x700000, &end), MAPPING_BRK);
+	assert_true(end == 0x900000);
+	mapping_rules__close(&rules);
+	maps_entries__free(entries, n);
+}
+
+static void sums_of_the_kernel_are_read(void **state)
+{
+	struct smaps_rollup rollup;
+	struct memory_status status;
+	char word[8];
+
+	assert_int_equal(smaps_rollup__parse("1-2 ---p 0 00:00 0 [rollup]\nRss:  12 kB\nPss: 7 kB\n"
+					     "Pss_Anon: 3 kB\nAnonHugePages: 2048 kB\n"
+					     "Swap: 4 kB\nSwapPss: 2 kB\n",
+					     &rollup),
+			 0);
+	assert_true(rollup.rss_bytes == 12 << 10 && rollup.pss_bytes == 7 << 10);
+	assert_true(rollup.huge_bytes == 2 * MB && rollup.swap_bytes == 4 << 10);
+	assert_int_equal(smaps_rollup__parse("", &rollup), -EINVAL);
+	assert_int_equal(smaps_rollup__parse("Pss: 7 kB\n", &rollup), -EINVAL);
+	memory_status__parse("Name:\tx\nVmHWM:\t  9 kB\nVmPTE:\t 44 kB\nTHP_enabled:\t0\n",
+			     &status);
+	assert_true(status.rss_peak_bytes == 9 << 10 && status.page_table_bytes == 44 << 10);
+	assert_int_equal(status.thp_enabled, 0);
+	memory_status__parse("Name:\tx\n", &status);
+	assert_int_equal(status.thp_enabled, -1);
+	bracketed_word("always [madvise] never\n", word, sizeof(word));
+	assert_string_equal(word, "madvise");
+	bracketed_word("always [madvised] never\n", word, sizeof(word));
+	assert_string_equal(word, "");
+	bracketed_word("always madvise [never]\n", word, sizeof(word));
+	assert_string_equal(word, "never");
+	bracketed_word("[never", word, sizeof(word));
+	assert_string_equal(word, "");
+}
+
+/* ---- processes ---- */
+
+static char zeroes[4 * MB];
+
+/* Between pages that nobody may use: the kernel merges it with nothing. */
+static char *map(size_t bytes, int flags, int fd)
+{
+	char *at = mmap(NULL, bytes + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED || mmap(at + PAGE, bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED,
+				     fd, 0) == MAP_FAILED)
+		_exit(2);
+	return at + PAGE;
+}
+
+static void use_shared_memory(void)
+{
+	int memfd = memfd_create("test", 0), id = shmget(IPC_PRIVATE, MB, 0600);
+	int file = open("/dev/shm", O_TMPFILE | O_RDWR, 0600);
+	char *sysv = id < 0 ? NULL : shmat(id, NULL, 0);
+
+	if (memfd < 0 || ftruncate(memfd, 2 * MB) || file < 0 || ftruncate(file, MB) ||
+	    sysv == (char *)-1)
+		_exit(2);
+	memset(map(4 * MB, MAP_SHARED | MAP_ANONYMOUS, -1), 1, MB);
+	memset(map(2 * MB, MAP_SHARED, memfd), 1, 2 * MB);
+	memset(map(MB, MAP_SHARED, file), 1, MB);
+	if (sysv) {
+		memset(sysv, 1, MB);
+		shmctl(id, IPC_RMID, NULL);
+	}
+}
+
+/* Pages that no page cache has: Rss does not count those of the first kind, but of the second. */
+static void use_devices(void)
+{
+	struct perf_event_attr attr = {.size = sizeof(attr), .type = PERF_TYPE_SOFTWARE};
+	int mem = open("/dev/mem", O_RDONLY);
+	int event = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+
+	if (mem >= 0) {
+		volatile char *rom = mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, mem, 0xf0000);
+
+		for (size_t i = 0; rom != MAP_FAILED && i < 4 * PAGE; i += PAGE)
+			(void)rom[i];
+	}
+	if (event >= 0)
+		mmap(NULL, 9 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, event, 0);
+}
+
+enum { FILE_COPIED_PAGES = 10, FILE_PAGES = 64 };
+
+static int open_file(void)
+{
+	const char *dir = getenv("TMPDIR");
+	int fd = open(dir ? dir : "/tmp", O_TMPFILE | O_RDWR, 0600);
+	char page[PAGE] = {1};
+
+	for (int i = 0; fd >= 0 && i < FILE_PAGES; i++) {
+		if (write(fd, page, sizeof(page)) != (ssize_t)sizeof(page))
+			return -1;
+	}
+	return fd;
+}
+
+/* told[0]: 20 MB of its own with a hole of 1 MB; [1]: whether its file is a tmpfs's. */
+static void use_all_kinds(struct child *child)
+{
+	int file = open_file();
+	struct statfs fs;
+	char *own, *copied, *huge_zero;
+
+	child_ready(child);
+	own = map(20 * MB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	memset(own, 1, 20 * MB);
+	madvise(own + 4 * MB, MB, MADV_DONTNEED);
+	memset(map(128 * MB, MAP_PRIVATE | MAP_ANONYMOUS, -1), 1, 3 * MB);
+	if (file < 0 || fstatfs(file, &fs))
+		_exit(2);
+	copied = map(FILE_PAGES * PAGE, MAP_PRIVATE, file);
+	madvise(copied, FILE_PAGES * PAGE, MADV_POPULATE_READ);
+	for (size_t i = 0; i < FILE_COPIED_PAGES; i++)
+		copied[i * PAGE] = 2;
+	huge_zero = map(8 * MB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	madvise(huge_zero, 8 * MB, MADV_HUGEPAGE);
+	for (size_t i = 0; i < 8 * MB; i += PAGE)
+		(void)*(volatile char *)&huge_zero[i];
+	memset(zeroes, 1, sizeof(zeroes));
+	memset(sbrk(MB), 1, MB);
+	use_shared_memory();
+	use_devices();
+	child->told[0] = (uintptr_t)own;
+	child->told[1] = fs.f_type == TMPFS_MAGIC;
+	child_ready(child);
+	pause();
+}
+
+static void sum(struct subject *subject, struct claims *claims, struct ledger *ledger)
+{
+	struct claims none = {0};
+	uint64_t total = 0;
+
+	assert_int_equal(ledger__sum(subject, claims ? claims : &none, ledger), 0);
+	for (int i = 0; i < COMPONENTS; i++)
+		total += ledger->rows[i].resident_bytes;
+	assert_true(total == ledger->resident_bytes);
+	assert_true(ledger->rss.done);
+	if (!ledger->rss.ok)
+		fail_msg("%" PRIu64 " counted, Rss without the vDSO is %" PRIu64, ledger->rss.found,
+			 ledger->rss.expected);
+	assert_true(ledger->rss.found == total);
+}
+
+static void expect_grown(const struct ledger *before, const struct ledger *after,
+			 enum component component, uint64_t bytes, uint64_t slack)
+{
+	uint64_t grown =
+		after->rows[component].resident_bytes - before->rows[component].resident_bytes;
+
+	if (grown < bytes || grown > bytes + slack)
+		fail_msg("%s grew by %" PRIu64 ", not by %" PRIu64, component__name(component),
+			 grown, bytes);
+}
+
+static void every_kind_is_found_and_the_sum_is_rss(void **state)
+{
+	/* Sanitizers' shadow of what the child uses is anonymous memory too. */
+	const uint64_t slack = SANITIZED ? 64 * MB : 0;
+
+	for (int scan = 0; scan < 2; scan++) {
+		struct child child = child__start(use_all_kinds);
+		struct ledger before, after;
+		struct subject subject;
+
+		assert_int_equal(subject__open(child.pid, &subject), 0);
+		if (!scan)
+			pagemap__without_scan(subject.pm);
+		assert_int_equal(subject__renew(&subject), 0);
+		sum(&subject, NULL, &before);
+		child__step(&child);
+		assert_int_equal(subject__renew(&subject), 0);
+		sum(&subject, NULL, &after);
+		expect_grown(&before, &after, COMPONENT_OTHER_ANONYMOUS, 19 * MB, slack);
+		expect_grown(&before, &after, COMPONENT_LARGE_ANONYMOUS, 3 * MB, slack);
+		/* What it read of the perf buffer was mapped at once: 9 pages at most. */
+		expect_grown(&before, &after, COMPONENT_SHMEM,
+			     5 * MB + (child.told[1] ? FILE_PAGES * PAGE : 0), 9 * PAGE);
+		expect_grown(&before, &after, COMPONENT_FILE, child.told[1] ? 0 : FILE_PAGES * PAGE,
+			     4 * PAGE);
+		expect_grown(&before, &after, COMPONENT_BINARY, sizeof(zeroes), MB);
+		expect_grown(&before, &after, COMPONENT_BRK_HEAP, MB, 32 * PAGE);
+		expect_grown(&before, &after, COMPONENT_UNKNOWN, 0, 0);
+		assert_true(after.rows[COMPONENT_LARGE_ANONYMOUS].reserved_bytes -
+				    before.rows[COMPONENT_LARGE_ANONYMOUS].reserved_bytes ==
+			    128 * MB);
+		subject__close(&subject);
+		child__end(&child);
+	}
+}
+
+static void claims_come_before_mappings(void **state)
+{
+	struct child child = child__start(use_all_kinds);
+	struct claims claims = {0};
+	struct ledger without, with;
+	struct subject subject;
+	uint64_t own;
+
+	child__step(&child);
+	own = child.told[0];
+	assert_int_equal(subject__open(child.pid, &subject), 0);
+	sum(&subject, NULL, &without);
+	/* Two pieces, the first across the hole; what lies in no mapping counts nothing. */
+	assert_int_equal(claims__add(&claims, own + 2 * MB, own + 8 * MB, COMPONENT_JEMALLOC, "a"),
+			 0);
+	assert_int_equal(
+		claims__add(&claims, own + 10 * MB, own + 11 * MB + 5, COMPONENT_JEMALLOC, "b"), 0);
+	assert_int_equal(claims__add(&claims, 1 << 14, 1 << 15, COMPONENT_JEMALLOC, "c"), 0);
+	assert_int_equal(claims__settle(&claims), 0);
+	sum(&subject, &claims, &with);
+	assert_true(with.rows[COMPONENT_JEMALLOC].resident_bytes == 6 * MB + 5);
+	assert_true(with.rows[COMPONENT_JEMALLOC].reserved_bytes == 7 * MB + 5);
+	assert_int_equal(with.rows[COMPONENT_JEMALLOC].regions, 2);
+	assert_string_equal(with.rows[COMPONENT_JEMALLOC].how, "a");
+	assert_true(without.rows[COMPONENT_OTHER_ANONYMOUS].resident_bytes -
+			    with.rows[COMPONENT_OTHER_ANONYMOUS].resident_bytes ==
+		    6 * MB + 5);
+	assert_null(with.rows[COMPONENT_OTHER_ANONYMOUS].how);
+	claims__free(&claims);
+	subject__close(&subject);
+	child__end(&child);
+}
+
+enum { MANY = 10000 };
+
+/* Single pages, every second one writable: no two merge. told[0] is the first. */
+static void use_many_mappings(struct child *child)
+{
+	char *at = map(MANY * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	memset(at, 1, MANY * PAGE);
+	for (size_t i = 0; i < MANY; i += 2)
+		mprotect(at + i * PAGE, PAGE, PROT_READ);
+	child->told[0] = (uintptr_t)at;
+	child_ready(child);
+	pause();
+}
+
+static void ten_thousand_mappings_add_up(void **state)
+{
+	struct child child = child__start(use_many_mappings);
+	struct claims claims = {0};
+	struct subject subject;
+	struct ledger ledger;
+
+	assert_int_equal(subject__open(child.pid, &subject), 0);
+	assert_true(subject.n > MANY);
+	/* Half pages: each mapping has a piece that is claimed and one that is not. */
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(claims__add(&claims, child.told[0] + i * PAGE,
+					     child.told[0] + i * PAGE + PAGE / 2, COMPONENT_MUSL,
+					     NULL),
+				 0);
+	assert_int_equal(claims__settle(&claims), 0);
+	sum(&subject, &claims, &ledger);
+	assert_true(ledger.rows[COMPONENT_MUSL].resident_bytes == MANY * PAGE / 2);
+	assert_int_equal(ledger.rows[COMPONENT_MUSL].regions, MANY);
+	assert_true(ledger.rows[COMPONENT_OTHER_ANONYMOUS].resident_bytes >= MANY * PAGE / 2);
+	claims__free(&claims);
+	subject__close(&subject);
+	child__end(&child);
+}
+
+static void change_between_the_readings(struct child *child)
+{
+	char *own = map(8 * MB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	child_ready(child);
+	memset(own, 1, 8 * MB);
+	child_ready(child);
+	pause();
+}
+
+static void a_sum_that_is_of_another_moment_is_said_so(void **state)
+{
+	struct child child = child__start(change_between_the_readings);
+	struct claims none = {0};
+	struct subject subject;
+	struct ledger ledger;
+
+	assert_int_equal(subject__open(child.pid, &subject), 0);
+	child__step(&child);
+	/* As if Rss had been read later than the pages. */
+	subject.has_rollup = smaps_rollup__read(child.pid, &subject.rollup) == 0;
+	assert_int_equal(ledger__sum(&subject, &none, &ledger), 0);
+	assert_false(ledger.rss.ok);
+	assert_false(ledger.rss.done);
+	/* The same of one that stands still is no excuse. */
+	assert_int_equal(subject__renew(&subject), 0);
+	subject.runs.count--;
+	assert_int_equal(ledger__sum(&subject, &none, &ledger), 0);
+	assert_false(ledger.rss.ok);
+	subject__close(&subject);
+	child__end(&child);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(images_end_where_their_headers_say),
+		cmocka_unit_test(headers_that_make_no_sense_have_no_end),
+		cmocka_unit_test(mappings_are_told_by_name_place_and_size),
+		cmocka_unit_test(the_break_begins_where_the_kernel_says),
+		cmocka_unit_test(sums_of_the_kernel_are_read),
+		cmocka_unit_test(every_kind_is_found_and_the_sum_is_rss),
+		cmocka_unit_test(claims_come_before_mappings),
+		cmocka_unit_test(ten_thousand_mappings_add_up),
+		cmocka_unit_test(a_sum_that_is_of_another_moment_is_said_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

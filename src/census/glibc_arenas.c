@@ -174,7 +174,8 @@ static void count_arenas(struct pagemap *pm, const struct maps_entry *entries, s
 
 	for (size_t i = 0; i < arenas->heap_count; i++)
 		thread_arenas += arenas->heaps[i].is_first;
-	for (int tries = 0; ring < 0 && tries < RING_TRIES; tries++)
+	for (int tries = 0; ring < 0 && tries < RING_TRIES && (arenas->has_glibc || !tries);
+	     tries++)
 		ring = glibc_ring__follow(pm, entries, n, arenas, &arenas->main_arena,
 					  &arenas->bins_offset);
 	/* The ring may hold arenas that were made since the maps were read, never fewer. */
@@ -212,10 +213,14 @@ static int read_arenas(uint32_t pid, const struct maps_entry *entries, size_t n,
 	arenas->has_glibc = arenas->heap_count > 0;
 	for (size_t i = 0; i < n && !arenas->has_glibc; i++)
 		arenas->has_glibc = path_is_glibc(entries[i].path);
-	if (arenas->has_glibc) {
-		count_arenas(pm, entries, n, arenas);
+	/* A static program has no libc.so.6, and no heap but the main arena's as long as it has no
+	 * threads. */
+	count_arenas(pm, entries, n, arenas);
+	arenas->has_glibc = arenas->has_glibc || arenas->main_arena;
+	if (arenas->has_glibc)
 		find_limit(pid, pm, entries, n, arenas);
-	}
+	else
+		arenas->arena_count = -1;
 	/* Of a process that ended meanwhile only a part was seen. */
 	return pagemap__alive(pm) ? 0 : -ESRCH;
 }

@@ -37,7 +37,7 @@ int glibc_heap__read(uint32_t pid, uint64_t base, struct glibc_heap *heap);
 int glibc_heap__peek(struct pagemap *pm, uint64_t base, struct glibc_heap *heap);
 
 struct glibc_arenas {
-	bool has_glibc;           /* libc.so.6 is mapped, or heaps were found */
+	bool has_glibc;           /* libc.so.6 is mapped, or arenas were found */
 	struct glibc_heap *heaps; /* verified, by base; owned */
 	size_t heap_count;
 	int64_t arena_count;  /* main arena included; -1 unknown or no glibc */

@@ -69,13 +69,14 @@ static bool has_bins(struct pagemap *pm, const struct state_layout *layout, uint
 	return true;
 }
 
-/* system_mem and its maximum: whole pages, as got from the kernel. */
+/* system_mem and its maximum, as got from the kernel: whole pages, but for the main arena of a
+ * program that used brk before malloc did (static ones do). */
 static bool has_sizes(struct pagemap *pm, const struct state_layout *layout, uint64_t arena)
 {
 	uint64_t mem[2];
 
 	return pagemap__peek(pm, arena + layout->system_mem, mem, sizeof(mem)) == 0 &&
-	       mem[0] % 4096 == 0 && mem[0] <= mem[1];
+	       mem[0] % 16 == 0 && mem[0] <= mem[1] && mem[1] < SPACE_ADDRESS_MAX;
 }
 
 static int64_t follow_ring(struct pagemap *pm, const struct maps_entry *entries, size_t n,
@@ -151,7 +152,7 @@ static int64_t find_lone_main(struct pagemap *pm, const struct maps_entry *entri
 			      uint64_t *main_arena, uint16_t *bins_offset)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!path_is_glibc(entries[i].path) || !is_writable_private(&entries[i]))
+		if (!entry_may_be_glibc_data(entries, n, i))
 			continue;
 		*main_arena = search_segment(pm, &entries[i], bins_offset);
 		if (*main_arena)

@@ -171,10 +171,22 @@ static int search_range(struct pagemap *pm, uint64_t start, uint64_t end, uint64
 	return err;
 }
 
+bool entry_may_be_glibc_data(const struct maps_entry *entries, size_t n, size_t i)
+{
+	const uint32_t rw = PROT_READ | PROT_WRITE;
+
+	if (entries[i].shared || (entries[i].prot & rw) != rw || !entries[i].inode)
+		return false;
+	for (size_t k = 0; k < n; k++) {
+		if (path_is_glibc(entries[k].path))
+			return path_is_glibc(entries[i].path);
+	}
+	return true;
+}
+
 int malloc_par__read(struct pagemap *pm, const struct maps_entry *entries, size_t n,
 		     struct malloc_par *out)
 {
-	const uint32_t rw = PROT_READ | PROT_WRITE;
 	uint64_t heap_start = 0, heap_end = 0;
 	int err = -ENOENT;
 
@@ -185,8 +197,7 @@ int malloc_par__read(struct pagemap *pm, const struct maps_entry *entries, size_
 		}
 	}
 	for (size_t i = 0; err == -ENOENT && i < n; i++) {
-		if (path_is_glibc(entries[i].path) && !entries[i].shared &&
-		    (entries[i].prot & rw) == rw)
+		if (entry_may_be_glibc_data(entries, n, i))
 			err = search_range(pm, entries[i].start, entries[i].end, heap_start,
 					   heap_end, out);
 	}

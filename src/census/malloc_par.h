@@ -30,6 +30,10 @@ int malloc_par__search(const uint8_t *data, size_t size, uint64_t address, uint6
 int malloc_par__read(struct pagemap *pm, const struct maps_entry *entries, size_t n,
 		     struct malloc_par *out);
 
+/* Whether glibc's variables may lie in an entry: in a libc.so.6's own data, or, when none is
+ * mapped, in that of the program, which may be linked statically. */
+bool entry_may_be_glibc_data(const struct maps_entry *entries, size_t n, size_t i);
+
 /* Whether the path of a mapping is glibc's: libc.so.6 or libc-2.31.so, deleted or not. */
 bool path_is_glibc(const char *path);
 

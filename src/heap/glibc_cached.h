@@ -36,7 +36,7 @@ struct cached_chunks {
 /* struct tcache_perthread_struct of one thread. */
 struct glibc_tcache {
 	uint64_t address;     /* of the struct: what tcache keys are up to 2.33 */
-	uint32_t chunk_bytes; /* of the chunk that it is: tells its version */
+	uint32_t chunk_bytes; /* of the chunk that it needs: tells its version */
 	uint64_t digest;      /* of its bytes as they were when it was found */
 };
 
@@ -49,12 +49,14 @@ struct glibc_tcaches {
 #define GLIBC_TCACHES_MAX 65536
 
 /* The largest of the chunks that a tcache can be. */
-#define TCACHE_CHUNK_MAX 0x300
+#define TCACHE_CHUNK_MAX 0x310
 
-/* Whether a chunk of this size may be a tcache. */
+/* Whether a chunk of this size may be a tcache: 16 bytes more where what would be left of the chunk
+ * that it was cut from is none. */
 static inline bool is_tcache_size(uint64_t bytes)
 {
-	return bytes == 0x290 || bytes == 0x250 || bytes == 0x300;
+	return bytes == 0x250 || bytes == 0x260 || bytes == 0x290 || bytes == 0x2a0 ||
+	       bytes == 0x300 || bytes == 0x310;
 }
 
 /* Whether the chunk at data (header and all, `bytes` of it) can be a tcache that is not empty. */

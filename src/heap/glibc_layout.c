@@ -94,5 +94,5 @@ int glibc_state__read(struct memory *memory, const struct glibc_layout *layout, 
 	};
 	if (layout->bins != BINS_WITHOUT_FASTBINS)
 		memcpy(out->fastbins, data + layout->bins + FASTBINS, sizeof(out->fastbins));
-	return out->system_bytes % 4096 || out->top % 16 ? -EINVAL : 0;
+	return out->system_bytes % 16 || out->top % 16 ? -EINVAL : 0;
 }

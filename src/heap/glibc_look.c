@@ -108,7 +108,7 @@ static bool has_chunk(const struct cached_chunks *cached, uint64_t address, uint
 /*
  * What only looked cached was in use. A process that stood still: what no list leads to. One that
  * ran: lists changed under the walk, so only a fastbin chunk whose next is none is refused, and the
- * others that no list leads to are doubtful. With
+ * others that no list leads to are doubtful; and always those with a tcache's key. With
  * more chunks than go on record lists cannot be followed: what looks cached is taken for that.
  */
 static void refuse_false_ones(struct glibc_look *look, const struct cached_chunks *cached)
@@ -125,6 +125,9 @@ static void refuse_false_ones(struct glibc_look *look, const struct cached_chunk
 			look->doubtful_bytes += chunk->bytes;
 		if (is_cached)
 			continue;
+		/* Its key says that it is cached: a thread's cache that was not found? */
+		if (chunk->in_tcache)
+			look->doubtful_bytes += chunk->bytes;
 		tally->cached_bytes -= chunk->bytes;
 		tally->in_use_bytes += chunk->bytes;
 	}

@@ -12,10 +12,9 @@ struct glibc_look {
 	struct glibc_cells cells;
 	uint64_t in_use_bytes; /* of all */
 	uint64_t unwalked_bytes, torn_bytes;
-	uint64_t
-		doubtful_bytes; /* of a process that runs: looked cached, but no list led to them */
-	bool stood_still;       /* no arena and no thread cache was used while it was walked */
-	bool learnt;            /* something that it would have needed from its start on */
+	uint64_t doubtful_bytes; /* looked cached, but no list led to them */
+	bool stood_still;        /* no arena and no thread cache was used while it was walked */
+	bool learnt;             /* something that it would have needed from its start on */
 	uint64_t wall_ns;
 };
 

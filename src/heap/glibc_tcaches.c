@@ -25,7 +25,8 @@ static const struct tcache_shape shapes[] = {
 const struct tcache_shape *tcache_shape(uint64_t chunk_bytes)
 {
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++) {
-		if (shapes[i].chunk_bytes == chunk_bytes)
+		if (shapes[i].chunk_bytes == chunk_bytes ||
+		    shapes[i].chunk_bytes + 16 == chunk_bytes)
 			return &shapes[i];
 	}
 	return NULL;
@@ -168,8 +169,8 @@ int glibc_tcaches__add(struct glibc_tcaches *tcaches, struct memory *memory,
 {
 	const struct tcache_shape *shape = tcache_shape(bytes);
 	const uint8_t *body = data + CHUNK_HEADER_BYTES;
-	struct glibc_tcache tcache = {.address = chunk + CHUNK_HEADER_BYTES, .chunk_bytes = bytes};
-	uint64_t addrs[TCACHE_BINS_MAX], words[TCACHE_BINS_MAX][4];
+	struct glibc_tcache tcache = {.address = chunk + CHUNK_HEADER_BYTES};
+	uint64_t addrs[TCACHE_BINS_MAX] = {0}, words[TCACHE_BINS_MAX][4];
 	uint8_t valid[TCACHE_BINS_MAX];
 	uint32_t bins[TCACHE_BINS_MAX];
 	struct witness witness = {0};
@@ -197,7 +198,9 @@ int glibc_tcaches__add(struct glibc_tcaches *tcaches, struct memory *memory,
 	if (witness.right_size <= witness.wrong_size)
 		return 0;
 	learn(layout, shape, &witness);
-	tcache.digest = glibc_digest(GLIBC_DIGEST_SEED, body, bytes - CHUNK_HEADER_BYTES);
+	tcache.chunk_bytes = shape->chunk_bytes;
+	tcache.digest =
+		glibc_digest(GLIBC_DIGEST_SEED, body, shape->chunk_bytes - CHUNK_HEADER_BYTES);
 	return insert(tcaches, &tcache);
 }
 

@@ -42,3 +42,16 @@ build_for() {
 	# shellcheck disable=SC2034 # the tests use it
 	programs=$PWD
 }
+
+# link_for_libc SOURCE OUT: builds a target of tests/targets against the libc that was fetched, so
+# that it runs on that one: what is linked against a newer one asks for newer versions of symbols.
+link_for_libc() {
+	local threads=$libc/libpthread.so.0
+
+	need_command gcc
+	gcc -O2 -fno-builtin -std=gnu11 -c -o "$2.o" "$TESTS/targets/$1"
+	# From 2.34 on libc has them itself, and the other one is empty.
+	[ -e "$threads" ] || threads=
+	gcc -nodefaultlibs -o "$2" "$2.o" "$libc/libc.so.6" ${threads:+"$threads"} -lgcc \
+		-Wl,--allow-shlib-undefined
+}

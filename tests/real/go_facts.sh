@@ -7,90 +7,8 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-
-# fetch_go SUITE PACKAGE: sets $goroot to a Go of Debian's, beside the system's.
-fetch_go() {
-	local part unpacked=$BUILD_DIR/pkg
-
-	need_command apt-get dpkg-deb
-	for part in go src; do
-		"$TESTS/../tools/fetch-package" "$1" "$2-$part" "$unpacked/$2-$part-$1" \
-			"golang-[0-9.]+-$part" >fetch.log 2>&1 ||
-			skip "$2-$part of $1 cannot be had: $(tail -n 1 fetch.log)"
-	done
-	# Its parts are links to where the packages would be installed.
-	goroot=$PWD/goroot
-	for part in bin pkg/tool go.env VERSION; do
-		mkdir -p "$goroot/$(dirname "$part")"
-		[ ! -e "$(echo "$unpacked/$2-go-$1"/usr/lib/go-*/"$part")" ] ||
-			cp -a "$unpacked/$2-go-$1"/usr/lib/go-*/"$part" "$goroot/$part"
-	done
-	cp -a "$unpacked/$2-go-$1"/usr/share/go-*/pkg/include "$goroot/pkg/"
-	for part in src lib; do
-		ln -s "$unpacked/$2-src-$1"/usr/share/go-*/"$part" "$goroot/$part"
-	done
-}
-
-# build_program OUT OPTION...: tests/targets/go/memstats, by $goroot's Go or the system's.
-build_program() {
-	local out=$1 go=go
-
-	shift
-	[ -z "${goroot:-}" ] || go=$goroot/bin/go
-	need_command "$go"
-	env ${goroot:+GOROOT="$goroot"} GO111MODULE=off GOTOOLCHAIN=local GOFLAGS='' \
-		CGO_ENABLED="${cgo:-0}" GOCACHE="$BUILD_DIR/gocache" \
-		"$go" build "$@" -o "$out" "$TESTS/targets/go/memstats/main.go" >build.log 2>&1 ||
-		skip "it cannot be built: $(tail -n 1 build.log)"
-}
-
-# explain_program PROGRAM OPTION...: out.json, and what the program says, said.json: an array of
-# what it read before and after.
-explain_program() {
-	mkfifo in
-	exec 8<>in
-	"$@" <in >said 2>said.err 8>&- &
-	target=$!
-	wait_for 60 grep -q before said
-	"$MEMDRIFT" explain -p "$target" --json >out.json
-	echo >&8
-	wait_for 60 grep -q after said
-	head -n 2 said | jq -s . >said.json
-	kill "$target"
-	exec 8>&-
-	rm in
-}
-
-# expect_figures SOURCE: each within 1 % of what the program read before or after.
-expect_figures() {
-	expect_json out.json '.go.known and .go.source == $s' "figures, by $1" --arg s "$1"
-	expect_json out.json '.go as $go | $t[0] as [$a, $b] | [
-		["heap_inuse_bytes", "heap_inuse"], ["heap_idle_bytes", "heap_idle"],
-		["heap_released_bytes", "heap_released"], ["heap_alloc_bytes", "heap_alloc"],
-		["stacks_inuse_bytes", "stacks_inuse"], ["sys_bytes", "sys"],
-		["heap_goal_bytes", "next_gc"], ["num_gc", "num_gc"]] | all(
-			$go[.[0]] >= ([$a[.[1]], $b[.[1]]] | min * 0.99) and
-			$go[.[0]] <= ([$a[.[1]], $b[.[1]]] | max * 1.01))' \
-		"as runtime.ReadMemStats has them: $(cat said)" --slurpfile t said.json
-	expect_json out.json '.go.checks.invariants.ok' "the runtime's invariants hold"
-	expect_json out.json '.go | ([.classes[].span_bytes] | add) == .heap_inuse_bytes and
-		([.classes[].object_bytes] | add) == .heap_alloc_bytes' "classes add up"
-}
-
-# figures SOURCE OPTION_OF_BUILD...
-figures() {
-	local source=$1
-
-	shift
-	need_root
-	build_program program "$@"
-	explain_program ./program
-	expect_figures "$source"
-}
-
-symbols='symbols and DWARF'
-offsets='symbols, offsets of this version'
-code='references in the code, offsets of this version'
+# shellcheck source=tests/real/go_facts.bash
+. "$(dirname "$0")/go_facts.bash"
 
 no_dwarf() {
 	figures "$offsets" -ldflags=-w
@@ -141,15 +59,14 @@ ledger() {
 	expect_json out.json '.go.span_stacks_resident_bytes > 40 * 1048576' "goroutines' stacks"
 }
 
-# other_go SUITE PACKAGE: the same of another Go, stripped as well.
+# other_go SUITE: the same of another Go.
 other_go() {
-	local goroot
+	local go goroot
 
-	fetch_go "$1" "$2"
+	fetch_go "$1"
 	figures "$symbols"
 	figures "$offsets" -ldflags=-w
-	stripped
-	stripped_pie
+	figures "$code" -ldflags='-s -w'
 }
 
 # While it allocates: what is told holds the runtime's invariants, or nothing is told.
@@ -171,5 +88,5 @@ test_case "Go with cgo, stripped" with_cgo '-s -w' "$code"
 test_case "GOGC and GOMEMLIMIT" limits
 test_case "what is left of a Go program's memory" ledger
 test_case "a Go program at work" moving
-test_case "the Go of trixie" other_go trixie golang
-test_case "the Go of sid" other_go sid golang
+test_case "the Go of trixie" other_go trixie
+test_case "the Go of sid" other_go sid

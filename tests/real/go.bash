@@ -19,8 +19,8 @@ link_goroot() {
 	cp "$1/.package" "$3/.package"
 }
 
-# fetch_go SUITE [PACKAGE]: sets $go to a Go of Debian's, and $goroot to what its GOROOT must be. That
-# stays where it is from run to run, so that what was compiled with it is found again.
+# fetch_go SUITE [PACKAGE]: sets $go to a Go of Debian's, and $goroot to what its GOROOT must be.
+# That stays where it is from run to run, so that what was compiled with it is found again.
 fetch_go() {
 	local part package=${2:-golang} unpacked=$BUILD_DIR/pkg
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 # shellcheck shell=bash
 #
-# What `memdrift explain` tells of a Go program against what that reads by runtime.ReadMemStats. After
-# tests/lib.sh.
+# What `memdrift explain` tells of a Go program against what that reads by runtime.ReadMemStats.
+# After tests/lib.sh.
 
 # shellcheck source=tests/real/go.bash
 . "$TESTS/real/go.bash"

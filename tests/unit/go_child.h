@@ -68,6 +68,8 @@ static inline struct go_child go_child__start(char *const argv[])
 	close(from[1]);
 	close(to[0]);
 	child.says = fdopen(from[0], "r");
+	if (!child.says)
+		abort();
 	child.to_fd = to[1];
 	return child;
 }

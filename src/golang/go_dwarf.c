@@ -8,11 +8,12 @@
 
 /*
  * Bounds on what a file makes us look at. Units: a package of Go's is one; Kubernetes' programs
- * have 3,000. Types: all named types of a program can be in the runtime's unit, 100,000 of them in
- * the largest. Members: mheap has 50.
+ * have 3,000. Types, of all units: all named types of a program can be in the runtime's unit,
+ * 100,000 of them in the largest; those that are wanted are there once. Members: mheap has 50.
  */
 #define UNITS_MAX   65536
 #define TYPES_MAX   (4u << 20)
+#define TAKEN_MAX   64
 #define MEMBERS_MAX 1024
 #define DEPTH_MAX   8
 
@@ -101,13 +102,17 @@ static uint32_t find_offset(const Dwarf_Die *structure, const char *path)
 	return GO_ABSENT;
 }
 
-static void take_structure(Dwarf_Die *structure, const char *name, struct go_layout *layout)
+/* Whether it is one of those that are wanted. */
+static bool take_structure(Dwarf_Die *structure, const char *name, struct go_layout *layout)
 {
+	bool found = false;
+
 	for (int i = 0; i < GO_FIELD_COUNT; i++) {
 		int size;
 
 		if (strcmp(wanted[i].structure, name))
 			continue;
+		found = true;
 		if (wanted[i].member[0]) {
 			layout->at[i] = find_offset(structure, wanted[i].member);
 			continue;
@@ -116,11 +121,16 @@ static void take_structure(Dwarf_Die *structure, const char *name, struct go_lay
 		if (size > 0 && size <= (int)GO_OFFSET_MAX)
 			layout->at[i] = (uint32_t)size;
 	}
+	return found;
 }
 
-static void read_unit(Dwarf_Die *unit, struct go_layout *layout)
+/* What is left to look at in this file. */
+struct budget {
+	unsigned int types, taken;
+};
+
+static void read_unit(Dwarf_Die *unit, struct budget *left, struct go_layout *layout)
 {
-	unsigned int left = TYPES_MAX;
 	Dwarf_Die die;
 
 	if (dwarf_child(unit, &die))
@@ -131,14 +141,16 @@ static void read_unit(Dwarf_Die *unit, struct go_layout *layout)
 		if (dwarf_tag(&die) != DW_TAG_structure_type)
 			continue;
 		name = dwarf_diename(&die);
-		if (name && !strncmp(name, PREFIX, strlen(PREFIX)))
-			take_structure(&die, name + strlen(PREFIX), layout);
-	} while (left-- && !dwarf_siblingof(&die, &die));
+		if (left->taken && name && !strncmp(name, PREFIX, strlen(PREFIX)) &&
+		    take_structure(&die, name + strlen(PREFIX), layout))
+			left->taken--;
+	} while (left->types && left->types-- && !dwarf_siblingof(&die, &die));
 }
 
 int go_layout__read_dwarf(int fd, struct go_layout *layout)
 {
 	Dwarf *dwarf = dwarf_begin(fd, DWARF_C_READ);
+	struct budget left = {TYPES_MAX, TAKEN_MAX};
 	Dwarf_CU *unit = NULL;
 	Dwarf_Die die;
 
@@ -154,7 +166,7 @@ int go_layout__read_dwarf(int fd, struct go_layout *layout)
 		name = dwarf_tag(&die) == DW_TAG_compile_unit ? dwarf_diename(&die) : NULL;
 		/* What is written in assembly has a unit of the same name. */
 		if (name && !strcmp(name, "runtime"))
-			read_unit(&die, layout);
+			read_unit(&die, &left, layout);
 		if (go_layout__is_usable(layout))
 			break;
 	}

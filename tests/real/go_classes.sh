@@ -8,6 +8,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
 . "$(dirname "$0")/common.bash"
+# shellcheck source=tests/real/go.bash
+. "$(dirname "$0")/go.bash"
 
 # has_ended PID
 has_ended() {
@@ -81,34 +83,11 @@ stripped() {
 	expect_window
 }
 
-# fetch_go SUITE: sets $go to a Go of Debian's, beside the system's.
-fetch_go() {
-	local part
-
-	need_command apt-get dpkg-deb
-	for part in go src; do
-		"$TESTS/../tools/fetch-package" "$1" "golang-$part" "$BUILD_DIR/pkg/golang-$part-$1" \
-			"golang-[0-9.]+-$part" >fetch.log 2>&1 ||
-			skip "golang-$part of $1 cannot be had: $(tail -n 1 fetch.log)"
-	done
-	# Its parts are links to where the packages would be installed.
-	mkdir goroot
-	for part in bin pkg/tool go.env VERSION; do
-		mkdir -p "goroot/$(dirname "$part")"
-		cp -a "$BUILD_DIR/pkg/golang-go-$1"/usr/lib/go-*/"$part" "goroot/$part"
-	done
-	cp -a "$BUILD_DIR/pkg/golang-go-$1"/usr/share/go-*/pkg/include goroot/pkg/
-	for part in src lib; do
-		ln -s "$BUILD_DIR/pkg/golang-src-$1"/usr/share/go-*/"$part" "goroot/$part"
-	done
-	go=$PWD/goroot/bin/go
-}
-
 # Since 1.22 objects have headers, since 1.26 small sizes have functions of their own.
 newest_go() {
 	need_bpf
 	fetch_go sid
-	GOROOT=$PWD/goroot GO111MODULE=off GOTOOLCHAIN=local GOFLAGS='' CGO_ENABLED=0 \
+	GOROOT=$goroot GO111MODULE=off GOTOOLCHAIN=local GOFLAGS='' CGO_ENABLED=0 \
 		GOCACHE=$BUILD_DIR/gocache "$go" build -ldflags '-s -w' -o newest \
 		"$TESTS/targets/go/class_window/main.go" >build.log 2>&1 ||
 		skip "the Go of sid does not build it: $(tail -n 1 build.log)"

@@ -51,7 +51,7 @@ static inline struct go_child go_child__start(char *const argv[])
 	struct go_child child = {0};
 	int from[2], to[2];
 
-	if (pipe(from) || pipe(to))
+	if (!argv[0] || pipe(from) || pipe(to))
 		abort();
 	child.pid = fork();
 	if (child.pid < 0)
@@ -68,6 +68,8 @@ static inline struct go_child go_child__start(char *const argv[])
 	close(from[1]);
 	close(to[0]);
 	child.says = fdopen(from[0], "r");
+	if (!child.says)
+		abort();
 	child.to_fd = to[1];
 	return child;
 }

@@ -6,6 +6,7 @@
 
 #include "heap/allocators_report.h"
 #include "heap/allocators_scan.h"
+#include "heap/v8_internal.h"
 
 #define CHUNK_ALIGN (256ull << 10)
 #define HEAD_WORDS  24u
@@ -14,7 +15,6 @@
 
 /* Cages of one process; Chromium's has one for each isolate group. */
 #define CAGES_MAX       16u
-#define CAGE_BYTES      (4ull << 30)
 #define CAGE_CHUNKS_MIN 3u
 
 struct cage {
@@ -59,7 +59,7 @@ static bool has_reservation(uint64_t addr, const uint64_t *words)
 /* {flags, number of the chunk in its cage} */
 static void note_caged(struct v8 *v8, uint64_t addr, const uint64_t *words)
 {
-	uint64_t base = addr & ~(CAGE_BYTES - 1), number = (addr - base) / CHUNK_ALIGN;
+	uint64_t base = addr & ~(V8_CAGE_BYTES - 1), number = (addr - base) / CHUNK_ALIGN;
 
 	if (words[0] >> 32 || !number || words[1] != number)
 		return;
@@ -73,17 +73,17 @@ static void note_caged(struct v8 *v8, uint64_t addr, const uint64_t *words)
 		v8->cages[v8->cage_count++] = (struct cage){base, 1};
 }
 
-static int claim_cage(struct v8 *v8, const struct cage *cage)
+int v8_cage__claim(struct subject *subject, struct claims *claims, uint64_t base, const char *how,
+		   uint64_t *bytes)
 {
-	for (size_t i = 0; i < v8->subject->n; i++) {
-		const struct maps_entry *entry = &v8->subject->entries[i];
+	for (size_t i = 0; i < subject->n; i++) {
+		const struct maps_entry *entry = &subject->entries[i];
 
-		if (entry->start < cage->base || entry->end > cage->base + CAGE_BYTES ||
+		if (entry->start < base || entry->end > base + V8_CAGE_BYTES ||
 		    !entry_is_anonymous_rw(entry))
 			continue;
-		v8->bytes += entry->end - entry->start;
-		if (claims__add(v8->claims, entry->start, entry->end, COMPONENT_V8,
-				"cage in which V8's chunks have their numbers") == -ENOMEM)
+		*bytes += entry->end - entry->start;
+		if (claims__add(claims, entry->start, entry->end, COMPONENT_V8, how) == -ENOMEM)
 			return -ENOMEM;
 	}
 	return 0;
@@ -113,7 +113,11 @@ int v8__read(struct subject *subject, struct claims *claims, struct allocators *
 
 	for (size_t i = 0; err >= 0 && i < v8.cage_count; i++)
 		if (v8.cages[i].chunks >= CAGE_CHUNKS_MIN)
-			err = claim_cage(&v8, &v8.cages[i]);
+			err = v8_cage__claim(subject, claims, v8.cages[i].base,
+					     "cage in which V8's chunks have their numbers",
+					     &v8.bytes);
+	if (err >= 0 && v8.bytes)
+		err = v8_cpp__read(subject, claims, &v8.bytes);
 	if (err >= 0 && v8.bytes)
 		allocators__add(out, &(struct allocator_facts){
 					     .name = "v8",

@@ -14,8 +14,8 @@
  *
  * Newer versions keep all that outside of the chunk. Those with a cage for compressed pointers
  * (Chromium) leave the chunk's number within its 4 GiB in its second word; three of them that are
- * right prove the cage, and what is mapped in it is V8's. Those without (node from 22 on) are not
- * recognised.
+ * right prove the cage, and what is mapped in it is V8's. Then its heap of C++ objects is looked
+ * for as well (v8_internal.h). Versions without a cage (node from 22 on) are not recognised.
  */
 
 /* 0, -ESRCH, -EACCES, -ENOMEM. */

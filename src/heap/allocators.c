@@ -65,13 +65,14 @@ static const reader_fn readers[] = {
 int allocators__read(struct subject *subject, struct claims *claims, struct allocators *out)
 {
 	uint64_t deadline_ns = subject->memory.deadline_ns;
-	uint64_t own_ns = monotonic_ns() + TIME_MAX_NS;
+	uint64_t own_ns;
 	int err;
 
 	memset(out, 0, sizeof(*out));
+	err = malloc_owner__read(subject->pid, out);
+	own_ns = monotonic_ns() + TIME_MAX_NS;
 	if (!deadline_ns || deadline_ns > own_ns)
 		subject->memory.deadline_ns = own_ns;
-	err = malloc_owner__read(subject->pid, out);
 	for (size_t i = 0; !err && i < sizeof(readers) / sizeof(readers[0]); i++) {
 		err = readers[i](subject, claims, out);
 		/* Out of time or bytes: what is known so far stays true. */

@@ -9,6 +9,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
 . "$(dirname "$0")/common.bash"
+# shellcheck source=tests/real/libc.bash
+. "$(dirname "$0")/libc.bash"
 
 lib=/usr/lib/x86_64-linux-gnu
 
@@ -71,6 +73,22 @@ jemalloc_of() {
 	"$TESTS/../tools/fetch-package" "$1" libjemalloc2 "$out" 2>fetch.log ||
 		skip "cannot get libjemalloc2 of $1: $(tail -n 1 fetch.log)"
 	start_heap allocator_heap "$out/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
+	expect_jemalloc
+}
+
+# Its large sizes are any number of pages; it needs the glibc of its own release.
+jemalloc_sid() {
+	local out=$BUILD_DIR/pkg/jemalloc-sid
+
+	need_target allocator_heap
+	fetch_libc sid
+	"$TESTS/../tools/fetch-package" sid libjemalloc2 "$out" 2>fetch.log ||
+		skip "cannot get libjemalloc2 of sid: $(tail -n 1 fetch.log)"
+	start_stepped "$loader" --library-path "$libc:$lib" \
+		--preload "$out/usr/lib/x86_64-linux-gnu/libjemalloc.so.2" \
+		"$TARGETS/allocator_heap" --threads 4 --blocks 10000
+	reached ready
+	explain "$(pid_at ready)"
 	expect_jemalloc
 }
 
@@ -199,6 +217,7 @@ test_case "jemalloc" jemalloc
 test_case "jemalloc inside an executable without symbols" jemalloc_static
 test_case "jemalloc 5.2, as in Debian 11" jemalloc_of bullseye
 test_case "jemalloc 5.3 for 57 bits of address, as in Debian 13" jemalloc_of trixie
+test_case "jemalloc 5.3.1, as in Debian sid" jemalloc_sid
 test_case "tcmalloc" tcmalloc
 test_case "mimalloc 2" mimalloc
 test_case "mimalloc 3, as in Debian 13" mimalloc3

@@ -26,24 +26,16 @@ static bool is_better(const struct jemalloc_walk *walk, const struct jemalloc_wa
 	return walk->differing < than->differing;
 }
 
-/* The last walk's claims go; the best one's stay. */
+/* What any of the walks saw is claimed; the figures are the best one's. */
 static int walk_tree(const struct tree *tree, struct subject *subject, struct claims *claims,
 		     struct jemalloc_walk *best)
 {
 	int err = jemalloc__walk(tree, subject, claims, best);
 
 	for (int i = 1; !err && i < WALKS_MAX && !is_consistent(best); i++) {
-		struct claims scratch = {0};
 		struct jemalloc_walk again;
 
-		err = jemalloc__walk(tree, subject, &scratch, &again);
-		for (size_t k = 0; !err && k < scratch.count; k++) {
-			const struct claim *c = &scratch.items[k];
-
-			if (claims__add(claims, c->start, c->end, c->component, c->how) == -ENOMEM)
-				err = -ENOMEM;
-		}
-		claims__free(&scratch);
+		err = jemalloc__walk(tree, subject, claims, &again);
 		if (!err && is_better(&again, best))
 			*best = again;
 	}
@@ -52,12 +44,16 @@ static int walk_tree(const struct tree *tree, struct subject *subject, struct cl
 
 static void add_walk(struct jemalloc_facts *facts, const struct jemalloc_walk *walk)
 {
-	/* A quantum of 16 bytes is the rule: the other one only when it alone fits. */
-	size_t quantum = walk->unsound[1] <= walk->unsound[0];
-	bool sound = walk->unsound[quantum] <= walk->extents / EXTENTS_PER_DIFFERENCE;
+	size_t build = 0;
+	bool sound;
+
+	for (size_t k = 1; k < JEMALLOC_BUILDS; k++)
+		if (walk->unsound[k] < walk->unsound[build])
+			build = k;
+	sound = walk->unsound[build] <= walk->extents / EXTENTS_PER_DIFFERENCE;
 
 	facts->active_bytes += walk->active_bytes;
-	facts->allocated_bytes += walk->allocated_bytes[quantum];
+	facts->allocated_bytes += walk->allocated_bytes[build];
 	facts->dirty_bytes += walk->dirty_bytes;
 	facts->muzzy_bytes += walk->muzzy_bytes;
 	facts->retained_bytes += walk->retained_bytes;

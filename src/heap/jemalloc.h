@@ -70,23 +70,33 @@ uint64_t jemalloc_extent__size(const struct jemalloc_extent *extent);
 uint64_t jemalloc_class_bytes(unsigned int lg_quantum, unsigned int szind);
 
 /*
- * Bytes handed out of an active extent: regions of a slab (those in threads' caches included), or
- * the class of a large one. 0 with *sound cleared when size and class do not go together.
+ * How it was built: the quantum, and whether large extents have a page more than they hold, for the
+ * cache's sake (sz.h, sz_large_pad). Nothing tells; of these one fits all extents.
  */
-uint64_t jemalloc_extent__allocated(const struct jemalloc_layout *layout, unsigned int lg_quantum,
-				    const struct jemalloc_extent *extent, bool *sound);
+#define JEMALLOC_BUILDS 4
+struct jemalloc_build {
+	unsigned int lg_quantum;
+	uint64_t pad_bytes;
+};
 
-/* The quanta that it is built with, of which one fits: its sizes tell which. */
-#define JEMALLOC_LG_QUANTUM_MIN 3
-#define JEMALLOC_QUANTA         2
+extern const struct jemalloc_build jemalloc_builds[JEMALLOC_BUILDS];
+
+/*
+ * Bytes handed out of an active extent: regions of a slab (those in threads' caches included), or
+ * what a large one holds, which is its class or, since 5.3.1, any number of pages up to that. 0
+ * with *sound cleared when size and class do not go together in this build.
+ */
+uint64_t jemalloc_extent__allocated(const struct jemalloc_layout *layout,
+				    const struct jemalloc_build *build,
+				    const struct jemalloc_extent *extent, bool *sound);
 
 /* What one walk over a tree told. Bytes of address space. */
 struct jemalloc_walk {
 	bool complete; /* false: out of time or bytes */
 	uint64_t active_bytes, dirty_bytes, muzzy_bytes, retained_bytes;
 	uint64_t moving_bytes; /* on their way from one state to another */
-	uint64_t allocated_bytes[JEMALLOC_QUANTA];
-	uint64_t unsound[JEMALLOC_QUANTA]; /* active extents whose size is none of their class */
+	uint64_t allocated_bytes[JEMALLOC_BUILDS];
+	uint64_t unsound[JEMALLOC_BUILDS]; /* active extents whose size is none of their class */
 	uint64_t extents;
 	uint64_t extent_bytes;
 	uint64_t mapped_bytes; /* of these, within private mappings: what the sums above hold */

@@ -162,29 +162,46 @@ uint64_t jemalloc_class_bytes(unsigned int lg_quantum, unsigned int szind)
 	return (group ? 1ull << (lg_quantum + 1 + group) : 0) + ((step + 1ull) << shift);
 }
 
-uint64_t jemalloc_extent__allocated(const struct jemalloc_layout *layout, unsigned int lg_quantum,
-				    const struct jemalloc_extent *extent, bool *sound)
+/* The usual one first: of those that fit equally well it is taken. */
+const struct jemalloc_build jemalloc_builds[JEMALLOC_BUILDS] = {
+	{4, JEMALLOC_PAGE_BYTES},
+	{4, 0},
+	{3, JEMALLOC_PAGE_BYTES},
+	{3, 0},
+};
+
+static uint64_t large_bytes(const struct jemalloc_build *build, uint64_t size, unsigned int szind,
+			    bool *sound)
 {
 	/* The smallest that is no slab's; small ones that the profiler sampled are made so large
 	 * and keep their class (arena.c, arena_prof_promote). */
 	const uint64_t large_min = 4 * JEMALLOC_PAGE_BYTES;
-	uint64_t class_bytes =
-		jemalloc_class_bytes(lg_quantum, jemalloc_extent__szind(layout, extent));
-	uint64_t size = jemalloc_extent__size(extent);
-	uint64_t regions, free_regions = extent->bits >> layout->nfree & NFREE_MASK;
+	uint64_t class_bytes = jemalloc_class_bytes(build->lg_quantum, szind);
+	uint64_t below = szind ? jemalloc_class_bytes(build->lg_quantum, szind - 1) : 0;
+	uint64_t held = size - build->pad_bytes;
 
-	if (!class_bytes || class_bytes > size) {
+	if (size <= build->pad_bytes || !class_bytes ||
+	    (class_bytes < large_min ? held != large_min : held > class_bytes || held <= below)) {
 		*sound = false;
 		return 0;
 	}
-	if (!jemalloc_extent__is_slab(extent)) {
-		class_bytes = MAX(class_bytes, large_min);
-		/* Beyond its class a large one has at most a page, for the cache's sake. */
-		*sound &= size >= class_bytes && size - class_bytes <= JEMALLOC_PAGE_BYTES;
-		return class_bytes;
-	}
-	regions = size / class_bytes;
-	if (regions > REGIONS_MAX || free_regions > regions) {
+	return held;
+}
+
+uint64_t jemalloc_extent__allocated(const struct jemalloc_layout *layout,
+				    const struct jemalloc_build *build,
+				    const struct jemalloc_extent *extent, bool *sound)
+{
+	unsigned int szind = jemalloc_extent__szind(layout, extent);
+	uint64_t size = jemalloc_extent__size(extent);
+	uint64_t regions, free_regions = extent->bits >> layout->nfree & NFREE_MASK;
+	uint64_t class_bytes;
+
+	if (!jemalloc_extent__is_slab(extent))
+		return large_bytes(build, size, szind, sound);
+	class_bytes = jemalloc_class_bytes(build->lg_quantum, szind);
+	regions = class_bytes ? size / class_bytes : 0;
+	if (!regions || regions > REGIONS_MAX || free_regions > regions) {
 		*sound = false;
 		return 0;
 	}

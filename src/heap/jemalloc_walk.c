@@ -26,11 +26,11 @@ static void count_extent(struct walk *w, const struct jemalloc_extent *extent)
 	switch (jemalloc_extent__state(layout, extent)) {
 	case JEMALLOC_ACTIVE:
 		out->active_bytes += size;
-		for (unsigned int k = 0; k < JEMALLOC_QUANTA; k++) {
+		for (unsigned int k = 0; k < JEMALLOC_BUILDS; k++) {
 			bool sound = true;
 
 			out->allocated_bytes[k] += jemalloc_extent__allocated(
-				layout, k + JEMALLOC_LG_QUANTUM_MIN, extent, &sound);
+				layout, &jemalloc_builds[k], extent, &sound);
 			out->unsound[k] += !sound;
 		}
 		break;

@@ -52,9 +52,19 @@ const struct malloc_object *malloc_owner__find(uint32_t pid, const struct malloc
 		if (object && defines_malloc(object->object))
 			owner = object;
 	}
-	for (size_t i = 0; !listed && i < count && !owner; i++)
-		if (defines_malloc(objects[i].object))
-			owner = &objects[i];
+	/*
+	 * No list: a static program, whose malloc is the only one, or one that was started through
+	 * the loader's path. Of two mallocs nobody can tell then which it is.
+	 */
+	for (size_t i = 0; !listed && i < count; i++) {
+		if (!defines_malloc(objects[i].object))
+			continue;
+		if (owner) {
+			owner = NULL;
+			break;
+		}
+		owner = &objects[i];
+	}
 	maps_entries__free(maps, n);
 	free(dynamic);
 	return owner;

@@ -29,7 +29,7 @@ static void expect_near(const char *what, uint64_t found, uint64_t told, uint64_
 static void start_heap(struct target *target, const char *name, const char *preload)
 {
 	char path[PATH_MAX], preloaded[PATH_MAX];
-	char *argv[] = {path, "--threads", "4", NULL};
+	char *argv[] = {path, "--threads", "4", "--blocks", "5000", NULL};
 
 	snprintf(preloaded, sizeof(preloaded), "%s%s", LIBRARIES, preload ? preload : "");
 	if (!target_path(name, path) || (preload && access(preloaded, R_OK)))
@@ -226,6 +226,34 @@ static void test_node(void **state)
 	target__end(&target);
 }
 
+/* Started by the loader's path there is no list of objects to be found: of two mallocs nobody can
+ * tell then which is called. What lies in memory is told all the same. */
+static void test_by_loader(void **state)
+{
+	char path[PATH_MAX], library[] = LIBRARIES "libjemalloc.so.2";
+	char *argv[] = {"/lib64/ld-linux-x86-64.so.2",
+			"--preload",
+			library,
+			path,
+			"--threads",
+			"1",
+			"--blocks",
+			"1000",
+			NULL};
+	struct target target;
+
+	if (!target_path("allocator_heap", path) || access(library, R_OK) || access(argv[0], X_OK))
+		skip();
+	assert_true(target__start(&target, argv, NULL));
+	target__read(&target);
+	assert_int_equal(target.err, 0);
+	assert_string_equal(target.found.malloc_owner, "");
+	assert_true(target.found.has_jemalloc);
+	expect_near("active", target.found.jemalloc.active_bytes, target__told(&target, "active"),
+		    1);
+	target__end(&target);
+}
+
 static void test_glibc(void **state)
 {
 	struct target target;
@@ -239,11 +267,11 @@ static void test_glibc(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_jemalloc), cmocka_unit_test(test_jemalloc_static),
-		cmocka_unit_test(test_tcmalloc), cmocka_unit_test(test_mimalloc),
-		cmocka_unit_test(test_musl),     cmocka_unit_test(test_musl_static),
-		cmocka_unit_test(test_python),   cmocka_unit_test(test_node),
-		cmocka_unit_test(test_glibc),
+		cmocka_unit_test(test_jemalloc),  cmocka_unit_test(test_jemalloc_static),
+		cmocka_unit_test(test_tcmalloc),  cmocka_unit_test(test_mimalloc),
+		cmocka_unit_test(test_musl),      cmocka_unit_test(test_musl_static),
+		cmocka_unit_test(test_python),    cmocka_unit_test(test_node),
+		cmocka_unit_test(test_by_loader), cmocka_unit_test(test_glibc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

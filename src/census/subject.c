@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "census/ledger_rules.h"
+#include "census/proc_file.h"
 #include "census/proc_maps.h"
 #include "model/model.h"
 
@@ -94,10 +95,13 @@ int subject__open(uint32_t pid, struct subject *subject)
 		return -ENODATA;
 	if (subject->stat.is_zombie)
 		return -ESRCH;
-	err = pagemap__open(pid, &subject->pm);
+	/* The memory of a process whose main thread has ended is another's to show. */
+	err = proc_memory_tid(pid, &subject->memory.pid);
+	if (!err)
+		err = pagemap__open(pid, &subject->pm);
 	if (err)
-		return err;
-	subject->memory = (struct memory){.pid = pid, .runs = &subject->runs};
+		return err == -ENOENT ? -ESRCH : err;
+	subject->memory.runs = &subject->runs;
 	if (proc_stat__exe(pid, &subject->exe))
 		subject->exe = NULL;
 	err = subject__renew(subject);

@@ -18,10 +18,11 @@
 #include "census/claims.h"
 #include "census/subject.h"
 #include "heap/allocators.h"
+#include "heap/allocators_scan.h"
 
 /*
- * A program that stands still after it has said "ready", with what it says of itself (a JSON object,
- * in $TRUTH or on the line after the word), and what is read of it from outside.
+ * A program that stands still after it has said "ready", with what it says of itself (a JSON
+ * object, in $TRUTH or on the line after the word), and what is read of it from outside.
  */
 struct target {
 	pid_t pid;
@@ -120,19 +121,30 @@ static inline uint64_t target__told(const struct target *target, const char *key
 	return (uint64_t)json_integer_value(json_object_get(target->truth, key));
 }
 
-/* Resident bytes that a component claims, within private mappings of no file. */
-static inline uint64_t target__claimed(const struct target *target, enum component component)
+/* Resident bytes of [start, end) that a component claims; COMPONENTS: any. */
+static inline uint64_t target__claimed_in(const struct target *target, enum component component,
+					  uint64_t start, uint64_t end)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < target->claims.count; i++)
-		if (target->claims.items[i].component == component)
-			sum += subject__resident(&target->subject, target->claims.items[i].start,
-						 target->claims.items[i].end);
+	for (size_t i = 0; i < target->claims.count; i++) {
+		const struct claim *claim = &target->claims.items[i];
+		uint64_t from = claim->start > start ? claim->start : start;
+		uint64_t to = claim->end < end ? claim->end : end;
+
+		if (from < to && (component == COMPONENTS || claim->component == component))
+			sum += subject__resident(&target->subject, from, to);
+	}
 	return sum;
 }
 
-/* Resident bytes where allocators work. */
+static inline uint64_t target__claimed(const struct target *target, enum component component)
+{
+	return target__claimed_in(target, component, 0, UINT64_MAX);
+}
+
+/* Resident bytes where allocators work: of zero-initialised data of objects only what is claimed.
+ */
 static inline uint64_t target__anonymous(const struct target *target)
 {
 	uint64_t sum = 0;
@@ -140,7 +152,9 @@ static inline uint64_t target__anonymous(const struct target *target)
 	for (size_t i = 0; i < target->subject.n; i++) {
 		const struct maps_entry *entry = &target->subject.entries[i];
 
-		if (entry_is_anonymous_rw(entry))
+		if (scan__is_object_data(&target->subject, i, false))
+			sum += target__claimed_in(target, COMPONENTS, entry->start, entry->end);
+		else if (entry_is_anonymous_rw(entry))
 			sum += subject__resident(&target->subject, entry->start, entry->end);
 	}
 	return sum;

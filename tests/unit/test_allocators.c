@@ -29,7 +29,7 @@ static void expect_near(const char *what, uint64_t found, uint64_t told, uint64_
 static void start_heap(struct target *target, const char *name, const char *preload)
 {
 	char path[PATH_MAX], preloaded[PATH_MAX];
-	char *argv[] = {path, "--threads", "4", NULL};
+	char *argv[] = {path, "--threads", "4", "--blocks", "5000", NULL};
 
 	snprintf(preloaded, sizeof(preloaded), "%s%s", LIBRARIES, preload ? preload : "");
 	if (!target_path(name, path) || (preload && access(preloaded, R_OK)))

@@ -37,7 +37,7 @@ const char *component__name(enum component component)
 
 static int append(struct claims *claims, const struct claim *claim)
 {
-	if (claims->count == claims->room) {
+	if (!claims->items || claims->count == claims->room) {
 		size_t room = claims->room ? 2 * claims->room : 64;
 		struct claim *items = reallocarray(claims->items, room, sizeof(*items));
 

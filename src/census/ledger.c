@@ -88,7 +88,7 @@ int ledger__sum(struct subject *subject, const struct claims *claims, struct led
 {
 	struct summing sum = {.subject = subject, .ledger = ledger};
 	/* The bounds of the readers before do not count: these are a few KiB of each library. */
-	struct memory memory = {.pid = subject->pid, .runs = &subject->runs};
+	struct memory memory = {.pid = subject->memory.pid, .runs = &subject->runs};
 	struct mapping_rules rules;
 	struct ledger_walk walk = {
 		.rules = &rules,

@@ -119,6 +119,7 @@ static int gather_some(struct memory *memory, const uint64_t *addrs, size_t n, s
 	}
 	while (done < count) {
 		int err = check_bounds(memory, (count - done) * each);
+		size_t whole;
 		ssize_t got;
 
 		if (err)
@@ -128,9 +129,10 @@ static int gather_some(struct memory *memory, const uint64_t *addrs, size_t n, s
 			got = 0;
 		if (got < 0)
 			return (int)got;
-		for (size_t i = 0; i < got / each; i++)
-			valid[index[done + i]] = 1;
-		done += got / each;
+		whole = MIN(got / each, count - done);
+		for (size_t i = done; i < done + whole; i++)
+			valid[index[i]] = 1;
+		done += whole;
 		done += done < count; /* the one that failed */
 	}
 	return 0;

@@ -18,7 +18,7 @@
  * reclaimed since is faulted in by a read.
  */
 struct memory {
-	uint32_t pid;
+	uint32_t pid;                 /* a thread of it that has its memory: proc_memory_tid() */
 	const struct page_runs *runs; /* not owned */
 	size_t near;                  /* the run that was read last: most reads are near it */
 	uint64_t deadline_ns;         /* CLOCK_MONOTONIC; 0: none */

@@ -10,6 +10,7 @@
 #include "census/claims.h"
 #include "census/ledger_walk.h"
 #include "census/memory.h"
+#include "census/proc_file.h"
 #include "census/subject.h"
 #include "census/thread_stacks.h"
 
@@ -26,6 +27,7 @@ enum part {
 
 struct measure {
 	const struct residency_input *input;
+	uint32_t memory_tid; /* through which thread its memory is read */
 	struct page_runs runs;
 	struct claims claims;
 	uint64_t bytes[PARTS];
@@ -93,7 +95,7 @@ static int claim_whole_mapping(struct measure *measure, const struct stack_range
 static int claim_stacks(struct measure *measure)
 {
 	const struct residency_input *input = measure->input;
-	struct memory memory = {.pid = input->pid, .runs = &measure->runs};
+	struct memory memory = {.pid = measure->memory_tid, .runs = &measure->runs};
 	const struct stack_query query = {
 		.pid = input->pid,
 		.entries = input->entries,
@@ -159,7 +161,7 @@ static void add_piece(void *ctx, const struct ledger_piece *piece)
 static int sum_parts(struct measure *measure)
 {
 	const struct residency_input *input = measure->input;
-	struct memory memory = {.pid = input->pid, .runs = &measure->runs};
+	struct memory memory = {.pid = measure->memory_tid, .runs = &measure->runs};
 	struct mapping_rules rules;
 	const struct ledger_walk walk = {
 		.rules = &rules,
@@ -195,8 +197,10 @@ static void store_parts(const struct measure *measure, struct residency *out)
 int residency__measure(const struct residency_input *input, struct residency *out)
 {
 	struct measure measure = {.input = input};
-	int err = entries__runs(input->pm, input->entries, input->n, &measure.runs);
+	int err = proc_memory_tid(input->pid, &measure.memory_tid);
 
+	if (!err)
+		err = entries__runs(input->pm, input->entries, input->n, &measure.runs);
 	if (!err)
 		err = claim_arenas(&measure);
 	if (!err)
@@ -214,7 +218,7 @@ int residency__measure(const struct residency_input *input, struct residency *ou
 		*input->keep = measure.runs;
 	if (!err)
 		store_parts(&measure, out);
-	return err;
+	return err == -ENOENT ? -ESRCH : err;
 }
 
 uint64_t residency__sum(const struct residency *residency)

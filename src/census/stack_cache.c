@@ -19,9 +19,11 @@
 #define PTHREAD_BYTES 0xa00
 #define PAGE_BYTES    4096u
 
-/* The data of a loader takes some 12 KiB, with libpthread's 24; a static program's may be long. */
-#define DATA_BYTES_MAX (1u << 20)
-#define WINDOW_BYTES   (64u << 10)
+/* The data of a loader takes some 12 KiB, with libpthread's 24; in a static program's the library
+ * comes behind all that is the program's own. */
+#define DATA_BYTES_MAX   (1u << 20)
+#define STATIC_BYTES_MAX (16u << 20)
+#define WINDOW_BYTES     (64u << 10)
 
 struct list_search {
 	const struct maps_entry *entries;
@@ -170,9 +172,11 @@ static void search_homes(struct list_search *search, const char *exe)
 {
 	const uint32_t rw = PROT_READ | PROT_WRITE;
 	bool is_static = true;
+	uint64_t room;
 
 	for (size_t i = 0; i < search->n; i++)
 		is_static &= !is_loader(search->entries[i].path);
+	room = is_static ? STATIC_BYTES_MAX : DATA_BYTES_MAX;
 	for (size_t i = 0; !search->err && i < search->n; i++) {
 		const struct maps_entry *entry = &search->entries[i];
 		const struct maps_entry *next = i + 1 < search->n ? entry + 1 : NULL;
@@ -184,7 +188,7 @@ static void search_homes(struct list_search *search, const char *exe)
 		if (next && next->start == end && !next->inode && !next->shared &&
 		    (next->prot & rw) == rw)
 			end = next->end;
-		search_data(search, entry->start, MIN(end, entry->start + DATA_BYTES_MAX));
+		search_data(search, entry->start, MIN(end, entry->start + room));
 	}
 }
 

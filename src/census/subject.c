@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "census/ledger_rules.h"
+#include "census/proc_file.h"
 #include "census/proc_maps.h"
 #include "model/model.h"
 
@@ -24,32 +25,55 @@ static void add_run(void *ctx, uint64_t start, uint64_t end, bool file)
 		gather->err = page_runs__add(gather->runs, start, end);
 }
 
-/* A mapping whose pages cannot be told one by one: not known, unless there are none. */
-static int add_sum(struct pagemap *pm, const struct maps_entry *entry, struct page_runs *runs)
+/* The kernel's own pages, in no counter of the process. */
+static bool is_uncounted(const struct maps_entry *entry)
+{
+	return !strncmp(entry->path, "[vvar", 5) || !strcmp(entry->path, "[vsyscall]");
+}
+
+/* How many entries from the first one on can be read at once: side by side, all alike. A process
+ * may have tens of thousands. */
+static size_t count_alike(const struct maps_entry *first, size_t n)
+{
+	size_t count = 1;
+
+	if (mapping_is_device(first))
+		return 1;
+	while (count < n && first[count].start == first[count - 1].end &&
+	       !is_uncounted(&first[count]) && !mapping_is_device(&first[count]) &&
+	       first[count].end - first->start <= ENTRIES_RANGE_MAX)
+		count++;
+	return count;
+}
+
+/* Mappings whose pages cannot be told one by one: not known, unless there are none. */
+static int add_sum(struct pagemap *pm, uint64_t start, uint64_t end, struct page_runs *runs)
 {
 	uint64_t bytes;
-	int err = pagemap__resident(pm, entry->start, entry->end, &bytes);
+	int err = pagemap__resident(pm, start, end, &bytes);
 
-	if (err || !bytes)
-		return err;
-	return page_runs__add_unknown(runs, entry->start, entry->end);
+	return err || !bytes ? err : page_runs__add_unknown(runs, start, end);
 }
 
 int entries__runs(struct pagemap *pm, const struct maps_entry *entries, size_t n,
 		  struct page_runs *runs)
 {
 	struct gather gather = {.runs = runs};
+	size_t count;
 
-	for (size_t i = 0; !gather.err && i < n; i++) {
+	for (size_t i = 0; !gather.err && i < n; i += count) {
+		uint64_t start = entries[i].start, end;
 		int err;
 
-		/* The kernel's own pages, in no counter of the process. */
-		if (!strncmp(entries[i].path, "[vvar", 5) || !strcmp(entries[i].path, "[vsyscall]"))
+		count = 1;
+		if (is_uncounted(&entries[i]))
 			continue;
+		count = count_alike(&entries[i], n - i);
+		end = entries[i + count - 1].end;
 		gather.cache_only = mapping_is_device(&entries[i]);
-		err = pagemap__each_run(pm, entries[i].start, entries[i].end, add_run, &gather);
+		err = pagemap__each_run(pm, start, end, add_run, &gather);
 		if (err == -EOPNOTSUPP)
-			err = add_sum(pm, &entries[i], runs);
+			err = add_sum(pm, start, end, runs);
 		if (err)
 			return err;
 	}
@@ -94,10 +118,13 @@ int subject__open(uint32_t pid, struct subject *subject)
 		return -ENODATA;
 	if (subject->stat.is_zombie)
 		return -ESRCH;
-	err = pagemap__open(pid, &subject->pm);
+	/* The memory of a process whose main thread has ended is another's to show. */
+	err = proc_memory_tid(pid, &subject->memory.pid);
+	if (!err)
+		err = pagemap__open(pid, &subject->pm);
 	if (err)
-		return err;
-	subject->memory = (struct memory){.pid = pid, .runs = &subject->runs};
+		return err == -ENOENT ? -ESRCH : err;
+	subject->memory.runs = &subject->runs;
 	if (proc_stat__exe(pid, &subject->exe))
 		subject->exe = NULL;
 	err = subject__renew(subject);

@@ -3,6 +3,8 @@
 #
 # Sourced by the tests of explain's ledger on real software, after tests/lib.sh.
 
+# shellcheck disable=SC2016 # jq's variables, not the shell's
+
 # kernel_rss PID: Rss of smaps_rollup without that of the vDSO, in bytes.
 kernel_rss() {
 	local vdso

@@ -21,8 +21,11 @@
 #define PAGE 4096ULL
 #define MB   (1ULL << 20)
 
+static pthread_barrier_t barrier;
+
 static void *wait_in_thread(void *arg)
 {
+	pthread_barrier_wait(&barrier);
 	pause();
 	return NULL;
 }
@@ -34,8 +37,10 @@ static void stand_still(struct child *child)
 	pthread_t thread;
 
 	memset(direct, 1, 9 * MB);
+	pthread_barrier_init(&barrier, NULL, 3);
 	pthread_create(&thread, NULL, wait_in_thread, NULL);
 	pthread_create(&thread, NULL, wait_in_thread, NULL);
+	pthread_barrier_wait(&barrier);
 	child_ready(child);
 	pause();
 }
@@ -162,6 +167,9 @@ static void a_process_whose_main_thread_has_ended_is_explained(void **state)
 	expect_sum(&explanation);
 	assert_true(explanation.ledger.rss.ok);
 	assert_true(explanation.ledger.resident_bytes > 100 * PAGE);
+	/* Its memory was read as well, through the thread that is left. */
+	assert_true(explanation.bytes_read > PAGE);
+	assert_int_equal(explanation.thread_stacks_live, 1);
 	explanation__free(&explanation);
 	child__end(&child);
 }

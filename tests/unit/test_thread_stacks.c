@@ -67,8 +67,8 @@ static void *stay(void *arg)
 	truth->threads[index].tid = (pid_t)syscall(SYS_gettid);
 	pthread_barrier_wait(&barrier);
 	/* One that runs: the kernel tells no stack pointer of it. */
-	while (index == 0)
-		used[0]++;
+	for (volatile bool runs = index == 0; runs; used[0]++)
+		;
 	pause();
 	return NULL;
 }
@@ -121,7 +121,7 @@ static void map_beside(pthread_t thread)
 static void end_threads(void)
 {
 	pthread_t threads[CACHED + UNJOINED];
-	pid_t tids[CACHED + UNJOINED];
+	static pid_t tids[CACHED + UNJOINED];
 	pthread_attr_t attr;
 
 	pthread_attr_init(&attr);

@@ -124,12 +124,12 @@ static void describe_arenas(const struct explanation *e, const struct thread_are
 	char resident[UNIT_TEXT_MAX], used[UNIT_TEXT_MAX], limit[160] = "", quota[64] = "";
 
 	if (e->cgroup.cpu_quota > 0)
-		snprintf(quota, sizeof(quota), ", the quota is %.3g CPUs", e->cgroup.cpu_quota);
+		snprintf(quota, sizeof(quota), ", quota is %.3g CPUs", e->cgroup.cpu_quota);
 	if (e->glibc.arena_limit > 0)
-		snprintf(limit, sizeof(limit), " of at most %lld (%s%s)",
+		snprintf(limit, sizeof(limit), ", limit %lld from %s%s",
 			 (long long)e->glibc.arena_limit, e->glibc.limit_source, quota);
 	snprintf(out->evidence, sizeof(out->evidence),
-		 "%zu arenas%s for %u threads; those of threads hold %s, of which %s are in use",
+		 "%zu arenas%s; %u threads, whose arenas hold %s, of which %s are in use",
 		 e->glibc.arena_count, limit, e->threads,
 		 units_format_bytes(resident, arenas->resident_bytes),
 		 units_format_bytes(used, arenas->in_use_bytes));

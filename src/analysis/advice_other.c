@@ -140,7 +140,7 @@ bool advise_arenas_bounded(const struct explanation *e, struct advice *out)
 		 "The number of malloc arenas is bounded and has reached its bound: growth by new "
 		 "arenas, which looks like a leak, is over. Each one can still grow to the most "
 		 "that its threads hold at once.");
-	snprintf(out->evidence, sizeof(out->evidence), "%zu arenas of at most %lld (%s)",
+	snprintf(out->evidence, sizeof(out->evidence), "%zu arenas, limit %lld from %s",
 		 census->arena_count, (long long)census->arena_limit, census->limit_source);
 	advice__predict(out, 0, 0, "nothing to do");
 	return true;

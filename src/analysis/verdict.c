@@ -140,7 +140,7 @@ static bool say_malloc(struct words *w, const struct explanation *e)
 		return false;
 	say(w, " Most of it is memory that was freed and not returned: fragmentation, not a leak");
 	if (c->arena_limit > 0 && c->arena_count >= (uint64_t)c->arena_limit)
-		say(w, "; its %zu arenas are as many as there can be (%s)", c->arena_count,
+		say(w, "; no more arenas can come (limit %" PRId64 " from %s)", c->arena_limit,
 		    c->limit_source);
 	else if (c->arena_limit > 0)
 		say(w, "; it has %zu of at most %" PRId64 " arenas", c->arena_count,

@@ -37,7 +37,8 @@ static void the_cgo_case(void **state)
 	expect_unpredicted(&list, "malloc-arena-max", "at the same time or in turn");
 	arenas = find_advice(&list, "malloc-arena-max");
 	assert_non_null(strstr(arenas->text, "MALLOC_ARENA_MAX=2 "));
-	assert_non_null(strstr(arenas->evidence, "16 arenas of at most 16 (8 x 2 online CPUs)"));
+	assert_non_null(
+		strstr(arenas->evidence, "16 arenas, limit 16 from 8 x 2 online CPUs; 20 threads"));
 	expect_holds(&list, "other-allocator", 930 * MB);
 	assert_non_null(find_advice(&list, "bounded-by-configuration"));
 }
@@ -98,9 +99,8 @@ static void arenas_without_a_past_are_predicted(void **state)
 	give(&s, &list);
 	expect_holds(&list, "malloc-arena-max", 397 * (8192 - 3000) * 9 / 10);
 	assert_non_null(strstr(list.items[0].text, "MALLOC_ARENA_MAX=4 "));
-	assert_non_null(
-		strstr(list.items[0].evidence,
-		       "401 arenas of at most 512 (8 x 64 online CPUs, the quota is 4 CPUs)"));
+	assert_non_null(strstr(list.items[0].evidence,
+			       "401 arenas, limit 512 from 8 x 64 online CPUs, quota is 4 CPUs"));
 	/* Once they have had more, and freed it, nobody knows. */
 	fix_row(&s.e, COMPONENT_MALLOC_ARENAS, 400 * 65536);
 	give(&s, &list);

@@ -13,8 +13,8 @@ static void the_cgo_case_is_fragmentation(void **state)
 		verdict.text,
 		"Glibc's malloc holds 1,012.0 MB of 1,016.5 MB (100 %): 973.0 MB free "
 		"inside 16 arenas, 67.0 MB in use. Most of it is memory that was freed "
-		"and not returned: fragmentation, not a leak; its 16 arenas are as many "
-		"as there can be (8 x 2 online CPUs). The Go runtime has 2,560.0 kB.");
+		"and not returned: fragmentation, not a leak; no more arenas can "
+		"come (limit 16 from 8 x 2 online CPUs). The Go runtime has 2,560.0 kB.");
 }
 
 static void in_use_one_look_cannot_tell(void **state)

@@ -75,12 +75,14 @@ static json_t *charged_json(const struct cgroup_stat *stat)
 	return object;
 }
 
+/* No limit is null. */
 static json_t *check_json(const struct check *check)
 {
 	if (!check->done)
 		return json_null();
-	return json_pack("{s:b, s:o, s:o}", "ok", check->ok, "found", json_count(check->found),
-			 "expected", json_count(check->expected));
+	return json_pack("{s:b, s:o, s:o}", "ok", check->ok, "found",
+			 json_count_if(check->found < INT64_MAX, check->found), "expected",
+			 json_count_if(check->expected < INT64_MAX, check->expected));
 }
 
 static json_t *processes_json(const struct cgroup_memory *memory)

@@ -13,7 +13,7 @@
 
 /* What reading may take in all, and how often spans are read that move meanwhile. */
 #define TIME_MAX_NS    2000000000ull
-#define SPAN_TRIES_MAX 4
+#define SPAN_TRIES_MAX 8
 
 /* Spans come and go while they are read: in a running process both sums are good to this. */
 #define SPANS_DIFFER_MAX(bytes) ((bytes) / 100)
@@ -89,7 +89,7 @@ static void take_spans(struct go_facts *facts, const struct go_spans *spans, uin
 	}
 	/* What the books count lags behind by the spans that the processors allocate from
 	 * (mcache.go, refill), which the spans themselves know. */
-	facts->heap_alloc_bytes = to_signed(spans->object_bytes);
+	facts->heap_alloc_bytes = MIN(to_signed(spans->object_bytes), facts->heap_inuse_bytes);
 	facts->span_objects_resident_bytes = to_signed(spans->objects_resident_bytes);
 	facts->span_stacks_resident_bytes = to_signed(spans->manual_resident_bytes);
 	if (heap_resident >= used)

@@ -134,16 +134,34 @@ static void claim_arenas(struct claimer *claimer)
 	}
 }
 
-/* By where the runtime places its heap (malloc.go, mallocinit). */
+/*
+ * Since Go 1.26 the heap begins at a random multiple of 64 MiB below 2^46 (malloc.go, mallocinit),
+ * where the kernel by itself puts nothing but programs at fixed addresses, in their first 4 GiB.
+ */
+static bool may_be_heap(const struct claimer *claimer, const struct maps_entry *entry,
+			uint64_t heap_end)
+{
+	unsigned int minor = go_version__minor(claimer->program->version);
+
+	if (address_is_go_heap(entry->start))
+		return true;
+	return (!minor || minor >= 26) && entry->start >= 1ull << 32 && entry->end <= 1ull << 46 &&
+	       (entry->start % ARENA_BYTES == 0 || entry->start == heap_end);
+}
+
+/* By where the runtime places its heap. */
 static void claim_heap_range(struct claimer *claimer)
 {
+	uint64_t heap_end = 0;
+
 	for (size_t i = 0; i < claimer->subject->n; i++) {
 		const struct maps_entry *entry = &claimer->subject->entries[i];
 
-		if (is_anonymous(entry) && address_is_go_heap(entry->start))
-			claimer->heap_resident +=
-				claim(claimer, entry->start, entry->end - entry->start,
-				      COMPONENT_GO_HEAP, "address range of Go's heap");
+		if (!is_anonymous(entry) || !may_be_heap(claimer, entry, heap_end))
+			continue;
+		heap_end = entry->end;
+		claimer->heap_resident += claim(claimer, entry->start, entry->end - entry->start,
+						COMPONENT_GO_HEAP, "address range of Go's heap");
 	}
 }
 

@@ -11,6 +11,7 @@
 #include "heap/malloc_owner.h"
 #include "heap/mimalloc.h"
 #include "heap/musl.h"
+#include "heap/partition_alloc.h"
 #include "heap/pymalloc.h"
 #include "heap/tcmalloc.h"
 #include "heap/v8.h"
@@ -53,7 +54,8 @@ static int read_trees(struct subject *subject, struct claims *claims, struct all
 typedef int (*reader_fn)(struct subject *subject, struct claims *claims, struct allocators *out);
 
 static const reader_fn readers[] = {
-	read_trees, mimalloc__read, mimalloc3__read, musl__read, pymalloc__read, v8__read,
+	read_trees,     mimalloc__read, mimalloc3__read,       musl__read,
+	pymalloc__read, v8__read,       partition_alloc__read,
 };
 
 /* For all of them together: a heap of a few GB takes some 50 ms. A process that other readers of

@@ -12,11 +12,23 @@
 /* A chunk's header with its bitmap of marks, the largest of all versions. */
 #define HEADER_MAX (64ull << 10)
 
+/* Cages of one process; Chromium's has one for each isolate group. */
+#define CAGES_MAX       16u
+#define CAGE_BYTES      (4ull << 30)
+#define CAGE_CHUNKS_MIN 3u
+
+struct cage {
+	uint64_t base;
+	unsigned int chunks;
+};
+
 struct v8 {
 	struct subject *subject;
 	struct claims *claims;
 	uint64_t bytes;
 	uint64_t end; /* of the chunk before */
+	struct cage cages[CAGES_MAX];
+	size_t cage_count;
 };
 
 /* The heap, then where its area begins and ends. */
@@ -44,12 +56,46 @@ static bool has_reservation(uint64_t addr, const uint64_t *words)
 	return false;
 }
 
+/* {flags, number of the chunk in its cage} */
+static void note_caged(struct v8 *v8, uint64_t addr, const uint64_t *words)
+{
+	uint64_t base = addr & ~(CAGE_BYTES - 1), number = (addr - base) / CHUNK_ALIGN;
+
+	if (words[0] >> 32 || !number || words[1] != number)
+		return;
+	for (size_t i = 0; i < v8->cage_count; i++) {
+		if (v8->cages[i].base == base) {
+			v8->cages[i].chunks++;
+			return;
+		}
+	}
+	if (v8->cage_count < CAGES_MAX)
+		v8->cages[v8->cage_count++] = (struct cage){base, 1};
+}
+
+static int claim_cage(struct v8 *v8, const struct cage *cage)
+{
+	for (size_t i = 0; i < v8->subject->n; i++) {
+		const struct maps_entry *entry = &v8->subject->entries[i];
+
+		if (entry->start < cage->base || entry->end > cage->base + CAGE_BYTES ||
+		    !entry_is_anonymous_rw(entry))
+			continue;
+		v8->bytes += entry->end - entry->start;
+		if (claims__add(v8->claims, entry->start, entry->end, COMPONENT_V8,
+				"cage in which V8's chunks have their numbers") == -ENOMEM)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int take_chunk(void *ctx, uint64_t addr, const uint64_t *words)
 {
 	struct v8 *v8 = ctx;
 	uint64_t size = words[0];
 	int err;
 
+	note_caged(v8, addr, words);
 	if (addr < v8->end || size < 4096 || size % 4096 || size >> 40 ||
 	    !has_reservation(addr, words) || !has_area(v8, addr, words) ||
 	    !scan__is_anonymous(v8->subject, addr, addr + size))
@@ -65,10 +111,13 @@ int v8__read(struct subject *subject, struct claims *claims, struct allocators *
 	struct v8 v8 = {.subject = subject, .claims = claims};
 	int err = scan__each_head(subject, CHUNK_ALIGN, HEAD_WORDS * 8, take_chunk, &v8);
 
+	for (size_t i = 0; err >= 0 && i < v8.cage_count; i++)
+		if (v8.cages[i].chunks >= CAGE_CHUNKS_MIN)
+			err = claim_cage(&v8, &v8.cages[i]);
 	if (err >= 0 && v8.bytes)
 		allocators__add(out, &(struct allocator_facts){
 					     .name = "v8",
-					     .how = "headers of its chunks",
+					     .how = "what its chunks say of themselves",
 					     .bytes = v8.bytes,
 				     });
 	return err < 0 ? err : 0;

@@ -52,7 +52,8 @@ struct large_facts {
 	/* Resident bytes of [start, end), and how many seconds before now_s they were read. 0. */
 	int (*resident)(void *ctx, const struct process *process, uint64_t start, uint64_t end,
 			uint64_t *bytes, double *age_s);
-	/* The n words at addr, without making a page resident. 0. */
+	/* The n words at addr, without making a page resident. 0; -ENODATA is certain: there is
+	 * nothing there. */
 	int (*peek)(void *ctx, const struct process *process, uint64_t addr, uint64_t *words,
 		    size_t n);
 	/* 1 when its executable is a Go program, 0 when not. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "analysis/large_kind.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -26,6 +27,10 @@ int kind__is_glibc_heap(const struct kind_evidence *evidence, uint64_t address)
 	uint64_t words[4], within;
 	int err = peek(evidence, address, words, 4);
 
+	/* glibc writes a heap's header before anything else: a page that was never touched is none
+	 * (Go's page summaries look alike otherwise). */
+	if (err == -ENODATA)
+		return 0;
 	if (err)
 		return -1;
 	within = words[0] % HEAP_BYTES;

@@ -79,7 +79,7 @@ static int answer_peek(void *ctx, const struct process *process, uint64_t addr, 
 		return err;
 	reading = census__reading(census, process);
 	if (!reading || !reading->read_ns || is_newer(process, reading, addr))
-		return -ENODATA;
+		return -ESRCH;
 	return heads__peek(&reading->heads, addr, words, n);
 }
 

@@ -141,7 +141,7 @@ int heads__peek(const struct heads *heads, uint64_t addr, uint64_t *words, size_
 	if (heads->count && n <= HEAD_WORDS)
 		head = bsearch(&addr, heads->items, heads->count, sizeof(*head), compare_head);
 	if (!head)
-		return -ENODATA;
+		return heads->count < HEADS_MAX ? -ENODATA : -ENOSPC;
 	memcpy(words, head->words, n * sizeof(*words));
 	return 0;
 }

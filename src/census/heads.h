@@ -35,7 +35,8 @@ int heads__read(struct pagemap *pm, const struct maps_entry *entries, size_t n,
 		const struct page_runs *runs, const struct space *space, uint64_t smallest_bytes,
 		struct heads *out);
 void heads__free(struct heads *heads);
-/* The n words at addr; 0, or -ENODATA when that is not kept. */
+/* The n words at addr; 0, -ENODATA when that was not resident, -ENOSPC when it may not have been
+ * kept. */
 int heads__peek(const struct heads *heads, uint64_t addr, uint64_t *words, size_t n);
 
 #endif

@@ -279,7 +279,7 @@ int pagemap__peek(struct pagemap *pm, uint64_t addr, void *buf, size_t len)
 		if (err)
 			return err;
 		if (!(entry & PM_PRESENT))
-			return -ENODATA;
+			return entry & PM_SWAPPED ? -ENOLINK : -ENODATA;
 	}
 	n = pread_fully(pm->mem_fd, buf, len, addr);
 	if (n < 0)

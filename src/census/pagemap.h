@@ -61,7 +61,8 @@ int pagemap__resident(struct pagemap *pm, uint64_t start, uint64_t end, uint64_t
 
 /*
  * Copies len bytes at addr of the process, when all of their pages are resident. 0, -ENODATA when
- * a page is not (nothing is read then, so nothing is faulted or swapped in), -ESRCH, -EFAULT.
+ * a page was never touched and -ENOLINK when one is swapped out (nothing is read then, so nothing
+ * is faulted or swapped in), -ESRCH, -EFAULT.
  */
 int pagemap__peek(struct pagemap *pm, uint64_t addr, void *buf, size_t len);
 

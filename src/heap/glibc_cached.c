@@ -59,8 +59,10 @@ static void reach_list(struct cached_chunks *chunks, uint64_t first, bool in_tca
 
 	while (at) {
 		chunk = find_chunk(chunks, in_tcache ? at - CHUNK_HEADER_BYTES : at);
-		if (!chunk || chunk->reached || chunk->in_tcache != in_tcache)
+		if (!chunk || chunk->reached)
 			return;
+		/* The key of a former life may be in it still. */
+		chunk->in_tcache = in_tcache;
 		chunk->reached = true;
 		at = chunk->next;
 	}

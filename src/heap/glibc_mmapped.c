@@ -35,6 +35,7 @@ struct finder {
 	struct mmapped *chunks;
 	size_t count, room;
 	uint64_t bytes;
+	bool inside;   /* also looks for headers within what looks like a chunk */
 	uint64_t past; /* what lies below is done */
 	size_t batch;
 };
@@ -104,6 +105,8 @@ static int take_batch(struct finder *finder, size_t entry, const uint64_t *addrs
 		if (!bytes || !is_covered(finder->subject, entry, addrs[i], bytes))
 			continue;
 		err = add_chunk(finder, addrs[i], bytes);
+		if (finder->inside)
+			continue;
 		finder->past = addrs[i] + bytes;
 		finder->batch = BATCH_MIN;
 	}
@@ -206,6 +209,33 @@ static void drop_false_ones(struct finder *finder, const struct malloc_par *par)
 	finder->bytes = bytes;
 }
 
+static int by_address(const void *left, const void *right)
+{
+	const struct mmapped *a = left, *b = right;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* Of two that overlap one is false: more likely the shorter one. */
+static void drop_overlaps(struct finder *finder)
+{
+	size_t kept = 0;
+
+	qsort(finder->chunks, finder->count, sizeof(*finder->chunks), by_address);
+	finder->bytes = 0;
+	for (size_t i = 0; i < finder->count; i++) {
+		struct mmapped *last = kept ? &finder->chunks[kept - 1] : NULL;
+
+		if (!last || last->start + last->bytes <= finder->chunks[i].start)
+			finder->chunks[kept++] = finder->chunks[i];
+		else if (last->bytes < finder->chunks[i].bytes)
+			*last = finder->chunks[i];
+	}
+	finder->count = kept;
+	for (size_t i = 0; i < kept; i++)
+		finder->bytes += finder->chunks[i].bytes;
+}
+
 static int search_until_it_agrees(struct finder *finder, struct check *check)
 {
 	struct subject *subject = finder->subject;
@@ -216,7 +246,10 @@ static int search_until_it_agrees(struct finder *finder, struct check *check)
 
 		if (i && subject__renew(subject) == -ESRCH)
 			return -ESRCH;
+		finder->inside = i > 0;
 		err = find_chunks(finder);
+		if (!err && finder->inside && finder->count)
+			drop_overlaps(finder);
 		if (err || malloc_par__read(subject->pm, subject->entries, subject->n, &par))
 			return err;
 		drop_false_ones(finder, &par);

@@ -265,6 +265,7 @@ int trace_session__start(struct trace_session *session, const struct trace_optio
 	code = trace_targets__follow(session);
 	if (code)
 		return code;
+	trace_heaps__read(session, true);
 	session->next_tick_ns = monotonic_ns() + (uint64_t)(options->interval_s * 1e9);
 	session->next_guard_ns = monotonic_ns() + GUARD_NS;
 	return -1;
@@ -378,6 +379,7 @@ void trace_session__stop(struct trace_session *session)
 	named_options__warn_unseen(&session->options->named);
 	trace_weights__keep(session, NULL);
 	coverage__drop_all_mallocs(session->coverage);
+	trace_heaps__read(session, false);
 }
 
 void trace_session__free(struct trace_session *session)

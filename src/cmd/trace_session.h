@@ -111,6 +111,10 @@ void trace_event(void *session, const struct rec_header *record, size_t size);
 /* Its name and executable as /proc has them now. */
 void trace_process__refresh(struct process *process);
 /* A process that the model just got to know. */
+/* What malloc holds of the targets, at the start and at the end: unknown for what takes too long.
+ */
+void trace_heaps__read(struct trace_session *session, bool at_start);
+
 void trace_process__joined(struct trace_session *session, struct process *process, bool is_target);
 
 /* trace_scan.c */

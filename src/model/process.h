@@ -34,6 +34,20 @@ struct residency {
 	uint64_t arenas, thread_stacks, brk, go_heap, direct, file, other;
 };
 
+/* What malloc held at one time by glibc's own structures, as `explain` reads them; filled by the
+ * census, `known` false where it was not read. Chunks that have a mapping of their own are apart.
+ */
+struct heap_use {
+	bool known;
+	bool complete;               /* all of it was walked and agrees with glibc's own sums */
+	double t_s;                  /* when it was read, seconds since the trace began */
+	uint64_t in_use_bytes;       /* handed to the program, chunk headers included */
+	uint64_t in_use_error_bytes; /* 0: it stood still */
+	uint64_t free_bytes;         /* in bins, caches and tops */
+	uint64_t trimmable_bytes;    /* of free: what malloc_trim(0) would return */
+	uint64_t mmapped_bytes;      /* in chunks of their own mapping */
+};
+
 struct rss_sample {
 	double t_s;
 	uint64_t rss_bytes;
@@ -91,6 +105,7 @@ struct process {
 		double n, t, y, tt, ty;
 	} slope;
 	struct residency at_start, at_end;
+	struct heap_use heap_start, heap_end;
 
 	/* What the rings' next interval is counted from. */
 	struct mapping_counts interval_mapping;

@@ -123,6 +123,18 @@ static json_t *json_growth(const struct growth *growth)
 	return moved;
 }
 
+static json_t *json_heap_use(const struct heap_use *use)
+{
+	if (!use->known)
+		return json_null();
+	return json_pack("{s:f, s:o, s:o, s:o, s:o, s:o, s:b}", "t_s", use->t_s, "in_use_bytes",
+			 json_count(use->in_use_bytes), "in_use_error_bytes",
+			 json_count(use->in_use_error_bytes), "free_bytes",
+			 json_count(use->free_bytes), "trimmable_bytes",
+			 json_count(use->trimmable_bytes), "mmapped_bytes",
+			 json_count(use->mmapped_bytes), "complete", use->complete);
+}
+
 /* null while it runs. */
 static json_t *json_ended(const struct trace_result *result, const struct process *process)
 {
@@ -160,7 +172,7 @@ json_t *json_process(const struct trace_result *result, const struct process_res
 	/* comm is printable already: json_text would escape nothing more. */
 	return json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o}",
+		"s:o, s:o}",
 		"pid", json_count(process->pid), "parent_pid", json_count(process->parent_pid),
 		"start_time_ticks", json_count(process->start_ticks), "comm",
 		json_text(process__comm(process, comm)), "exe", json_text(process->exe), "target",
@@ -169,5 +181,8 @@ json_t *json_process(const struct trace_result *result, const struct process_res
 		"allocator", json_allocator(result, built), "buckets", json_buckets(process),
 		"live", json_live(result, process), "size_classes",
 		json_size_classes(result, process), "arenas", json_arenas(result, process),
-		"large_mappings", json_large(result, built), "model", json_model(process));
+		"large_mappings", json_large(result, built), "model", json_model(process),
+		"malloc_heap",
+		json_pack("{s:o, s:o}", "start", json_heap_use(&process->heap_start), "end",
+			  json_heap_use(&process->heap_end)));
 }

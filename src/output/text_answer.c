@@ -55,6 +55,43 @@ static void write_arenas(const struct text_writer *writer, const struct process 
 		text__say(writer, "No malloc arena was created%s%s.", present, limit);
 }
 
+/* "50.0 MB", "50.0 MB (+- 1.2 MB)". */
+static const char *in_use_text(const struct heap_use *use, char *text, size_t size)
+{
+	char bytes[UNIT_TEXT_MAX], error[UNIT_TEXT_MAX];
+
+	units_format_bytes(bytes, use->in_use_bytes);
+	if (use->in_use_error_bytes)
+		snprintf(text, size, "%s (± %s)", bytes,
+			 units_format_bytes(error, use->in_use_error_bytes));
+	else
+		snprintf(text, size, "%s", bytes);
+	return text;
+}
+
+/* What of malloc's memory the program holds: growth that is free inside is no leak. */
+static void write_heap_use(const struct text_writer *writer, const struct process *process)
+{
+	const struct heap_use *start = &process->heap_start, *end = &process->heap_end;
+	char in_use[2 * UNIT_TEXT_MAX + 8], before[2 * UNIT_TEXT_MAX + 8], was[160] = "";
+	char free_text[UNIT_TEXT_MAX], free_before[UNIT_TEXT_MAX], trim[UNIT_TEXT_MAX];
+
+	if (!end->known)
+		return;
+	if (start->known)
+		snprintf(was, sizeof(was), " (at the start %s and %s)",
+			 in_use_text(start, before, sizeof(before)),
+			 units_format_bytes(free_before, start->free_bytes));
+	text__say(writer,
+		  "In glibc's heaps %s are in use and %s free%s; malloc_trim(0) would return %s.%s",
+		  in_use_text(end, in_use, sizeof(in_use)),
+		  units_format_bytes(free_text, end->free_bytes), was,
+		  units_format_bytes(trim, end->trimmable_bytes),
+		  end->complete && (!start->known || start->complete)
+			  ? ""
+			  : " Not all of it could be walked.");
+}
+
 static void write_large(const struct text_writer *writer, const struct process_result *process)
 {
 	uint64_t reserved = 0, resident = 0;
@@ -170,6 +207,7 @@ void text_answer__write(struct text_writer *writer, const struct process_result 
 	growth__sentence(&process->growth, process->is_go == 1, sentence, sizeof(sentence));
 	text__say(writer, "%s", sentence);
 	write_arenas(writer, process->process);
+	write_heap_use(writer, process->process);
 	write_large(writer, process);
 	text_live__answer(writer, process->process);
 	write_end(writer, process->process);

@@ -17,15 +17,17 @@
 /* jemalloc 5.x, from its own page tables (src/rtree.c, src/extent.c). Bytes of address space unless
  * they say otherwise. */
 struct jemalloc_facts {
-	char layout[32];          /* "5.3" */
+	char layout[32];          /* "5.3", "5.1-5.2", "5.0" */
 	uint64_t active_bytes;    /* pages of extents in use: stats.active */
 	uint64_t allocated_bytes; /* regions handed out, cached ones included: stats.allocated */
 	uint64_t dirty_bytes;     /* unused, still resident */
 	uint64_t muzzy_bytes;     /* unused, lazily given back */
 	uint64_t retained_bytes;  /* unused, given back, kept as address space */
-	uint64_t metadata_bytes;  /* 0: not told */
+	uint64_t metadata_bytes;  /* blocks of its own tables, used or not */
 	uint64_t extents;
-	struct check extents_in_mappings; /* bytes of extents within mappings against all */
+	/* Bytes of extents within mappings against all; ok says besides that tree and extents agree
+	 * with each other, that sizes fit their classes and that all of it was walked. */
+	struct check extents_in_mappings;
 };
 
 /* The others: what is theirs and how that is known. */

@@ -22,7 +22,6 @@
 
 /* Root, perhaps nodes between, and leaves; each a plain table. */
 struct tree_shape {
-	unsigned int page_shift;
 	uint64_t root_words;
 	uint64_t node_words; /* 0: the root names leaves */
 	uint64_t leaf_elements;

@@ -117,14 +117,12 @@ static bool agrees(const struct tree_kind *kind, const void *descriptor, const u
 
 /* 48 bits of address less 12 of a page, in halves; 57 bits less 12, in thirds. */
 static const struct tree_shape two_levels = {
-	.page_shift = 12,
 	.root_words = 1ull << 18,
 	.leaf_elements = 1ull << 18,
 	.element_words = 1,
 };
 
 static const struct tree_shape three_levels = {
-	.page_shift = 12,
 	.root_words = 1ull << 15,
 	.node_words = 1ull << 15,
 	.leaf_elements = 1ull << 15,

@@ -50,20 +50,23 @@ static bool is_arena(const struct mimalloc3 *mi, uint64_t addr, const uint64_t *
 	return false;
 }
 
-static void count_blocks(struct mimalloc3 *mi, const uint64_t *words, uint64_t addr, uint64_t end)
+/* True when blocks are handed out. One that is not set up, or was given back and left its head
+ * behind, has none; others may begin inside of it by now. */
+static bool count_blocks(struct mimalloc3 *mi, const uint64_t *words, uint64_t addr, uint64_t end)
 {
 	uint64_t used = words[PAGE_COUNTS] & UINT16_MAX;
 	uint64_t reserved = words[PAGE_COUNTS] >> 32 & UINT16_MAX;
 	uint64_t block = words[PAGE_BLOCK_BYTES];
 
-	/* One that is not set up, or was given back, has no blocks. */
 	if (!used || !block)
-		return;
+		return false;
 	if (used > reserved || words[PAGE_BLOCKS] <= addr || words[PAGE_BLOCKS] >= end ||
-	    block > (end - words[PAGE_BLOCKS]) / used)
+	    block > (end - words[PAGE_BLOCKS]) / used) {
 		mi->broken++;
-	else
-		mi->in_use_bytes += used * block;
+		return false;
+	}
+	mi->in_use_bytes += used * block;
+	return true;
 }
 
 /* An arena is believed, and claimed, when a page in it names it. */
@@ -75,8 +78,8 @@ static int take_page(struct mimalloc3 *mi, uint64_t addr, const uint64_t *words)
 	if (words[PAGE_ARENA] != mi->arena || (words[PAGE_KIND] & UINT32_MAX) != KIND_ARENA ||
 	    addr != mi->arena + place * SLICE_BYTES || !slices || end > mi->end)
 		return 0;
-	mi->next = end;
-	count_blocks(mi, words, addr, end);
+	if (count_blocks(mi, words, addr, end))
+		mi->next = end;
 	if (mi->is_proven)
 		return 0;
 	mi->is_proven = true;

@@ -44,7 +44,6 @@ static bool agrees(const struct tree_kind *kind, const void *descriptor, const u
 }
 
 static const struct tree_shape shape = {
-	.page_shift = PAGE_SHIFT,
 	.root_words = 1ull << 17,
 	.leaf_elements = 1ull << 18,
 	.element_words = 1,

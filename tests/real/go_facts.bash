@@ -26,11 +26,11 @@ explain_program() {
 	exec 8<>in
 	"$@" <in >said 2>said.err 8>&- &
 	target=$!
-	wait_for 60 grep -q before said
+	wait_for 60 grep -q ready said
 	"$MEMDRIFT" explain -p "$target" --json >out.json
 	echo >&8
 	wait_for 60 grep -q after said
-	head -n 2 said | jq -s . >said.json
+	head -n 3 said | jq -s 'map(select(.when != "ready"))' >said.json
 	kill "$target"
 	exec 8>&-
 	rm in

@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 
 // Memstats fills a heap of objects of many sizes, frees half of them at random, and says what the
-// runtime says of it: one line of JSON before it stands still ("before") and, after a line came on
-// stdin, one of the same after it ("after"). Then it does so again until stdin ends. Nothing is
-// allocated in between.
+// runtime says of it: one line of JSON ("before"); then it allocates some more, which the runtime
+// has not counted yet, says that it stands still ("ready"), and after a line came on stdin what the
+// runtime says now ("after"). Then it does so again until stdin ends.
 //
 // With -churn goroutines go on allocating.
 package main
@@ -26,6 +26,8 @@ var (
 	text  [1024]byte
 	objs  [][]byte
 	sink  [16][]byte
+	ready = []byte("{\"when\":\"ready\"}\n")
+	more  [2000][]byte
 )
 
 func field(to []byte, name string, value uint64) []byte {
@@ -113,12 +115,15 @@ func main() {
 	for i := 0; i < *busy; i++ {
 		go churn(i, rand.New(rand.NewSource(int64(i))))
 	}
-	// A part of each span that is allocated from, which the runtime has not counted yet.
-	for i := 0; i < 100; i++ {
-		objs = append(objs, make([]byte, 1+i*7))
-	}
 	for {
 		say("before")
+		// Parts of the spans that are allocated from: counted when those are full.
+		for i := range more {
+			more[i] = make([]byte, 16+i%512)
+		}
+		if _, err := syscall.Write(1, ready); err != nil {
+			os.Exit(3)
+		}
 		if n, err := syscall.Read(0, line[:]); n <= 0 || err != nil {
 			break
 		}

@@ -25,8 +25,9 @@ build_for() {
 	mkdir root
 	cp -a "$BUILD_DIR/pkg/libc6-$suite/." root
 	for name in libc6-dev linux-libc-dev; do
-		"$TESTS/../tools/fetch-package" "$suite" "$name" "$BUILD_DIR/pkg/$name-$suite" \
-			>fetch.log 2>&1 ||
+		[ -e "$BUILD_DIR/pkg/$name-$suite/.package" ] ||
+			"$TESTS/../tools/fetch-package" "$suite" "$name" \
+				"$BUILD_DIR/pkg/$name-$suite" >fetch.log 2>&1 ||
 			skip "$name of $suite cannot be had: $(tail -n 1 fetch.log)"
 		cp -a "$BUILD_DIR/pkg/$name-$suite/." root
 	done

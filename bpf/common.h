@@ -16,6 +16,9 @@
  */
 const volatile struct bpf_config config __weak;
 
+/* The process that keeps memdrift's probes, which is started after the programs are loaded. */
+__u32 keeper_pid __weak;
+
 char LICENSE[] __weak SEC("license") = "Dual BSD/GPL";
 
 /* Records; the loader sets the size (default 64 MiB: 0.6 s of the fastest storm of two CPUs). */
@@ -95,7 +98,7 @@ static __always_inline bool is_target(__u32 pid)
 	if (pid == config.own_pid)
 		return false;
 	if (config.target_mode == TARGET_HOST)
-		return true;
+		return pid != keeper_pid;
 	return bpf_map_lookup_elem(&targets, &pid) != NULL;
 }
 

@@ -81,6 +81,44 @@ no_breakpoint() {
 	[ "$(breakpoints)" = 0 ]
 }
 
+# Processes of memdrift's own that this test file left behind.
+keepers() {
+	local path
+
+	grep -lsxz -e "MEMDRIFT_TEST_ID=$MEMDRIFT_TEST_ID" /proc/[0-9]*/environ |
+		while read -r path; do
+			grep -lsx drift-keeper "${path%environ}comm"
+		done
+}
+
+nothing_left() {
+	no_breakpoint && [ -z "$(keepers)" ]
+}
+
+# killed_at_edges COUNT DELAY_US TRACE_OPTION...: SIGKILL while the probes of a program that does
+# nothing but malloc come, and while they go, up to DELAY_US after the first one did.
+killed_at_edges() {
+	local count=$1 delay_us=$2 i edge got
+
+	shift 2
+	need_bpf
+	need_target edge_kill
+	start_target alloc_pace
+	echo "run 6000000 0 0" >&8
+	for ((i = 0; i < count; i++)); do
+		[ $((i % 3)) = 0 ] && edge=come || edge=go
+		start_trace -p "$TARGET" "$@"
+		"$TARGETS/edge_kill" "$TRACE" "$TARGET" "$edge" $((i * 977 % (delay_us + 1)))
+		got=0
+		wait "$TRACE" || got=$?
+		expect_equal "$got" 137 "exit code"
+		wait_for 30 nothing_left
+	done
+	i=$(cpu_ticks)
+	wait_for 30 has_worked $((i + 20))
+	kill "$TARGET"
+}
+
 expect_probed() {
 	[ "$(breakpoints)" -ge 5 ] || fail "libc has $(breakpoints) breakpoints while it is traced"
 }

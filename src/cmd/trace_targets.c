@@ -15,6 +15,7 @@
 #include "cmd/cmd.h"
 #include "cmd/trace_session.h"
 #include "probe/dependency.h"
+#include "probe/keeper.h"
 
 /* The start as the kernel's records give it is finer than /proc's ticks: 0 until a record tells. */
 static struct process *follow_pid(struct trace_session *session, uint32_t pid,
@@ -63,8 +64,9 @@ static int follow_given_pid(struct trace_session *session, uint32_t pid)
 
 static bool is_new_target(struct trace_session *session, uint32_t pid, struct proc_stat *stat)
 {
-	if (pid == (uint32_t)getpid() || proc_stat__read(pid, stat) || stat->is_kernel_thread ||
-	    stat->is_zombie)
+	if (pid == (uint32_t)getpid() ||
+	    pid == (uint32_t)keeper__pid(tracer__keeper(session->tracer)) ||
+	    proc_stat__read(pid, stat) || stat->is_kernel_thread || stat->is_zombie)
 		return false;
 	return !model__find(&session->model, pid);
 }

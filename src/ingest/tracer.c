@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "ingest/tracer_impl.h"
 #include "probe/attach.h"
+#include "probe/keeper.h"
 #include "probe/tracepoint.h"
 
 static const struct {
@@ -64,6 +65,11 @@ uint32_t tracer__cpus(void)
 struct memdrift *tracer__programs(struct tracer *tracer)
 {
 	return tracer->skel;
+}
+
+struct keeper *tracer__keeper(struct tracer *tracer)
+{
+	return tracer->keeper;
 }
 
 enum tracer_calls tracer__calls(const struct tracer *tracer)
@@ -198,6 +204,13 @@ int tracer__open(const struct tracer_options *options, struct tracer **out)
 			  strerror(-err));
 		goto fail;
 	}
+	/* Here: it knows the loaded programs, and has no part in the large maps. */
+	err = keeper__start(&tracer->keeper);
+	if (err) {
+		log_error("cannot start the process that keeps the probes: %s", strerror(-err));
+		goto fail;
+	}
+	tracer->skel->bss->keeper_pid = (uint32_t)keeper__pid(tracer->keeper);
 	tracer->count_mallocs = options->config.count_mallocs;
 	tracer->count_classes = options->config.count_by & (COUNT_BY_CLASS | COUNT_GO_BY_CLASS);
 	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->skel->maps.records), keep_record,
@@ -226,6 +239,7 @@ void tracer__close(struct tracer *tracer)
 		return;
 	for (int i = 0; i < tracer->link_count; i++)
 		bpf_link__destroy(tracer->links[i]);
+	keeper__end(tracer->keeper);
 	ring_buffer__free(tracer->ring);
 	live_set__close(tracer->live);
 	memdrift__destroy(tracer->skel);
@@ -340,6 +354,8 @@ int tracer__poll(struct tracer *tracer, int timeout_ms, int max, tracer_record_f
 	tracer->fn_ctx = ctx;
 	tracer->taken = 0;
 	tracer->max = max;
+	if (!keeper__lives(tracer->keeper))
+		return -EOWNERDEAD;
 	/* Below the wake-up level records lie in the ring unannounced: look before waiting. */
 	err = ring_buffer__consume(tracer->ring);
 	if (!tracer->taken && timeout_ms) {

@@ -11,6 +11,7 @@
 #include "model/space.h"
 
 struct bpf_program;
+struct keeper;
 struct live_set;
 struct memdrift;
 
@@ -48,7 +49,8 @@ uint32_t tracer__counted_max(bool by_class);
 
 struct tracer;
 
-/* Loads the programs; nothing is attached. 0 or a negative errno, after a message. */
+/* Loads the programs and starts the keeper; nothing is attached. Before there are threads. 0 or a
+ * negative errno, after a message. */
 int tracer__open(const struct tracer_options *options, struct tracer **out);
 /* Detaches and unloads everything. NULL is fine. */
 void tracer__close(struct tracer *tracer);
@@ -56,6 +58,8 @@ void tracer__close(struct tracer *tracer);
 /* Possible CPUs: what per-CPU figures come from. */
 uint32_t tracer__cpus(void);
 struct memdrift *tracer__programs(struct tracer *tracer);
+/* What attaches its programs to allocators; it ends with the tracer. */
+struct keeper *tracer__keeper(struct tracer *tracer);
 enum tracer_calls tracer__calls(const struct tracer *tracer);
 /* NULL: none is kept. */
 struct live_set *tracer__live_set(struct tracer *tracer);
@@ -84,7 +88,8 @@ typedef void (*tracer_record_fn)(void *ctx, const struct rec_header *record, siz
 /*
  * Hands over what is in the ring, in order. Waits up to timeout_ms for the first record (0: not).
  * Returns the number of records, at most `max` and a few more, so that a storm cannot keep the
- * caller here for ever; -EINTR after a signal, or another negative errno.
+ * caller here for ever; -EINTR after a signal, -EOWNERDEAD when the keeper was killed and the
+ * probes are gone with it, or another negative errno.
  */
 int tracer__poll(struct tracer *tracer, int timeout_ms, int max, tracer_record_fn fn, void *ctx);
 /* A descriptor that turns readable when records wait above the wake-up level. */

@@ -12,6 +12,7 @@
 
 struct tracer {
 	struct memdrift *skel;
+	struct keeper *keeper;
 	struct ring_buffer *ring;
 	struct bpf_link *links[TRACER_LINKS_MAX];
 	int link_count;

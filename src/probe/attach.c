@@ -150,6 +150,13 @@ static void attach_perf(const struct bpf_program *prog, enum attach_where where,
 	}
 }
 
+static bool is_for_multi(const struct bpf_program *prog)
+{
+	enum bpf_attach_type type = bpf_program__get_expected_attach_type(prog);
+
+	return type == TRACE_UPROBE_MULTI || type == TRACE_UPROBE_SESSION;
+}
+
 int attach__uprobes(const struct bpf_program *prog, enum attach_where where, pid_t pid,
 		    const char *path, struct attach_site *sites, size_t count,
 		    struct probe_link **out)
@@ -163,7 +170,7 @@ int attach__uprobes(const struct bpf_program *prog, enum attach_where where, pid
 	link->links = calloc(count, sizeof(struct bpf_link *));
 	for (size_t i = 0; i < count; i++)
 		sites[i].error = 0;
-	if (link->fds && link->links && attach__multi_usable())
+	if (link->fds && link->links && is_for_multi(prog))
 		attach_multi(prog, where, pid, path, sites, count, link);
 	else if (link->fds && link->links)
 		attach_perf(prog, where, pid, path, sites, count, link);
@@ -209,11 +216,24 @@ void probe_link__close(struct probe_link *link)
 	free(link);
 }
 
-int attach__uprobe(const struct bpf_program *prog, pid_t pid, const char *path, uint64_t offset,
-		   enum attach_where where, struct bpf_link **link)
+int attach__usdt(const struct bpf_program *prog, pid_t pid, const char *path, const char *name,
+		 struct probe_link **out)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = where == ATTACH_RETURN);
+	struct probe_link *link = calloc(1, sizeof(*link));
+	int err = -ENOMEM;
 
-	*link = bpf_program__attach_uprobe_opts(prog, pid, path, offset, &opts);
-	return *link ? 0 : -errno;
+	*out = NULL;
+	if (link)
+		link->links = calloc(1, sizeof(struct bpf_link *));
+	if (link && link->links) {
+		link->links[0] = bpf_program__attach_usdt(prog, pid, path, "libc", name, NULL);
+		err = link->links[0] ? 0 : -errno;
+	}
+	if (err) {
+		probe_link__close(link);
+		return err;
+	}
+	link->link_count = 1;
+	*out = link;
+	return 0;
 }

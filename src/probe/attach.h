@@ -7,7 +7,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct bpf_link;
+/*
+ * The system calls behind uprobes. Those that attach and close are made by the keeper's process
+ * alone (see keeper.h); nothing else calls them.
+ */
 struct bpf_program;
 
 /* Every process that maps the file. */
@@ -19,8 +22,10 @@ struct bpf_program;
  * process given by pid meant its first thread alone.
  */
 bool attach__multi_usable(void);
-/* To be called for a program of attach__uprobes before it is loaded: the two kinds exclude each
- * other. */
+/*
+ * To be called for a program that shall have such links, where they are usable, before it is
+ * loaded. One for which it was not gets a perf link for each site.
+ */
 void attach__choose_type(struct bpf_program *prog);
 
 /*
@@ -49,12 +54,11 @@ enum attach_where { ATTACH_HERE, ATTACH_RETURN };
 int attach__uprobes(const struct bpf_program *prog, enum attach_where where, pid_t pid,
 		    const char *path, struct attach_site *sites, size_t count,
 		    struct probe_link **link);
+/* Libc's own note of this name ("memory_arena_new"). 0 or a negative errno. */
+int attach__usdt(const struct bpf_program *prog, pid_t pid, const char *path, const char *name,
+		 struct probe_link **link);
 /* NULL is fine. */
 void probe_link__close(struct probe_link *link);
-
-/* One site by a perf link, entry or return. 0 or a negative errno. */
-int attach__uprobe(const struct bpf_program *prog, pid_t pid, const char *path, uint64_t offset,
-		   enum attach_where where, struct bpf_link **link);
 
 /*
  * A return probe makes its process enter the kernel by the system call uretprobe() from 6.11 on;

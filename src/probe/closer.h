@@ -3,8 +3,8 @@
 #define MEMDRIFT_PROBE_CLOSER_H
 
 /*
- * Taking a probe off waits for a grace period of the kernel, up to 0.1 s each. Whoever reads the
- * ring must not wait that long, so links of ended processes are closed by threads beside it.
+ * Taking a probe off waits for a grace period of the kernel, up to 0.1 s each. Whoever takes
+ * requests must not wait that long, so links are closed by threads beside it.
  */
 struct closer;
 

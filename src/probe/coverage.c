@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "probe/coverage.h"
 
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,10 +14,11 @@
 #include "census/proc_stat.h"
 #include "ingest/tracer.h"
 #include "ingest/programs.h"
-#include "probe/attach.h"
-#include "probe/closer.h"
 #include "probe/coverage_internal.h"
 #include "probe/nesting.h"
+
+_Static_assert(ALLOCATOR_FUNCTIONS_MAX < KEEPER_SITES_MAX && GO_FUNCTIONS_MAX < KEEPER_SITES_MAX,
+	       "all sites of a file go into one link");
 
 struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *cache,
 			       const struct insn_costs *costs, double return_ns,
@@ -30,13 +30,13 @@ struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *ca
 		return NULL;
 	pthread_mutex_init(&coverage->lock, NULL);
 	coverage->tracer = tracer;
+	coverage->keeper = tracer__keeper(tracer);
 	coverage->cache = cache;
 	coverage->costs = *costs;
 	coverage->return_ns = return_ns;
 	coverage->scope = scope;
 	coverage->mallocs = mallocs;
 	coverage->arenas = arenas;
-	coverage->closer = closer__new();
 	coverage->nesting = nesting__new(tracer);
 	if (!coverage->nesting) {
 		coverage__free(coverage);
@@ -45,22 +45,11 @@ struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *ca
 	return coverage;
 }
 
-static void close_mallocs(void *link)
-{
-	probe_link__close(link);
-}
-
-static void close_arenas(void *link)
-{
-	bpf_link__destroy(link);
-}
-
 void coverage__detach(struct coverage *coverage, struct place *place)
 {
-	closer__add(coverage->closer, close_mallocs, place->mallocs);
-	closer__add(coverage->closer, close_mallocs, place->returns);
-	closer__add(coverage->closer, close_mallocs, place->go);
-	place->mallocs = place->returns = place->go = NULL;
+	keeper__close_later(coverage->keeper, &place->mallocs);
+	keeper__close_later(coverage->keeper, &place->returns);
+	keeper__close_later(coverage->keeper, &place->go);
 	place->malloc_count = 0;
 }
 
@@ -68,11 +57,8 @@ static void remove_place(struct coverage *coverage, struct place *place)
 {
 	coverage__detach(coverage, place);
 	coverage__drop_sites(place);
-	closer__add(coverage->closer, close_arenas, place->arenas[0]);
-	closer__add(coverage->closer, close_arenas, place->arenas[1]);
-	/* libbpf keeps a list of USDT sites that is for one thread alone. */
-	bpf_link__destroy(place->arenas[2]);
-	bpf_link__destroy(place->arenas[3]);
+	for (size_t i = 0; i < sizeof(place->arenas) / sizeof(*place->arenas); i++)
+		keeper__close_later(coverage->keeper, &place->arenas[i]);
 	HASH_DEL(coverage->places, place);
 	free(place);
 }
@@ -85,7 +71,6 @@ void coverage__free(struct coverage *coverage)
 		return;
 	HASH_ITER (hh, coverage->places, place, next_place)
 		remove_place(coverage, place);
-	closer__free(coverage->closer);
 	nesting__free(coverage->nesting);
 	pthread_mutex_destroy(&coverage->lock);
 	free(coverage);
@@ -119,7 +104,7 @@ static void note_sites(struct place *place, const struct allocator_function *con
 
 	for (size_t i = 0; i < n; i++) {
 		if (!sites[i].error) {
-			place->malloc_count += place->mallocs != NULL;
+			place->malloc_count += place->mallocs != 0;
 			row_set__add(&place->rows, COOKIE_ROW(sites[i].cookie));
 			continue;
 		}
@@ -163,24 +148,24 @@ static void attach_arenas(struct coverage *coverage, struct place *place,
 			  const struct allocator_object *object, pid_t pid, const char *path)
 {
 	struct memdrift *skel = tracer__programs(coverage->tracer);
-	uint64_t offset = object->arena_get2.site.offset;
+	struct attach_site site = {.offset = object->arena_get2.site.offset};
+	struct keeper *keeper = coverage->keeper;
 
 	if (object->kind != ALLOCATOR_GLIBC)
 		return;
 	if (object->arena_symbol != ARENA_SYMBOL_NONE && object->arena_get2.ready &&
 	    attach__return_probes_safe() &&
-	    !attach__uprobe(skel->progs.arena_get2_exit, pid, path, offset, ATTACH_RETURN,
+	    !keeper__attach(keeper, skel->progs.arena_get2_exit, ATTACH_RETURN, pid, path, &site, 1,
 			    &place->arenas[0]))
-		place->symbol_probed = !attach__uprobe(skel->progs.arena_get2_enter, pid, path,
-						       offset, ATTACH_HERE, &place->arenas[1]);
-	if (object->usdt_arena_new) {
-		place->arenas[2] = bpf_program__attach_usdt(skel->progs.arena_new, pid, path,
-							    "libc", "memory_arena_new", NULL);
-		place->usdt_probed = place->arenas[2] != NULL;
-	}
+		place->symbol_probed =
+			!keeper__attach(keeper, skel->progs.arena_get2_enter, ATTACH_HERE, pid,
+					path, &site, 1, &place->arenas[1]);
+	if (object->usdt_arena_new)
+		place->usdt_probed = !keeper__attach_usdt(keeper, skel->progs.arena_new, pid, path,
+							  "memory_arena_new", &place->arenas[2]);
 	if (object->usdt_heap_new)
-		place->arenas[3] = bpf_program__attach_usdt(skel->progs.heap_new, pid, path, "libc",
-							    "memory_heap_new", NULL);
+		keeper__attach_usdt(keeper, skel->progs.heap_new, pid, path, "memory_heap_new",
+				    &place->arenas[3]);
 }
 
 /* One file, for one process (pid) or for all (0); a path through which it can be attached. */

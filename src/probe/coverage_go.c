@@ -34,8 +34,9 @@ static size_t choose_go_sites(struct coverage *coverage, const struct go_malloc 
 int coverage__attach_go_sites(struct coverage *coverage, struct place *place, pid_t pid,
 			      const char *path, struct attach_site *sites, size_t count)
 {
-	return attach__uprobes(tracer__programs(coverage->tracer)->progs.go_malloc_enter,
-			       ATTACH_HERE, pid, path, sites, count, &place->go);
+	return keeper__attach(coverage->keeper,
+			      tracer__programs(coverage->tracer)->progs.go_malloc_enter,
+			      ATTACH_HERE, pid, path, sites, count, &place->go);
 }
 
 void coverage__attach_go(struct coverage *coverage, struct place *place, const struct go_malloc *go,
@@ -72,8 +73,7 @@ void coverage__attach_go(struct coverage *coverage, struct place *place, const s
 		log_warning(
 			"cannot probe Go's allocator in %s: %s; its allocations are not counted",
 			printable, strerror(-err));
-		probe_link__close(place->go);
-		place->go = NULL;
+		keeper__close_later(coverage->keeper, &place->go);
 		scan->failed++;
 		return;
 	}

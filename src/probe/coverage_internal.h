@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <uthash.h>
 
-#include "probe/attach.h"
 #include "probe/coverage.h"
+#include "probe/keeper.h"
 
 /* Shared by the files src/probe/coverage*.c alone. */
 
@@ -20,8 +20,9 @@ struct place_key {
 struct place {
 	UT_hash_handle hh;
 	struct place_key key;
-	struct probe_link *mallocs, *go;
-	struct probe_link *returns; /* where they need a link of their own */
+	/* Links as the keeper numbers them, 0: none. */
+	uint64_t mallocs, go;
+	uint64_t returns; /* where they need a link of their own */
 	uint32_t malloc_count;
 	bool tried;
 	/* To attach again: the file, and where. fd -1: there is nothing to attach. */
@@ -32,7 +33,7 @@ struct place {
 	size_t go_site_count;
 	bool paused;
 	uint64_t attached_ns;
-	struct bpf_link *arenas[4];
+	uint64_t arenas[4]; /* links as well */
 	struct row_set rows;
 	bool symbol_probed;
 	bool usdt_probed;
@@ -42,6 +43,7 @@ struct coverage {
 	/* Places and rows: who traces and who governs are two threads. */
 	pthread_mutex_t lock;
 	struct tracer *tracer;
+	struct keeper *keeper; /* of the tracer */
 	struct allocator_cache *cache;
 	struct insn_costs costs;
 	double return_ns;
@@ -49,7 +51,6 @@ struct coverage {
 	bool mallocs;
 	bool arenas;
 	bool pausable;
-	struct closer *closer;
 	struct nesting *nesting;
 	struct place *places;
 	struct coverage_row rows[CALL_ROWS];

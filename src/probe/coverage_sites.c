@@ -169,17 +169,17 @@ int coverage__attach_sites(struct coverage *coverage, struct place *place, pid_t
 	int err;
 
 	if (tracer__calls(coverage->tracer) == CALLS_ENTRY)
-		return attach__uprobes(skel->progs.allocator_enter, ATTACH_HERE, pid, path, sites,
-				       count, &place->mallocs);
+		return keeper__attach(coverage->keeper, skel->progs.allocator_enter, ATTACH_HERE,
+				      pid, path, sites, count, &place->mallocs);
 	n = note_return_sites(coverage, sites, count, returns);
 	if (tracer__calls(coverage->tracer) == CALLS_SESSION)
-		return attach__uprobes(skel->progs.live_session, ATTACH_HERE, pid, path, sites,
-				       count, &place->mallocs);
+		return keeper__attach(coverage->keeper, skel->progs.live_session, ATTACH_HERE, pid,
+				      path, sites, count, &place->mallocs);
 	/* Returns first: a call whose entry was seen must not lack its end. */
-	err = attach__uprobes(skel->progs.live_return, ATTACH_RETURN, pid, path, returns, n,
-			      &place->returns);
+	err = keeper__attach(coverage->keeper, skel->progs.live_return, ATTACH_RETURN, pid, path,
+			     returns, n, &place->returns);
 	if (err)
 		return err;
-	return attach__uprobes(skel->progs.live_enter, ATTACH_HERE, pid, path, sites, count,
-			       &place->mallocs);
+	return keeper__attach(coverage->keeper, skel->progs.live_enter, ATTACH_HERE, pid, path,
+			      sites, count, &place->mallocs);
 }

@@ -10,16 +10,18 @@
 #include "ingest/programs.h"
 #include "probe/attach.h"
 #include "probe/calibrate.h"
+#include "probe/keeper.h"
 
 struct measurement {
 	struct tracer *tracer;
 	bool every_class;
+	uint64_t link; /* of the keeper */
 };
 
 static int attach_own(void *ctx, const char *path, const uint64_t *offsets, size_t count,
 		      void **link)
 {
-	const struct measurement *measurement = ctx;
+	struct measurement *measurement = ctx;
 	struct tracer *tracer = measurement->tracer;
 	struct memdrift *skel = tracer__programs(tracer);
 	struct bpf_program *const entry[] = {
@@ -28,7 +30,6 @@ static int attach_own(void *ctx, const char *path, const uint64_t *offsets, size
 		[CALLS_PAIR] = skel->progs.live_enter,
 	};
 	struct attach_site sites[INSN_CLASSES];
-	struct probe_link *own;
 	int err;
 
 	if (count > INSN_CLASSES)
@@ -44,20 +45,22 @@ static int attach_own(void *ctx, const char *path, const uint64_t *offsets, size
 				? COOKIE_MAKE(CALL_ROWS - 1, 0, LAYOUT_SIZE, HANDOFF_NONE, 0)
 				: COOKIE_MAKE_LIVE(CALL_ROWS - 1, LAYOUT_FREE, false, offsets[i]);
 	}
-	err = attach__uprobes(entry[tracer__calls(tracer)], ATTACH_HERE, getpid(), path, sites,
-			      count, &own);
-	*link = own;
+	err = keeper__attach(tracer__keeper(tracer), entry[tracer__calls(tracer)], ATTACH_HERE,
+			     getpid(), path, sites, count, &measurement->link);
+	*link = &measurement->link;
 	return err ? err : (int)count;
 }
 
 static void detach_own(void *ctx, void *link)
 {
-	probe_link__close(link);
+	const struct measurement *measurement = ctx;
+
+	keeper__close(tracer__keeper(measurement->tracer), measurement->link);
 }
 
 int hit_cost__measure(struct tracer *tracer, bool every_class, struct insn_costs *costs)
 {
-	struct measurement measurement = {tracer, every_class};
+	struct measurement measurement = {tracer, every_class, 0};
 	struct calibrate_ops ops = {attach_own, detach_own, &measurement};
 	uint32_t own = (uint32_t)getpid();
 	int err;
@@ -111,10 +114,10 @@ static double least_pair_ns(void)
 	return (double)least / PAIRS;
 }
 
-static int attach_pair(struct tracer *tracer, const uint64_t offsets[2],
-		       struct probe_link *links[2])
+static int attach_pair(struct tracer *tracer, const uint64_t offsets[2], uint64_t links[2])
 {
 	struct memdrift *skel = tracer__programs(tracer);
+	struct keeper *keeper = tracer__keeper(tracer);
 	bool session = tracer__calls(tracer) == CALLS_SESSION;
 	struct attach_site sites[] = {
 		{.offset = offsets[0],
@@ -125,18 +128,19 @@ static int attach_pair(struct tracer *tracer, const uint64_t offsets[2],
 	int err = 0;
 
 	if (!session)
-		err = attach__uprobes(skel->progs.live_return, ATTACH_RETURN, getpid(),
-				      "/proc/self/exe", sites, 1, &links[1]);
+		err = keeper__attach(keeper, skel->progs.live_return, ATTACH_RETURN, getpid(),
+				     "/proc/self/exe", sites, 1, &links[1]);
 	if (!err)
-		err = attach__uprobes(session ? skel->progs.live_session : skel->progs.live_enter,
-				      ATTACH_HERE, getpid(), "/proc/self/exe", sites, 2, &links[0]);
+		err = keeper__attach(keeper,
+				     session ? skel->progs.live_session : skel->progs.live_enter,
+				     ATTACH_HERE, getpid(), "/proc/self/exe", sites, 2, &links[0]);
 	return err;
 }
 
 double hit_cost__of_return(struct tracer *tracer, const struct insn_costs *costs)
 {
 	const struct insn_cost *entry = &costs->cls[INSN_PUSH];
-	struct probe_link *links[2] = {NULL, NULL};
+	uint64_t links[2] = {0, 0};
 	uint32_t own = (uint32_t)getpid();
 	uint64_t offsets[2];
 	double pair_ns = NAN;
@@ -149,8 +153,8 @@ double hit_cost__of_return(struct tracer *tracer, const struct insn_costs *costs
 	tracer__count(tracer, own);
 	if (!attach_pair(tracer, offsets, links))
 		pair_ns = least_pair_ns();
-	probe_link__close(links[0]);
-	probe_link__close(links[1]);
+	keeper__close(tracer__keeper(tracer), links[0]);
+	keeper__close(tracer__keeper(tracer), links[1]);
 	tracer__uncount(tracer, own);
 	log_debug("a followed allocation and its free cost %.0f ns, an entry %.0f ns", pair_ns,
 		  entry->hit_ns);

@@ -16,7 +16,7 @@ killed_at_any_moment() {
 	for ((i = 0; i < KILLS; i++)); do
 		timeout -s KILL "0.$(printf %03d $((10 + i * 7 % 600)))" \
 			"$MEMDRIFT" trace -p "$TARGET" --budget "$budget" >/dev/null 2>&1 || true
-		wait_for 30 no_breakpoint
+		wait_for 30 nothing_left
 		kill -0 "$TARGET" 2>/dev/null || fail "the target ended after $i kills"
 	done
 	kill "$TARGET"
@@ -24,3 +24,4 @@ killed_at_any_moment() {
 
 test_case "$KILLS kills leave nothing behind" killed_at_any_moment none
 test_case "$KILLS kills among bursts leave nothing behind" killed_at_any_moment 20%
+test_case "$KILLS kills while probes come and go leave nothing behind" killed_at_edges "$KILLS" 3000

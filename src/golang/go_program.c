@@ -109,7 +109,7 @@ static int locate(struct go_program *program, struct elf_object *obj, int fd,
 	if (!program->known && !have_variables(program))
 		find_by_debug_file(program, obj);
 	if (!program->known && have_variables(program))
-		program->why_unknown = "no DWARF that serves, and offsets of this version are not known";
+		program->why_unknown = "no DWARF that serves, and no known offsets";
 	else if (!program->known)
 		err = find_by_code(program, obj, subject);
 	for (int i = 0; i < GO_VARIABLES; i++) {

@@ -22,6 +22,7 @@ build_program() {
 # explain_program PROGRAM OPTION...: out.json, and what the program says, said.json: an array of
 # what it read before and after.
 explain_program() {
+	rm -f said # of the program before
 	mkfifo in
 	exec 8<>in
 	"$@" <in >said 2>said.err 8>&- &

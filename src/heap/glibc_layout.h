@@ -26,11 +26,10 @@ enum tcache_key {
 #define GLIBC_LATER UINT32_MAX
 
 struct glibc_layout {
-	uint32_t from, to;   /* minor versions of glibc 2 */
-	uint16_t bins;       /* where malloc_state has its bins; all else lies around them */
-	bool links_known;    /* whether links are mangled is known */
-	bool links_mangled;  /* 2.32: next ^ (address of next >> 12) */
-	bool learnt_tcaches; /* some thread cache's structure was seen */
+	uint32_t from, to;  /* minor versions of glibc 2 */
+	uint16_t bins;      /* where malloc_state has its bins; all else lies around them */
+	bool links_known;   /* whether links are mangled is known */
+	bool links_mangled; /* 2.32: next ^ (address of next >> 12) */
 	enum tcache_key key_kind;
 	uint64_t key; /* when TCACHE_KEY_RANDOM */
 };

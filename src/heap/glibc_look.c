@@ -59,9 +59,9 @@ static void learn_from_fastbins(struct subject *subject, const struct glibc_map 
 	}
 	if (layout->links_known || plain == mangled)
 		return;
-	layout->links_known = true;
-	layout->links_mangled = mangled > plain;
-	glibc_layout__narrow(layout, mangled > plain ? 32 : 26, mangled > plain ? GLIBC_LATER : 31);
+	layout->links_known = glibc_layout__narrow(layout, mangled > plain ? 32 : 26,
+						   mangled > plain ? GLIBC_LATER : 31);
+	layout->links_mangled = layout->links_known && mangled > plain;
 }
 
 /* All that a malloc or a free changes outside the chunks: arenas and thread caches. */

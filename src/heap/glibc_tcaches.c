@@ -87,34 +87,50 @@ static void hear(struct witness *witness, uint64_t entry, uint32_t bin, uint64_t
 			  (!plain || plain >> 32 == entry >> 32);
 	witness->mangled += bare % 16 == 0 && (!bare || bare >> 32 == entry >> 32);
 	witness->owner_key += words[3] == tcache;
+	/* What was handed out since holds the program's own words: a link that is none, and small
+	 * numbers, of which a key of 64 random bits is none. */
+	if (bare % 16 || (bare && bare >> 32 != entry >> 32) || words[3] >> 32 == 0)
+		return;
 	if (!witness->key)
 		witness->key = words[3];
-	witness->same_key += words[3] && words[3] == witness->key;
+	witness->same_key += words[3] == witness->key;
+}
+
+/* One chunk says little as long as the process runs, unless it is the only one. */
+static bool is_clear(uint32_t votes, uint32_t against, uint32_t all)
+{
+	return votes > against + 1 || (all == 1 && votes > against);
+}
+
+static void learn_links(struct glibc_layout *layout, const struct witness *witness)
+{
+	bool mangled = witness->mangled > witness->plain;
+
+	if (layout->links_known ||
+	    !(mangled ? is_clear(witness->mangled, witness->plain, witness->right_size)
+		      : is_clear(witness->plain, witness->mangled, witness->right_size)))
+		return;
+	layout->links_known =
+		glibc_layout__narrow(layout, mangled ? 32 : 26, mangled ? GLIBC_LATER : 31);
+	layout->links_mangled = layout->links_known && mangled;
 }
 
 static void learn(struct glibc_layout *layout, const struct tcache_shape *shape,
 		  const struct witness *witness)
 {
-	layout->learnt_tcaches = true;
 	glibc_layout__narrow(layout, shape->from, shape->to);
-	if (!layout->links_known && witness->plain != witness->mangled) {
-		layout->links_known = true;
-		layout->links_mangled = witness->mangled > witness->plain;
-		glibc_layout__narrow(layout, layout->links_mangled ? 32 : 26,
-				     layout->links_mangled ? GLIBC_LATER : 31);
-	}
+	learn_links(layout, witness);
 	if (layout->key_kind != TCACHE_KEY_UNKNOWN)
 		return;
-	if (2 * witness->owner_key > witness->right_size) {
+	if (2 * witness->owner_key > witness->right_size && glibc_layout__narrow(layout, 29, 33)) {
 		layout->key_kind = TCACHE_KEY_OWNER;
-		glibc_layout__narrow(layout, 29, 33);
 	} else if (shape->from < 30) {
 		layout->key_kind = TCACHE_KEY_NONE;
 		glibc_layout__narrow(layout, 26, 28);
-	} else if (2 * witness->same_key > witness->right_size) {
+	} else if (is_clear(2 * witness->same_key, witness->right_size, witness->right_size) &&
+		   glibc_layout__narrow(layout, 34, GLIBC_LATER)) {
 		layout->key_kind = TCACHE_KEY_RANDOM;
 		layout->key = witness->key;
-		glibc_layout__narrow(layout, 34, GLIBC_LATER);
 	}
 }
 

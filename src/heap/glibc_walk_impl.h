@@ -77,6 +77,9 @@ void walk__mark(struct walk *walk);
 /* What is in use of the cell that is being filled goes on record. */
 void walk__close_cell(struct walk *walk);
 
+/* The chunk at now.at, whose header is good, and those behind it up to the region's end. */
+void walk__chunks(struct walk *walk, struct chunk_header chunk);
+
 /*
  * The chunk at `failed` (or its header) does not follow from that at now.at. Moves now to where to
  * go on and gives that chunk; false when the walk is over.

@@ -35,10 +35,15 @@ in_use() {
 	od -An -v -t u8 -w8 counters | awk '{ sum += $1 } END { printf "%.0f\n", sum }'
 }
 
-# What was in use lies between the counts before and after, if it did not wander meanwhile: the
-# reading is off by what is missing to the nearer one, 4 KB a thread for malloc's own apart.
+# watch_in_use: counts until it is killed.
+watch_in_use() {
+	while in_use >>samples; do :; done
+}
+
+# What was in use wanders while memdrift starts and reads: a reading is off by what is missing to
+# the nearest count of that time, 4 KB a thread for malloc's own apart.
 churn() {
-	local threads=$1 i before after took
+	local threads=$1 i took watcher
 
 	shift
 	rm -f target.in target.out counters
@@ -49,14 +54,18 @@ churn() {
 	wait_for 120 grep -q '^ready' target.out
 	: >readings
 	for ((i = 0; i < READINGS; i++)); do
-		before=$(in_use)
+		in_use >samples
+		watch_in_use &
+		watcher=$!
 		took=$EPOCHREALTIME
 		"$MEMDRIFT" explain -p "$TARGET" --json >report.json
 		took=$(awk -v a="$took" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }')
-		after=$(in_use)
-		jq -r --argjson b "$before" --argjson a "$after" --argjson took "$took" \
+		in_use >>samples
+		kill "$watcher"
+		wait "$watcher" || true
+		jq -r --slurpfile in_use samples --argjson took "$took" \
 			--argjson own "$((threads * 4096))" '.glibc |
-			([$a, $b] | min) as $low | ([$a, $b] | max) as $high |
+			($in_use | min) as $low | ($in_use | max) as $high |
 			([$low - .in_use_bytes, .in_use_bytes - $high, 0] | max) as $off |
 			[$off / $low, (if $off <= .in_use_error_bytes + $own then 1 else 0 end), $took]
 			| @tsv' report.json >>readings

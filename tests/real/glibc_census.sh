@@ -61,7 +61,7 @@ expect_trim() {
 mix_of() {
 	local runner=("$@")
 
-	start_mix "${runner[@]}" --threads 24 --mb 3 --mmapped 9
+	start_mix "${runner[@]}" --threads 24 --mb 3 --max-bytes 9000 --mmapped 9
 	explain
 	expect_census
 	expect_trim

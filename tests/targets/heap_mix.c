@@ -291,6 +291,7 @@ static void stand_still(const struct options *o)
 	arenas = count_arenas();
 	write_truth(o, arenas, 0);
 	stop_at("ready", true);
+	anonymous_bytes(); /* what it touches for the first time */
 	before = anonymous_bytes();
 	malloc_trim(0);
 	before -= anonymous_bytes();

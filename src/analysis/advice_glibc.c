@@ -171,6 +171,12 @@ bool advise_arena_max(const struct explanation *e, struct advice *out)
 /* ---- another allocator -------------------------------------------------------------------------
  */
 
+/* Nothing can be loaded before a static program, nor take the place of what it was linked with. */
+static bool has_own_malloc(const struct explanation *e)
+{
+	return e->exe && !strcmp(e->allocators.malloc_object, e->exe);
+}
+
 bool advise_other_allocator(const struct explanation *e, struct advice *out)
 {
 	const struct glibc_census *census = &e->glibc;
@@ -185,9 +191,10 @@ bool advise_other_allocator(const struct explanation *e, struct advice *out)
 		return false;
 	out->id = "other-allocator";
 	snprintf(out->text, sizeof(out->text),
-		 "Run it on an allocator that gives freed pages back by itself, as jemalloc does "
-		 "with LD_PRELOAD=libjemalloc.so.2 and MALLOC_CONF=background_thread:true,"
-		 "dirty_decay_ms:1000,muzzy_decay_ms:0");
+		 "%s an allocator that gives freed pages back by itself, as jemalloc does with "
+		 "%sMALLOC_CONF=background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0",
+		 has_own_malloc(e) ? "Link it with" : "Run it on",
+		 has_own_malloc(e) ? "" : "LD_PRELOAD=libjemalloc.so.2 and ");
 	snprintf(out->evidence, sizeof(out->evidence),
 		 "%s are free between the %s in use, %s of them whole pages that glibc keeps",
 		 units_format_bytes(free_text, holes),

@@ -174,6 +174,6 @@ bool advise_go_bounded(const struct explanation *e, struct advice *out)
 		 units_format_bytes(total, (uint64_t)go_total_bytes(go)),
 		 units_format_bytes(limit, (uint64_t)go->gomemlimit_bytes),
 		 units_format_bytes(live, (uint64_t)go->heap_live_bytes));
-	advice__predict(out, 0, 0, "nothing to do; a lower GOMEMLIMIT lowers it as far");
+	advice__predict(out, 0, 0, "none is needed; a lower GOMEMLIMIT lowers it as far");
 	return true;
 }

@@ -12,7 +12,6 @@
 #define HUGE_WORTH_PARTS    4  /* one in so many resident bytes */
 #define STACKS_WORTH_PARTS  10
 #define MOST_PARTS          4
-#define FULL_PERCENT        95
 #define ARENAS_MANY         4
 
 bool advise_jemalloc_decay(const struct explanation *e, struct advice *out)
@@ -142,14 +141,13 @@ bool advise_arenas_bounded(const struct explanation *e, struct advice *out)
 		 "that its threads hold at once.");
 	snprintf(out->evidence, sizeof(out->evidence), "%zu arenas, limit %lld from %s",
 		 census->arena_count, (long long)census->arena_limit, census->limit_source);
-	advice__predict(out, 0, 0, "nothing to do");
+	advice__predict(out, 0, 0, "none, and nothing needs to be done");
 	return true;
 }
 
 bool advise_large_bounded(const struct explanation *e, struct advice *out)
 {
 	const struct ledger_row *row = &e->ledger.rows[COMPONENT_LARGE_ANONYMOUS];
-	bool full = row->resident_bytes / FULL_PERCENT >= row->reserved_bytes / 100;
 	char resident[UNIT_TEXT_MAX], reserved[UNIT_TEXT_MAX];
 
 	if (!is_worth_saying(e, row->resident_bytes) ||
@@ -158,15 +156,15 @@ bool advise_large_bounded(const struct explanation *e, struct advice *out)
 	out->id = "bounded-by-configuration";
 	snprintf(out->text, sizeof(out->text),
 		 "Memory mapped in multiples of 64 MB outside all allocators, as caches do that "
-		 "never give it back (fastcache). Compare it with the configured sizes of the "
-		 "caches: %s",
-		 full ? "when it is near them they are full; bounded by configuration, not a leak."
-		      : "they are not full yet, it will grow to them.");
+		 "never give it back (fastcache). Compare it with their configured sizes: a cache "
+		 "grows to that and then no more, bounded by configuration and not a leak.");
+	/* A full cache need not have used all of its last 64 MB: the pages do not tell whether it
+	 * is. */
 	snprintf(out->evidence, sizeof(out->evidence),
-		 "%s resident of %s mapped in %llu pieces of the address space",
+		 "%s resident of %s mapped in %llu piece%s of the address space",
 		 units_format_bytes(resident, row->resident_bytes),
 		 units_format_bytes(reserved, row->reserved_bytes),
-		 (unsigned long long)row->regions);
+		 (unsigned long long)row->regions, row->regions == 1 ? "" : "s");
 	advice__predict(out, 0, 0, "a smaller cache saves what it is made smaller by");
 	return true;
 }

@@ -172,38 +172,53 @@ static bool say_go(struct words *w, const struct explanation *e)
 	return idle_bytes > go->heap_inuse_bytes;
 }
 
+/* What the structures of the allocator that holds a component tell. */
+static const struct allocator_facts *facts_of(const struct explanation *e, enum component component)
+{
+	const struct allocators *all = &e->allocators;
+
+	for (size_t i = 0; i < all->other_count && i < ALLOCATORS_MAX; i++)
+		if (!strcmp(all->others[i].name, component__name(component)))
+			return &all->others[i];
+	return NULL;
+}
+
 static bool say_allocator(struct words *w, const struct explanation *e, enum component main)
 {
 	const struct jemalloc_facts *je = &e->allocators.jemalloc;
+	const struct allocator_facts *facts = facts_of(e, main);
 	char used[UNIT_TEXT_MAX], active[UNIT_TEXT_MAX], dirty[UNIT_TEXT_MAX];
+	bool mostly_free = false;
 
-	if (main != COMPONENT_JEMALLOC || !e->allocators.has_jemalloc) {
+	if (main == COMPONENT_JEMALLOC && e->allocators.has_jemalloc) {
+		say(w, ": %s allocated in %s of active pages, and %s in unused ones not returned.",
+		    units_format_bytes(used, je->allocated_bytes),
+		    units_format_bytes(active, je->active_bytes),
+		    units_format_bytes(dirty, je->dirty_bytes + je->muzzy_bytes));
+		mostly_free = je->allocated_bytes < je->active_bytes / 2 + je->dirty_bytes / 2;
+	} else if (facts && facts->has_in_use) {
+		say(w, ": %s in use.", units_format_bytes(used, facts->in_use_bytes));
+		mostly_free = facts->in_use_bytes < resident_of(e, main) / 2;
+	} else {
 		say(w, ".");
-		return false;
 	}
-	say(w, ": %s allocated in %s of active pages, %s unused and not yet returned.",
-	    units_format_bytes(used, je->allocated_bytes),
-	    units_format_bytes(active, je->active_bytes),
-	    units_format_bytes(dirty, je->dirty_bytes + je->muzzy_bytes));
-	if (je->allocated_bytes >= je->active_bytes / 2 + je->dirty_bytes / 2)
-		return false;
-	say(w, " Most of it is memory that was freed and not returned: not a leak.");
-	return true;
+	if (mostly_free)
+		say(w, " Most of it is memory that was freed and not returned: not a leak.");
+	return mostly_free;
 }
 
 static bool say_rest(struct words *w, const struct explanation *e, enum holder holder)
 {
-	char cached[32] = "";
+	char kept[48] = "";
 
 	switch (holder) {
 	case HOLDER_STACKS:
 		if (e->thread_stacks_cached)
-			snprintf(cached, sizeof(cached), " (%" PRIu64 " cached)",
+			snprintf(kept, sizeof(kept), ", and of %" PRIu64 " that ended",
 				 e->thread_stacks_cached);
 		say(w,
-		    ", by the stacks of %" PRIu32 " threads%s: as much as they ever touched, "
-		    "until they end.",
-		    e->threads, cached);
+		    ", those of %" PRIu32 " thread%s%s: a stack keeps what was ever touched of it.",
+		    e->threads, e->threads == 1 ? "" : "s", kept);
 		return false;
 	case HOLDER_FILES:
 		say(w, ": the kernel can drop what was not changed. Not a leak.");
@@ -213,8 +228,8 @@ static bool say_rest(struct words *w, const struct explanation *e, enum holder h
 		       "were made.");
 		return true;
 	case HOLDER_LARGE:
-		say(w, ", outside all allocators, as caches (fastcache) have it: bounded by its "
-		       "configured size if it is one, and never returned.");
+		say(w, ", outside all allocators, as caches like fastcache have them: a cache is "
+		       "bounded by its configured size, and returns nothing.");
 		return false;
 	default:
 		say(w, ": no allocator's books tell what of it is in use.");

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "analysis/advice.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
@@ -39,9 +40,6 @@ static const char help[] =
 	"\n"
 	"Reading marks the pages that are read as accessed, which is all that it does to the\n"
 	"process. Exit codes: 0 ok, 1 failed, 2 wrong usage.\n";
-
-/* As in the published formula: limit - what is not Go's - margin. */
-#define MARGIN_BYTES (400ull << 20)
 
 enum { OPT_CGROUP = 256, OPT_JSON, OPT_DIFF, OPT_MARGIN, OPT_ALL };
 
@@ -108,7 +106,7 @@ int explain_options__parse(int argc, char **argv, struct explain_options *option
 {
 	int option, code;
 
-	*options = (struct explain_options){.margin_bytes = MARGIN_BYTES};
+	*options = (struct explain_options){.margin_bytes = MEMLIMIT_MARGIN_BYTES};
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "p:vh", long_options, NULL)) != -1) {
 		code = parse_option(options, option);

@@ -65,6 +65,30 @@ static void a_cache_of_its_own_mappings(void **state)
 	assert_non_null(strstr(verdict.text, "one look cannot tell"));
 }
 
+static void another_allocator(void **state)
+{
+	static struct subject_of_advice s;
+	struct allocator_facts *facts = &s.e.allocators.others[0];
+	struct verdict verdict;
+
+	fix_small(&s);
+	s.e.has_glibc = false;
+	s.e.allocators.other_count = 1;
+	*facts = (struct allocator_facts){.name = "mimalloc", .in_use_bytes = 60 * MB};
+	fix_row(&s.e, COMPONENT_MIMALLOC, 145 * MB);
+	verdict__decide(&s.e, &verdict);
+	assert_null(strstr(verdict.text, "in use"));
+	assert_non_null(strstr(verdict.text, "one look cannot tell"));
+	facts->has_in_use = true;
+	verdict__decide(&s.e, &verdict);
+	assert_string_equal(verdict.text,
+			    "mimalloc holds 145.0 MB of 147.0 MB (99 %): 60.0 MB in use. Most of "
+			    "it is memory that was freed and not returned: not a leak.");
+	facts->in_use_bytes = 100 * MB;
+	verdict__decide(&s.e, &verdict);
+	assert_non_null(strstr(verdict.text, "(99 %): 100.0 MB in use. Whether it"));
+}
+
 static void nothing_at_all(void **state)
 {
 	static struct subject_of_advice s;
@@ -85,6 +109,7 @@ int main(void)
 		cmocka_unit_test(in_use_one_look_cannot_tell),
 		cmocka_unit_test(a_go_heap),
 		cmocka_unit_test(a_cache_of_its_own_mappings),
+		cmocka_unit_test(another_allocator),
 		cmocka_unit_test(nothing_at_all),
 	};
 

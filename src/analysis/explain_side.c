@@ -124,6 +124,8 @@ static int read_figure(struct json_reader *reader, const json_t *root,
 	*value = -1;
 	if (figure->section) {
 		object = json_object_get(root, figure->section);
+		if (json_is_null(object))
+			*value = EXPLAIN_NONE;
 		if (!object || json_is_null(object))
 			return 0;
 		err = json_reader__object(reader, figure->section, object);

@@ -27,6 +27,9 @@ struct explain_figure {
 	bool is_count;     /* else bytes */
 };
 
+/* In place of a figure: the process has no such section, as a C program has no Go heap. */
+#define EXPLAIN_NONE (-2)
+
 #define EXPLAIN_FIGURES 30
 extern const struct explain_figure explain_figures[EXPLAIN_FIGURES];
 
@@ -40,7 +43,7 @@ struct explain_side {
 	int64_t rss_bytes;
 	/* 0 where the report has no such row. */
 	int64_t resident_bytes[COMPONENTS], reserved_bytes[COMPONENTS];
-	int64_t figures[EXPLAIN_FIGURES]; /* -1: unknown */
+	int64_t figures[EXPLAIN_FIGURES]; /* -1: unknown; or EXPLAIN_NONE */
 };
 
 #define EXPLAIN_ERROR_MAX 512

@@ -172,6 +172,9 @@ static void free_facts(struct explanation *explanation)
 /* What is the kernel's to tell, as of the reading of the pages. */
 static void add_kernel_sums(const struct subject *subject, struct explanation *out)
 {
+	out->has_rollup = subject->has_rollup;
+	if (!subject->has_rollup)
+		return;
 	out->swap_bytes = subject->rollup.swap_bytes;
 	out->huge_bytes = subject->rollup.huge_bytes;
 	out->pss_bytes = subject->rollup.pss_bytes;
@@ -218,6 +221,7 @@ static void add_status(uint32_t pid, struct explanation *out)
 
 	if (memory_status__read(pid, &status))
 		return;
+	out->has_status = true;
 	out->rss_peak_bytes = status.rss_peak_bytes;
 	out->page_table_bytes = status.page_table_bytes;
 	fd = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);

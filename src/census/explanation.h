@@ -37,10 +37,12 @@ struct explanation {
 	struct cgroup_facts cgroup;
 	int cpus_online;
 
+	bool has_rollup; /* else the kernel did not tell the next three: unknown, not 0 */
 	uint64_t swap_bytes;
-	uint64_t page_table_bytes;
 	uint64_t huge_bytes; /* anonymous memory in huge pages (AnonHugePages) */
 	uint64_t pss_bytes;
+	bool has_status; /* the same for the next two */
+	uint64_t page_table_bytes;
 	uint64_t rss_peak_bytes; /* VmHWM */
 	char thp_mode[16];       /* "always", "madvise", "never"; "" unknown */
 

@@ -151,7 +151,7 @@ static void add_value(struct table *table, const struct explain_figure *figure, 
 	char text[UNIT_TEXT_MAX];
 
 	if (value < 0)
-		table__add(table, "unknown");
+		table__add(table, value == EXPLAIN_NONE ? "none" : "unknown");
 	else if (figure->is_count)
 		table__add(table, "%s", units_format_count(text, (uint64_t)value));
 	else
@@ -163,7 +163,9 @@ static void add_change(struct table *table, const struct explain_figure *figure,
 {
 	char text[UNIT_TEXT_MAX + 1];
 
-	if (a < 0 || b < 0)
+	if (a == EXPLAIN_NONE || b == EXPLAIN_NONE)
+		table__add(table, "%s", "");
+	else if (a < 0 || b < 0)
 		table__add(table, "unknown");
 	else if (!figure->is_count)
 		table__add(table, "%s", units_format_delta(text, b - a));

@@ -135,11 +135,12 @@ static json_t *json_process_facts(const struct explanation *explanation)
 		json_count(explanation->start_ticks), "comm", json_text(explanation->comm), "exe",
 		json_text(explanation->exe), "threads", json_count(explanation->threads),
 		"rss_bytes", json_count(explanation__rss_bytes(explanation)), "rss_peak_bytes",
-		json_count(explanation->rss_peak_bytes), "pss_bytes",
-		json_count(explanation->pss_bytes), "swap_bytes",
-		json_count(explanation->swap_bytes), "page_table_bytes",
-		json_count(explanation->page_table_bytes), "huge_bytes",
-		json_count(explanation->huge_bytes), "thp_mode", json_word(explanation->thp_mode));
+		json_count_if(explanation->has_status, explanation->rss_peak_bytes), "pss_bytes",
+		json_count_if(explanation->has_rollup, explanation->pss_bytes), "swap_bytes",
+		json_count_if(explanation->has_rollup, explanation->swap_bytes), "page_table_bytes",
+		json_count_if(explanation->has_status, explanation->page_table_bytes), "huge_bytes",
+		json_count_if(explanation->has_rollup, explanation->huge_bytes), "thp_mode",
+		json_word(explanation->thp_mode));
 }
 
 static json_t *json_thread_stacks(const struct explanation *explanation)

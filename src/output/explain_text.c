@@ -67,6 +67,20 @@ static void put_runtime(const struct explanation *explanation, char *buf, size_t
 			snprintf(buf, size, ", %s", runtimes[i].name);
 }
 
+/* Of a malloc that no symbol tells, the allocator whose structures were found; NULL none. */
+static const char *found_allocator(const struct allocators *allocators)
+{
+	static const char *const mallocs[] = {"tcmalloc", "mimalloc", "musl"};
+
+	if (allocators->has_jemalloc)
+		return "jemalloc";
+	for (size_t i = 0; i < allocators->other_count && i < ALLOCATORS_MAX; i++)
+		for (size_t j = 0; j < sizeof(mallocs) / sizeof(*mallocs); j++)
+			if (!strcmp(allocators->others[i].name, mallocs[j]))
+				return mallocs[j];
+	return NULL;
+}
+
 static void put_allocator(const struct explanation *explanation, char *buf, size_t size)
 {
 	const struct allocators *allocators = &explanation->allocators;
@@ -83,6 +97,8 @@ static void put_allocator(const struct explanation *explanation, char *buf, size
 		snprintf(buf, size, ", malloc of jemalloc %s", allocators->jemalloc.layout);
 	else if (*owner)
 		snprintf(buf, size, ", malloc of %s", owner);
+	else if (found_allocator(allocators))
+		snprintf(buf, size, ", with %s", found_allocator(allocators));
 	else if (explanation->has_go && !explanation->go.has_cgo)
 		*buf = '\0';
 	else

@@ -69,12 +69,18 @@ static void write_threads(struct text_writer *writer, const struct explanation *
 			 units_format_count(ended, explanation->thread_stacks_cached),
 			 units_format_bytes(cached,
 					    explanation->thread_stacks_cached_resident_bytes));
-	text__say(writer, "Threads: %s; stacks of %s hold %s resident%s; address space of most %s.",
+	text__say(writer,
+		  "Threads: %s; stacks of %s hold %s resident%s; most have %s of address space.",
 		  count, units_format_count(stacks, explanation->thread_stacks_live),
 		  units_format_bytes(live, explanation->thread_stacks_live_resident_bytes), kept,
 		  explanation->thread_stack_bytes >= 0
 			  ? units_format_bytes(each, (uint64_t)explanation->thread_stack_bytes)
 			  : "unknown");
+}
+
+static const char *bytes_if(bool known, char buf[UNIT_TEXT_MAX], uint64_t bytes)
+{
+	return known ? units_format_bytes(buf, bytes) : "unknown";
 }
 
 static void write_kernel(struct text_writer *writer, const struct explanation *explanation)
@@ -83,12 +89,12 @@ static void write_kernel(struct text_writer *writer, const struct explanation *e
 	char pss[UNIT_TEXT_MAX], peak[UNIT_TEXT_MAX];
 
 	text__say(writer, "Swap %s; huge pages %s (THP %s); page tables %s; PSS %s; peak RSS %s.",
-		  units_format_bytes(swap, explanation->swap_bytes),
-		  units_format_bytes(huge, explanation->huge_bytes),
+		  bytes_if(explanation->has_rollup, swap, explanation->swap_bytes),
+		  bytes_if(explanation->has_rollup, huge, explanation->huge_bytes),
 		  explanation->thp_mode[0] ? explanation->thp_mode : "unknown",
-		  units_format_bytes(tables, explanation->page_table_bytes),
-		  units_format_bytes(pss, explanation->pss_bytes),
-		  units_format_bytes(peak, explanation->rss_peak_bytes));
+		  bytes_if(explanation->has_status, tables, explanation->page_table_bytes),
+		  bytes_if(explanation->has_rollup, pss, explanation->pss_bytes),
+		  bytes_if(explanation->has_status, peak, explanation->rss_peak_bytes));
 }
 
 static void put_limits(FILE *out, const struct cgroup_facts *cgroup)

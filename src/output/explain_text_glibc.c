@@ -160,7 +160,7 @@ void explain_text__glibc(struct text_writer *writer, const struct explanation *e
 			write_arenas(writer, &explanation->glibc);
 	} else if (explanation->no_glibc) {
 		fputc('\n', writer->out);
-		text__say(writer, "No glibc malloc: %s.",
+		text__say(writer, "No figures of glibc's malloc: %s.",
 			  text_printable(reason, sizeof(reason), explanation->no_glibc));
 	}
 }

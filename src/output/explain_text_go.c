@@ -40,7 +40,8 @@ static void put_settings(FILE *out, const struct go_facts *go)
 	else
 		fprintf(out, ", GOMEMLIMIT %s", bytes_or_unknown(text, go->gomemlimit_bytes));
 	if (go->num_gc >= 0)
-		fprintf(out, "; %s collections", units_format_count(text, (uint64_t)go->num_gc));
+		fprintf(out, "; %s collection%s", units_format_count(text, (uint64_t)go->num_gc),
+			go->num_gc == 1 ? "" : "s");
 }
 
 static void put_heap(FILE *out, const struct go_facts *go)
@@ -51,8 +52,10 @@ static void put_heap(FILE *out, const struct go_facts *go)
 	fprintf(out, "heap in use %s, allocated %s, so fragmentation %s; ",
 		bytes_or_unknown(a, go->heap_inuse_bytes),
 		bytes_or_unknown(b, go->heap_alloc_bytes), bytes_or_unknown(c, fragmentation));
-	fprintf(out, "live at the last collection %s, goal %s; ",
-		bytes_or_unknown(a, go->heap_live_bytes), bytes_or_unknown(b, go->heap_goal_bytes));
+	if (go->num_gc)
+		fprintf(out, "live at the last collection %s, ",
+			bytes_or_unknown(a, go->heap_live_bytes));
+	fprintf(out, "goal %s; ", bytes_or_unknown(b, go->heap_goal_bytes));
 	fprintf(out, "idle %s, of it given back %s; ", bytes_or_unknown(a, go->heap_idle_bytes),
 		bytes_or_unknown(b, go->heap_released_bytes));
 	fprintf(out, "goroutine stacks %s; from the system %s",

@@ -184,6 +184,8 @@ static inline void explain_fixture__fill(struct explain_fixture *fixture)
 		.has_glibc = true,
 		.has_go = true,
 		.cpus_online = 64,
+		.has_rollup = true,
+		.has_status = true,
 		.page_table_bytes = 2 * MB,
 		.pss_bytes = 1015 * MB,
 		.rss_peak_bytes = 1100 * MB,

@@ -154,7 +154,8 @@ static void two_builds_of_a_job(void **state)
 	expect_in(text, "These are two processes");
 	expect_in(text, "cal (pid 8212, Go 1.19.8, malloc of glibc)");
 	expect_in(text, "nitro-rs\\x1b[2J (pid 9000, malloc of jemalloc)");
-	expect_in(text, "  jemalloc  active");
+	expect_in(text, " none     20.0 MB\n");
+	expect_in(text, "  256.0 kB        none\n");
 	free(text);
 	explain_side__free(&then);
 	explain_side__free(&now);

@@ -297,8 +297,14 @@ static void what_is_not_there_is_null(void **state)
 	fixture.explanation.cpus_online = 0;
 	fixture.explanation.thread_stack_bytes = -1;
 	fixture.explanation.thp_mode[0] = '\0';
+	fixture.explanation.has_rollup = fixture.explanation.has_status = false;
 	root = build(&fixture);
 	expect_null(root, "glibc");
+	expect_null(root, "swap_bytes");
+	expect_null(root, "huge_bytes");
+	expect_null(root, "pss_bytes");
+	expect_null(root, "page_table_bytes");
+	expect_null(root, "rss_peak_bytes");
 	expect_text(root, "no_glibc", "its libc is musl");
 	expect_null(root, "go");
 	expect_null(root, "exe");

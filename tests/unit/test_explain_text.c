@@ -237,6 +237,7 @@ static void unknown_is_never_zero(void **state)
 	explanation->glibc.arena_limit = -1;
 	fixture.arenas[0].threads = -1;
 	explanation->thp_mode[0] = '\0';
+	explanation->has_rollup = explanation->has_status = false;
 	explanation->thread_stacks_live = explanation->thread_stacks_cached = 0;
 	explanation->thread_stack_bytes = -1;
 	explanation->cgroup = (struct cgroup_facts){.limit_bytes = -1};
@@ -246,7 +247,8 @@ static void unknown_is_never_zero(void **state)
 	line = unwrapped(text);
 	expect_in(line, "limit unknown");
 	expect_in(line, "main 1 unknown");
-	expect_in(line, "THP unknown");
+	expect_in(line, "Swap unknown; huge pages unknown (THP unknown); page tables unknown; PSS "
+			"unknown; peak RSS unknown.");
 	expect_in(line, "no stack of a thread but the main one was found");
 	expect_in(line, "Control group: unknown.");
 	expect_in(line, "GOGC unknown");
@@ -281,7 +283,7 @@ static void other_allocators(void **state)
 	text = write_text(&fixture, &utf8);
 	line = unwrapped(text);
 	expect_in(text, "cal (pid 8212, malloc of jemalloc 5.3)  ");
-	expect_in(line, "No glibc malloc: mapped, but never used.");
+	expect_in(line, "No figures of glibc's malloc: mapped, but never used.");
 	expect_in(line, "jemalloc 5.3: active 90.0 MB, of it allocated 50.0 MB and unused 40.0 MB; "
 			"dirty 0 B, muzzy 0 B, retained 10.0 MB (address space only); metadata "
 			"unknown; 1,234 extents.");
@@ -289,6 +291,11 @@ static void other_allocators(void **state)
 			"headers.");
 	expect_in(line, "jemalloc's extents within mappings = all its extents.");
 	free(line);
+	free(text);
+	/* Inside of a program without symbols. */
+	allocators->malloc_owner[0] = '\0';
+	text = write_text(&fixture, &utf8);
+	expect_in(text, "cal (pid 8212, with jemalloc)  ");
 	free(text);
 }
 
@@ -301,7 +308,7 @@ static void what_is_beside_the_table(void **state)
 	text = write_text(&fixture, &utf8);
 	line = unwrapped(text);
 	expect_in(line, "Threads: 7; stacks of 6 hold 180.0 kB resident, 2 kept of ended threads "
-			"20.0 kB; address space of most 8,192.0 kB.");
+			"20.0 kB; most have 8,192.0 kB of address space.");
 	expect_in(line,
 		  "Swap 0 B; huge pages 0 B (THP madvise); page tables 2,048.0 kB; PSS 1,015.0 MB; "
 		  "peak RSS 1,100.0 MB.");

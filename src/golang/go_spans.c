@@ -54,10 +54,11 @@ static int add_objects(struct walk *walk, const uint8_t *span, uint64_t bytes)
 	uint64_t class = read_field(walk, span, GO_SPAN_CLASS, 1) >> 1;
 	uint64_t count = read_field(walk, span, GO_SPAN_ALLOC_COUNT, 2);
 	uint64_t each = read_field(walk, span, GO_SPAN_ELEM_BYTES, 8);
-	struct go_class *into = &walk->spans->classes[class];
+	struct go_class *into;
 
 	if (class >= GO_CLASSES_MAX || !each || each > bytes || count > bytes / each)
 		return -EINVAL;
+	into = &walk->spans->classes[class];
 	/* The class of large objects has any size. */
 	if (class && into->spans && into->size_bytes != each)
 		return -EINVAL;

@@ -8,11 +8,12 @@
 #include "heap/allocators_report.h"
 #include "heap/allocators_scan.h"
 
-#define SEGMENT_ALIGN (32ull << 20) /* MI_SEGMENT_SIZE */
-#define SLICE_BYTES   65536ull      /* MI_SEGMENT_SLICE_SIZE */
-#define HEAD_WORDS    64u           /* the cookie is the 28th word in 2.0, the 33rd in 2.2 */
-#define SEGMENTS_MAX  65536u        /* 2 TiB of heap */
-#define SLICES_MAX    512u          /* MI_SLICES_PER_SEGMENT */
+#define SEGMENT_ALIGN (32ull << 20)    /* MI_SEGMENT_SIZE */
+#define SLICE_BYTES   65536ull         /* MI_SEGMENT_SLICE_SIZE */
+#define HEAD_WORDS    64u              /* the cookie is the 28th word in 2.0, the 33rd in 2.2 */
+#define COOKIES       (HEAD_WORDS - 3) /* the number of slices follows, up to three words on */
+#define SEGMENTS_MAX  65536u           /* 2 TiB of heap */
+#define SLICES_MAX    512u             /* MI_SLICES_PER_SEGMENT */
 #define HINTS_START   (2ull << 40)
 #define HINTS_END     (30ull << 40)
 
@@ -90,7 +91,7 @@ static void mark_secrets(struct search *s)
 	for (size_t i = 0; i < s->heads; i++) {
 		const struct segment *segment = &s->mi->segments[i];
 
-		for (size_t k = 0; k < HEAD_WORDS; k++) {
+		for (size_t k = 0; k < COOKIES; k++) {
 			uint64_t secret = segment->words[k] ^ segment->addr;
 
 			if (segment->words[k] && may_be_secret(secret))
@@ -104,7 +105,7 @@ static bool is_secret(struct search *s, uint64_t word)
 	for (size_t i = 0; i < s->heads; i++) {
 		const struct segment *segment = &s->mi->segments[i];
 
-		for (size_t k = 0; k < HEAD_WORDS; k++) {
+		for (size_t k = 0; k < COOKIES; k++) {
 			if (segment->words[k] && (segment->words[k] ^ segment->addr) == word) {
 				s->mi->secret = word;
 				s->mi->cookie = k;

@@ -161,12 +161,20 @@ static int take_area(struct musl *musl, uint64_t area, uint64_t *next)
 	return 0;
 }
 
+/* A list that leads back into itself would be counted until the bounds of reading are reached: a
+ * mark that is set at every power of two meets itself within three rounds. */
 static int walk_areas(struct musl *musl)
 {
-	uint64_t area = musl->first_area, next;
+	uint64_t area = musl->first_area, mark = 0, next;
 	int err = 0;
 
 	for (unsigned int i = 0; !err && area && area % AREA_BYTES == 0 && i < AREAS_MAX; i++) {
+		if (area == mark) {
+			musl->broken++;
+			break;
+		}
+		if (!(i & (i - 1)))
+			mark = area;
 		err = take_area(musl, area, &next);
 		area = next;
 	}

@@ -80,6 +80,24 @@ static void make_segments(struct child *child)
 	pause();
 }
 
+/* The secret is in data, but the words that match it are the last of what is read of a head. */
+static volatile uint64_t secret_in_data = 0x8877665544332211ull;
+
+static void make_late_cookies(struct child *child)
+{
+	uint64_t *segments = map_aligned(128 * MB, 32 * MB);
+
+	for (size_t i = 0; i < 4; i++) {
+		uint64_t *segment = segments + i * 32 * MB / 8;
+
+		segment[63] = (uintptr_t)segment ^ secret_in_data;
+		/* Where a reader that goes on takes the number of slices of the one before from. */
+		segment[1] = 512;
+	}
+	child_ready(child);
+	pause();
+}
+
 /* An arena of mimalloc 3 with pages that name another. */
 static void make_arena(struct child *child)
 {
@@ -169,6 +187,11 @@ static void test_segments(void **state)
 	run_decoy(make_segments);
 }
 
+static void test_late_cookies(void **state)
+{
+	run_decoy(make_late_cookies);
+}
+
 static void test_arena(void **state)
 {
 	run_decoy(make_arena);
@@ -192,9 +215,10 @@ static void test_tree(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_groups), cmocka_unit_test(test_segments),
-		cmocka_unit_test(test_arena),  cmocka_unit_test(test_pools),
-		cmocka_unit_test(test_chunks), cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_groups),       cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_arena),        cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_chunks),       cmocka_unit_test(test_tree),
+		cmocka_unit_test(test_late_cookies),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include <errno.h>
-#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "cmd/cmd.h"
@@ -14,15 +12,15 @@
 #include "cmd/explain_options.h"
 #include "cmd/explain_progress.h"
 #include "cmd/explain_target.h"
+#include "cmd/report_file.h"
 #include "output/explain.h"
 
 static struct text_options text_options(const struct explain_options *options)
 {
-	return (struct text_options){
-		.all = options->all,
-		.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
-		.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
-	};
+	struct text_options text = report_file__narrow_options(stdout);
+
+	text.all = options->all;
+	return text;
 }
 
 /* Both sides are read from JSON, so that they are compared by the same names. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include <errno.h>
-#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,21 +9,9 @@
 
 #include "base/log.h"
 #include "cmd/cmd.h"
+#include "cmd/report_file.h"
 #include "cmd/report_options.h"
 #include "output/diff.h"
-
-/* 0 or an exit code after a message. */
-static int close_output(FILE *file, const char *path, int err)
-{
-	bool failed = file == stdout ? fflush(file) : fclose(file);
-
-	if (failed && !err)
-		err = -errno;
-	if (!err)
-		return EXIT_OK;
-	log_error("cannot write %s: %s", path, strerror(-err));
-	return EXIT_FAILED;
-}
 
 /* NULL after a message. */
 static FILE *open_output(const char *path)
@@ -38,17 +25,19 @@ static FILE *open_output(const char *path)
 
 static int write_report(const struct report_options *options, const struct report_diff *diff)
 {
-	struct text_options text = {.all = options->all, .top = options->top};
+	struct text_options text;
 	FILE *file = options->output ? open_output(options->output) : stdout;
 	int err;
 
 	if (!file)
 		return EXIT_FAILED;
 	setlocale(LC_CTYPE, "");
-	text.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	text.colour = isatty(fileno(file)) && !getenv("NO_COLOR");
+	text = report_file__options(file);
+	text.all = options->all;
+	text.top = options->top;
 	err = options->json ? diff_json__write(file, diff) : diff_text__write(file, diff, &text);
-	return close_output(file, options->output ? options->output : "the report to stdout", err);
+	return report_file__close(file, options->output ? options->output : "the report to stdout",
+				  err);
 }
 
 static int write_folded(const struct report_options *options, const struct report_diff *diff)
@@ -64,7 +53,7 @@ static int write_folded(const struct report_options *options, const struct repor
 		return EXIT_FAILED;
 	}
 	file = open_output(options->folded);
-	return file ? close_output(file, options->folded, diff_folded__write(file, diff))
+	return file ? report_file__close(file, options->folded, diff_folded__write(file, diff))
 		    : EXIT_FAILED;
 }
 

@@ -2,14 +2,12 @@
 #include "cmd/explain_cgroup.h"
 
 #include <errno.h>
-#include <langinfo.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "census/cgroup_memory.h"
 #include "cmd/cmd.h"
+#include "cmd/report_file.h"
 #include "output/cgroup_report.h"
 
 static int write_json(FILE *out, const struct cgroup_memory *memory)
@@ -30,10 +28,7 @@ static int write_json(FILE *out, const struct cgroup_memory *memory)
 
 static int write_text(FILE *out, const struct cgroup_memory *memory)
 {
-	struct cgroup_text_options options = {
-		.colour = isatty(fileno(out)) && !getenv("NO_COLOR"),
-		.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
-	};
+	struct text_options options = report_file__narrow_options(out);
 
 	return cgroup_text__write(out, memory, &options);
 }

@@ -120,6 +120,8 @@ int explain_options__parse(int argc, char **argv, struct explain_options *option
 	if (!options->pid && !options->cgroup)
 		return usage("nothing to explain: name a process with -p PID, or a control group "
 			     "with --cgroup PATH");
+	if (options->cgroup && !*options->cgroup)
+		return usage("--cgroup \"\": a group has a name, such as / for all");
 	if (options->pid && options->cgroup)
 		return usage("-p and --cgroup exclude each other");
 	if (options->cgroup && options->diff)

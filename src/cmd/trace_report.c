@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include <errno.h>
-#include <langinfo.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "base/units.h"
 #include "census/host.h"
 #include "cmd/cmd.h"
+#include "cmd/report_file.h"
 #include "cmd/trace_session.h"
 
 static const struct row_set *probed_rows(void *ctx, const struct process *process)
@@ -158,26 +158,14 @@ static void fill_result(struct trace_session *session, struct trace_result *resu
 	result->probed_ctx = session;
 }
 
-/* 0 or an exit code after a message. */
-static int close_output(FILE *file, const char *path, int err)
-{
-	bool failed = file == stdout ? fflush(file) : fclose(file);
-
-	if (failed && !err)
-		err = -errno;
-	if (!err)
-		return EXIT_OK;
-	log_error("cannot write %s: %s", path, strerror(-err));
-	return EXIT_FAILED;
-}
-
 static int write_text(struct trace_session *session, const struct trace_result *result, FILE *file)
 {
-	struct text_options text = {.all = session->options->all, .top = session->options->top};
+	struct text_options text;
 
 	setlocale(LC_CTYPE, "");
-	text.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	text.colour = isatty(fileno(file)) && !getenv("NO_COLOR");
+	text = report_file__options(file);
+	text.all = session->options->all;
+	text.top = session->options->top;
 	return trace_text__write(file, result, &text);
 }
 
@@ -190,7 +178,7 @@ static int write_report(struct trace_session *session, const struct trace_result
 
 	session->output = NULL;
 	err = options->json ? trace_json__write(file, result) : write_text(session, result, file);
-	return close_output(file, path, err);
+	return report_file__close(file, path, err);
 }
 
 int trace_report__print(struct trace_session *session)
@@ -224,8 +212,8 @@ static int write_folded(struct trace_session *session, const struct trace_result
 	if (result->overhead.detached && trace_options__weighs_calls(session->options))
 		log_warning("%s weighs what bursts saw, %.2g %% of the time", path,
 			    100 * result->overhead.covered);
-	return close_output(file, path,
-			    trace_folded__write(file, result, session->options->weight));
+	return report_file__close(file, path,
+				  trace_folded__write(file, result, session->options->weight));
 }
 
 int trace_report__write(struct trace_session *session)

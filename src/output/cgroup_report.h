@@ -7,15 +7,11 @@
 #include <stdio.h>
 
 #include "census/cgroup_memory.h"
+#include "output/result.h"
 
-struct cgroup_text_options {
-	bool colour;
-	bool utf8;
-};
-
-/* For people, REPORT_COLUMNS wide, the answer first. 0 or -ENOMEM; errors of `out` are its own. */
+/* For people, the answer first. 0, -ENOMEM or -EIO. */
 int cgroup_text__write(FILE *out, const struct cgroup_memory *memory,
-		       const struct cgroup_text_options *options);
+		       const struct text_options *options);
 
 /* One object of schema "memdrift.explain-cgroup/1"; what is unknown is null. NULL when memory is
  * out. */

@@ -70,7 +70,7 @@ static void write_moves(const struct text_writer *writer, const struct report_di
 			 diff_text__size(size, group->min_bytes, group->max_bytes),
 			 diff_text__pair(name, moves[i].pair),
 			 diff_text__stack(stack, group->stack));
-		text_paragraph(writer->out, 4, line);
+		text_paragraph(writer->out, text_options__columns(writer->options), 4, line);
 	}
 }
 

@@ -7,6 +7,7 @@
 #include "output/explain_text.h"
 
 #define BAR_COLUMNS   14
+#define BAR_NARROW    8 /* where the line has no room for more */
 #define SIDE_NAME_MAX 160
 #define TOP_CHANGES   4
 #define CHANGE_LEAST  4096 /* a page: less is not worth a word in the first lines */
@@ -38,17 +39,17 @@ static void write_side(struct text_writer *writer, const char *word,
 		       const struct explain_side *side)
 {
 	char name[SIDE_NAME_MAX], rss[UNIT_TEXT_MAX];
-	size_t used;
+	size_t used, columns = text_options__columns(writer->options);
 
 	name_side(name, side);
 	units_format_bytes(rss, (uint64_t)side->rss_bytes);
 	used = strlen("then  RSS ") + text_columns(name) + text_columns(rss);
-	if (used + 2 <= REPORT_COLUMNS)
-		fprintf(writer->out, "%-4s  %s%*sRSS %s\n", word, name,
-			(int)(REPORT_COLUMNS - used), "", rss);
+	if (used + 2 <= columns)
+		fprintf(writer->out, "%-4s  %s%*sRSS %s\n", word, name, (int)(columns - used), "",
+			rss);
 	else
-		fprintf(writer->out, "%-4s  %.80s\n%*sRSS %s\n", word, name,
-			(int)(REPORT_COLUMNS - 4 - text_columns(rss)), "", rss);
+		fprintf(writer->out, "%-4s  %.70s\n%*sRSS %s\n", word, name,
+			(int)(columns - 4 - text_columns(rss)), "", rss);
 }
 
 static int64_t change_of(const struct explain_diff *diff, enum component component)
@@ -117,6 +118,8 @@ static void write_ledger(struct text_writer *writer, const struct explain_diff *
 {
 	static const char *const heads[] = {"resident", "then", "now", "change", "then", "now"};
 	char text[UNIT_TEXT_MAX + 1], bar[BAR_TEXT_MAX(BAR_COLUMNS)];
+	unsigned int width =
+		text_options__columns(writer->options) < REPORT_COLUMNS ? BAR_NARROW : BAR_COLUMNS;
 	bool utf8 = writer->options->utf8;
 	struct table table;
 	int64_t most = 0;
@@ -139,8 +142,8 @@ static void write_ledger(struct text_writer *writer, const struct explain_diff *
 		table__add(&table, "%s", units_format_bytes(text, a));
 		table__add(&table, "%s", units_format_bytes(text, b));
 		table__add(&table, "%s", units_format_delta(text, change_of(diff, order[i])));
-		table__add(&table, "%s", bar__draw(bar, a, (uint64_t)most, BAR_COLUMNS, utf8));
-		table__add(&table, "%s", bar__draw(bar, b, (uint64_t)most, BAR_COLUMNS, utf8));
+		table__add(&table, "%s", bar__draw(bar, a, (uint64_t)most, width, utf8));
+		table__add(&table, "%s", bar__draw(bar, b, (uint64_t)most, width, utf8));
 	}
 	fputc('\n', writer->out);
 	text__table(writer, &table);

@@ -112,7 +112,7 @@ void explain_text__heading(struct text_writer *writer, const struct explain_repo
 	char comm[NAME_MAX_BYTES], runtime[96], allocator[96], name[280], rss[64];
 	char text[UNIT_TEXT_MAX];
 	bool colour = writer->options->colour;
-	size_t used;
+	size_t used, columns = text_options__columns(writer->options);
 
 	put_runtime(explanation, runtime, sizeof(runtime));
 	put_allocator(explanation, allocator, sizeof(allocator));
@@ -122,9 +122,9 @@ void explain_text__heading(struct text_writer *writer, const struct explain_repo
 	snprintf(rss, sizeof(rss), "RSS %s",
 		 units_format_bytes(text, explanation__rss_bytes(explanation)));
 	used = text_columns(name) + text_columns(rss);
-	if (used + 2 <= REPORT_COLUMNS)
+	if (used + 2 <= columns)
 		fprintf(writer->out, "%s%s%s%*s%s\n", colour ? COLOUR_BOLD : "", name,
-			colour ? COLOUR_RESET : "", (int)(REPORT_COLUMNS - used), "", rss);
+			colour ? COLOUR_RESET : "", (int)(columns - used), "", rss);
 	else
 		fprintf(writer->out, "%s%s (pid %u)%s  %s\n  %s%s\n", colour ? COLOUR_BOLD : "",
 			*comm ? comm : "unnamed process", explanation->pid,

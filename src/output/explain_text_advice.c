@@ -35,18 +35,19 @@ static void write_item(struct text_writer *writer, size_t number, const struct a
 {
 	char text[ADVICE_TEXT_MAX], saving[900], evidence[ADVICE_TEXT_MAX], risk[800];
 	char line[4 * ADVICE_TEXT_MAX];
+	size_t columns = text_options__columns(writer->options);
 
 	text_printable(text, sizeof(text), advice->text);
 	text_printable(evidence, sizeof(evidence), advice->evidence);
 	text_printable(risk, sizeof(risk), advice->risk);
 	put_saving(saving, sizeof(saving), advice);
 	snprintf(line, sizeof(line), "%zu. %s%s%s", number, text, stop(text), saving);
-	text_paragraph(writer->out, 4, line);
+	text_paragraph(writer->out, columns, 4, line);
 	snprintf(line, sizeof(line), "%s%s%s%s%s%s", *evidence ? "Evidence: " : "", evidence,
 		 *evidence ? stop(evidence) : "", *risk ? " Risk: " : "", risk,
 		 *risk ? stop(risk) : "");
 	if (*evidence || *risk)
-		text_paragraph(writer->out, 6, *evidence ? line : line + 1);
+		text_paragraph(writer->out, columns, 6, *evidence ? line : line + 1);
 }
 
 /* A term may be a component, by its name in JSON: people read what the table calls it. */
@@ -80,7 +81,7 @@ static void write_terms(struct text_writer *writer, const struct advice_list *ad
 	table__add(&table, "%s", "");
 	table__add(&table, "= GOMEMLIMIT");
 	table__add(&table, "%s", units_format_bytes(text, (uint64_t)advice->gomemlimit_bytes));
-	if (table__print(&table, writer->out, false, false))
+	if (table__print(&table, writer->out, text_options__columns(writer->options), false, false))
 		writer->err = writer->err ? writer->err : -ENOMEM;
 }
 

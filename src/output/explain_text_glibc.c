@@ -97,7 +97,10 @@ static const char *mark_of(const struct check *walked)
 	return !walked->done ? "?" : walked->ok ? "" : "!";
 }
 
-static void add_arena(struct table *table, const struct glibc_arena *arena)
+/* The largest free chunk is what a line of 80 columns has no room for. */
+#define COLUMNS_FOR_LARGEST 94
+
+static void add_arena(struct table *table, const struct glibc_arena *arena, bool has_largest)
 {
 	const uint64_t sizes[] = {arena->system_bytes, arena->in_use_bytes, arena->free_bytes,
 				  arena->trimmable_bytes, arena->largest_free_bytes};
@@ -112,16 +115,16 @@ static void add_arena(struct table *table, const struct glibc_arena *arena)
 		table__add(table, "%s", units_format_count(text, (uint64_t)arena->threads));
 	else
 		table__add(table, "unknown");
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes) - !has_largest; i++)
 		table__add(table, "%s", units_format_bytes(text, sizes[i]));
 	table__add(table, "%s", mark_of(&arena->walked));
 }
 
 static void write_arenas(struct text_writer *writer, const struct glibc_census *glibc)
 {
-	static const char *const heads[] = {"arena",      "heaps",        "threads",
-					    "system",     "in use",       "free",
-					    "returnable", "largest free", ""};
+	static const char *const heads[] = {"arena",  "heaps", "threads",    "system",
+					    "in use", "free",  "returnable", "largest free"};
+	bool has_largest = text_options__columns(writer->options) >= COLUMNS_FOR_LARGEST;
 	size_t shown = text__top(writer, glibc->arena_count, TOP_EXPLAIN_ARENAS);
 	const struct glibc_arena **order = calloc(glibc->arena_count, sizeof(*order));
 	struct table table;
@@ -133,11 +136,12 @@ static void write_arenas(struct text_writer *writer, const struct glibc_census *
 	for (size_t i = 0; i < glibc->arena_count; i++)
 		order[i] = &glibc->arenas[i];
 	qsort(order, glibc->arena_count, sizeof(*order), compare_system);
-	table__init(&table, "lrrrrrrrl");
-	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++)
+	table__init(&table, has_largest ? "lrrrrrrrl" : "lrrrrrrl");
+	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads) - !has_largest; i++)
 		table__add(&table, "%s", heads[i]);
+	table__end_row(&table);
 	for (size_t i = 0; i < shown; i++)
-		add_arena(&table, order[i]);
+		add_arena(&table, order[i], has_largest);
 	text__table(writer, &table);
 	if (glibc->arena_count > shown)
 		fprintf(writer->out, "  … %zu more (--all)\n", glibc->arena_count - shown);

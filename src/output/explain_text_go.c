@@ -7,6 +7,7 @@
 #include "output/explain_text.h"
 
 #define BAR_COLUMNS 20
+#define BAR_NARROW  10 /* where the line has no room for more */
 /* Of the resident bytes, from which on a part is shown in detail. */
 #define MUCH_PARTS 20
 
@@ -112,8 +113,9 @@ static int compare_waste(const void *left, const void *right)
 }
 
 static void add_class(struct table *table, const struct go_class *size_class, uint64_t most,
-		      bool utf8)
+		      const struct text_options *options)
 {
+	bool is_narrow = text_options__columns(options) < REPORT_COLUMNS;
 	char text[UNIT_TEXT_MAX], bar[BAR_TEXT_MAX(BAR_COLUMNS)];
 	uint64_t waste = waste_of(size_class);
 
@@ -126,7 +128,9 @@ static void add_class(struct table *table, const struct go_class *size_class, ui
 	table__add(table, "%s", units_format_count(text, size_class->objects));
 	table__add(table, "%s", units_format_bytes(text, size_class->object_bytes));
 	table__add(table, "%s", units_format_bytes(text, waste));
-	table__add(table, "%s", bar__draw(bar, waste, most, BAR_COLUMNS, utf8));
+	table__add(
+		table, "%s",
+		bar__draw(bar, waste, most, is_narrow ? BAR_NARROW : BAR_COLUMNS, options->utf8));
 }
 
 static void write_classes(struct text_writer *writer, const struct go_facts *go)
@@ -148,7 +152,7 @@ static void write_classes(struct text_writer *writer, const struct go_facts *go)
 	for (size_t i = 0; i < sizeof(heads) / sizeof(*heads); i++)
 		table__add(&table, "%s", heads[i]);
 	for (size_t i = 0; i < shown; i++)
-		add_class(&table, order[i], waste_of(order[0]), writer->options->utf8);
+		add_class(&table, order[i], waste_of(order[0]), writer->options);
 	text__table(writer, &table);
 	if (n > shown)
 		fprintf(writer->out, "  … %zu more (--all)\n", n - shown);

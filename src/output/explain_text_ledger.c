@@ -4,7 +4,11 @@
 #include "output/bar.h"
 #include "output/explain_text.h"
 
-#define BAR_COLUMNS 30
+#define BAR_COLUMNS 30 /* where the line is long enough */
+#define BAR_LEAST   4
+/* What comes before the bar: names, and three figures. */
+#define BEFORE_BAR   62
+#define SWAP_COLUMNS 12
 
 static const char *const labels[COMPONENTS] = {
 	[COMPONENT_MAIN_STACK] = "main stack",
@@ -77,8 +81,18 @@ static size_t order_rows(const struct ledger *ledger, enum component order[COMPO
 	return n;
 }
 
+static unsigned int bar_columns(const struct text_options *options, bool has_swap)
+{
+	size_t before = BEFORE_BAR + (has_swap ? SWAP_COLUMNS : 0);
+	size_t columns = text_options__columns(options);
+	size_t left = columns > before + BAR_LEAST ? columns - before : BAR_LEAST;
+
+	return left < BAR_COLUMNS ? (unsigned int)left : BAR_COLUMNS;
+}
+
 static void add_row(struct table *table, const struct explanation *explanation,
-		    enum component component, uint64_t most, bool has_swap, bool utf8)
+		    enum component component, uint64_t most, bool has_swap,
+		    const struct text_options *options)
 {
 	const struct ledger *ledger = &explanation->ledger;
 	const struct ledger_row *row = &ledger->rows[component];
@@ -98,7 +112,9 @@ static void add_row(struct table *table, const struct explanation *explanation,
 	table__add(table, "%s", units_format_bytes(text, row->reserved_bytes));
 	if (has_swap)
 		table__add(table, "%s", units_format_bytes(text, row->swapped_bytes));
-	table__add(table, "%s", bar__draw(bar, row->resident_bytes, most, BAR_COLUMNS, utf8));
+	table__add(table, "%s",
+		   bar__draw(bar, row->resident_bytes, most, bar_columns(options, has_swap),
+			     options->utf8));
 }
 
 static void add_head(struct table *table, bool has_swap)
@@ -210,7 +226,7 @@ void explain_text__ledger(struct text_writer *writer, const struct explanation *
 	add_head(&table, has_swap);
 	for (size_t i = 0; i < n; i++)
 		add_row(&table, explanation, order[i], ledger->rows[order[0]].resident_bytes,
-			has_swap, writer->options->utf8);
+			has_swap, writer->options);
 	table__add(&table, "%s", "");
 	table__add(&table, "%s", units_format_bytes(text, ledger->resident_bytes));
 	table__end_row(&table);

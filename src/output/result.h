@@ -120,10 +120,13 @@ const char *loss__text(enum loss loss);                           /* what was lo
 
 struct text_options {
 	bool colour;
-	bool utf8;  /* bars of eighth blocks; else '#' */
-	bool all;   /* no top lists: every process, arena, mapping */
-	size_t top; /* rows of outstanding allocations */
+	bool utf8;      /* bars of eighth blocks; else '#' */
+	bool all;       /* no top lists: every process, arena, mapping */
+	size_t top;     /* rows of outstanding allocations */
+	size_t columns; /* of a line; 0: REPORT_COLUMNS */
 };
+
+size_t text_options__columns(const struct text_options *options);
 
 /* The report for people, 100 columns wide. 0 or -EIO when `out` failed. */
 int trace_text__write(FILE *out, const struct trace_result *result,

@@ -86,7 +86,7 @@ static void print_cut(FILE *out, const char *text, size_t room)
 		fputs("…", out);
 }
 
-static void print_row(const struct table *table, FILE *out, char *const *cells,
+static void print_row(const struct table *table, FILE *out, size_t line_columns, char *const *cells,
 		      const size_t widths[TABLE_COLUMNS_MAX])
 {
 	size_t used = INDENT, pending = INDENT;
@@ -99,10 +99,10 @@ static void print_row(const struct table *table, FILE *out, char *const *cells,
 		if (table->align[i] == 'r')
 			pending += pad;
 		/* Blanks are only printed when something follows. */
-		if (columns && begin < REPORT_COLUMNS) {
+		if (columns && begin < line_columns) {
 			fprintf(out, "%*s", (int)pending, "");
 			pending = 0;
-			print_cut(out, cells[i], REPORT_COLUMNS - begin);
+			print_cut(out, cells[i], line_columns - begin);
 		}
 		used += widths[i] + GAP;
 		pending += GAP + (table->align[i] == 'r' ? 0 : pad);
@@ -118,7 +118,7 @@ void table__free(struct table *table)
 	*table = (struct table){0};
 }
 
-int table__print(struct table *table, FILE *out, bool has_head, bool colour)
+int table__print(struct table *table, FILE *out, size_t line_columns, bool has_head, bool colour)
 {
 	size_t widths[TABLE_COLUMNS_MAX] = {0};
 	int err = table->failed ? -ENOMEM : 0;
@@ -129,7 +129,7 @@ int table__print(struct table *table, FILE *out, bool has_head, bool colour)
 			bool dim = colour && has_head && !i;
 
 			fputs(dim ? "\033[2m" : "", out);
-			print_row(table, out, table->cells + i, widths);
+			print_row(table, out, line_columns, table->cells + i, widths);
 			fputs(dim ? "\033[0m" : "", out);
 		}
 	}
@@ -150,7 +150,7 @@ static size_t unbroken(const char *text)
 	return bytes;
 }
 
-void text_paragraph(FILE *out, unsigned int indent, const char *text)
+void text_paragraph(FILE *out, size_t line_columns, unsigned int indent, const char *text)
 {
 	unsigned int lead = indent;
 	size_t used = 0;
@@ -162,7 +162,7 @@ void text_paragraph(FILE *out, unsigned int indent, const char *text)
 
 		snprintf(word, sizeof(word), "%.*s", (int)bytes, text);
 		columns = text_columns(word);
-		if (used && used + 1 + columns > REPORT_COLUMNS) {
+		if (used && used + 1 + columns > line_columns) {
 			fputc('\n', out);
 			used = 0;
 			lead = indent + 2;

@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 /*
- * Rows of short cells in aligned columns, two blanks apart, indented by two, cut at
- * REPORT_COLUMNS. Cells are printable already. Running out of memory shows in table__print().
+ * Rows of short cells in aligned columns, two blanks apart, indented by two, cut where the line
+ * ends. Cells are printable already. Running out of memory shows in table__print().
  */
-#define REPORT_COLUMNS    100
+#define REPORT_COLUMNS    100 /* of a line, unless the terminal has fewer */
 #define TABLE_COLUMNS_MAX 10
 
 struct table {
@@ -30,11 +30,12 @@ void table__end_row(struct table *table);
 /* Of one that is not printed. */
 void table__free(struct table *table);
 /*
- * Prints and frees. The first row is the head when has_head: in colour it is dim. 0 or -ENOMEM.
+ * Prints, in lines of so many columns, and frees. The first row is the head when has_head: in
+ * colour it is dim. 0 or -ENOMEM.
  */
-int table__print(struct table *table, FILE *out, bool has_head, bool colour);
+int table__print(struct table *table, FILE *out, size_t line_columns, bool has_head, bool colour);
 
 /* A paragraph, wrapped at blanks; later lines are indented by two more. */
-void text_paragraph(FILE *out, unsigned int indent, const char *text);
+void text_paragraph(FILE *out, size_t line_columns, unsigned int indent, const char *text);
 
 #endif

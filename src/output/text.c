@@ -9,6 +9,11 @@
 
 #include "base/units.h"
 
+size_t text_options__columns(const struct text_options *options)
+{
+	return options->columns ? options->columns : REPORT_COLUMNS;
+}
+
 size_t text__top(const struct text_writer *writer, size_t n, size_t limit)
 {
 	/* A list that is one longer than its limit is shown whole: "1 more" takes a line too. */
@@ -25,7 +30,8 @@ void text__more(const struct text_writer *writer, size_t n, size_t shown)
 
 void text__table(struct text_writer *writer, struct table *table)
 {
-	int err = table__print(table, writer->out, true, writer->options->colour);
+	int err = table__print(table, writer->out, text_options__columns(writer->options), true,
+			       writer->options->colour);
 
 	if (err && !writer->err)
 		writer->err = err;
@@ -37,7 +43,7 @@ static void say(const struct text_writer *writer, const char *fmt, va_list args)
 
 	if (vasprintf(&text, fmt, args) < 0)
 		return;
-	text_paragraph(writer->out, 2, text);
+	text_paragraph(writer->out, text_options__columns(writer->options), 2, text);
 	free(text);
 }
 
@@ -154,7 +160,7 @@ static void write_headline(struct text_writer *writer)
 	if (fclose(memory))
 		writer->err = -ENOMEM;
 	else
-		text_paragraph(writer->out, 0, line);
+		text_paragraph(writer->out, text_options__columns(writer->options), 0, line);
 	free(line);
 }
 

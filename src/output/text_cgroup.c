@@ -10,11 +10,8 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "output/bar.h"
-#include "output/table.h"
-#include "output/text.h"
+#include "output/explain_text.h"
 
-#define TOP_ROWS      20 /* processes; the rest is one line */
-#define BAR_COLUMNS   30
 #define NAME_TEXT_MAX (4 * 4096 + 1) /* of a path (PATH_MAX), printable */
 
 static void say(const struct cgroup_writer *writer, bool warn, const char *fmt, ...)
@@ -33,7 +30,7 @@ static void say(const struct cgroup_writer *writer, bool warn, const char *fmt, 
 	if (!text)
 		return;
 	fputs(colour ? COLOUR_YELLOW : "", writer->out);
-	text_paragraph(writer->out, 0, text);
+	text_paragraph(writer->out, text_options__columns(writer->options), 0, text);
 	fputs(colour ? COLOUR_RESET : "", writer->out);
 	free(text);
 }
@@ -70,7 +67,7 @@ static void write_heading(const struct cgroup_writer *writer)
 	const struct cgroup_facts *facts = &memory->facts;
 	char usage[UNIT_TEXT_MAX], limit[UNIT_TEXT_MAX], name[NAME_TEXT_MAX], right[128];
 	int64_t bytes = memory->stat.usage;
-	size_t used;
+	size_t used, columns = text_options__columns(writer->options);
 
 	if (memory->is_root)
 		snprintf(right, sizeof(right), "the root group: the kernel keeps no usage for it");
@@ -85,12 +82,12 @@ static void write_heading(const struct cgroup_writer *writer)
 		snprintf(right, sizeof(right), "%s, no limit",
 			 units_format_bytes(usage, (uint64_t)bytes));
 	used = text_columns("control group ") + text_columns(right) + 2;
-	short_path(name, facts->path, REPORT_COLUMNS - used);
+	short_path(name, facts->path, columns - used);
 	used = text_columns("control group ") + text_columns(name) + text_columns(right);
 	fprintf(writer->out, "%scontrol group %s%s%*s%s\n",
 		writer->options->colour ? COLOUR_BOLD : "", name,
 		writer->options->colour ? COLOUR_RESET : "",
-		used + 2 < REPORT_COLUMNS ? (int)(REPORT_COLUMNS - used) : 2, "", right);
+		used + 2 < columns ? (int)(columns - used) : 2, "", right);
 }
 
 /* The greatest part, in words. */
@@ -222,11 +219,12 @@ static void write_doubts(const struct cgroup_writer *writer)
 
 	if (memory->unread_count)
 		say(writer, true,
-		    "%zu process%s could not be read (%s): what it has is missing from "
-		    "\"processes\", and the difference cannot be told.",
+		    "%zu process%s could not be read (%s): what %s is missing from \"processes\", "
+		    "and the difference cannot be told.",
 		    memory->unread_count, memory->unread_count == 1 ? "" : "es",
 		    memory->unread_err == -ETIME ? "there are too many to read within 10 s"
-						 : strerror(-memory->unread_err));
+						 : strerror(-memory->unread_err),
+		    memory->unread_count == 1 ? "it has" : "they have");
 	if (!memory->steady && memory->changed_bytes > 0)
 		say(writer, true,
 		    "Usage moved by %s while it was read, in the steadiest of %u "
@@ -239,10 +237,11 @@ static void write_doubts(const struct cgroup_writer *writer)
 		say(writer, true, "Groups below do not count here (memory.use_hierarchy is 0).");
 }
 
-int cgroup_text__write(FILE *out, const struct cgroup_memory *memory,
-		       const struct cgroup_text_options *options)
+static void write_group(struct text_writer *text, const void *what)
 {
-	struct cgroup_writer writer = {.out = out, .memory = memory, .options = options};
+	const struct cgroup_memory *memory = what;
+	struct cgroup_writer writer = {
+		.out = text->out, .memory = memory, .options = text->options};
 	const struct cgroup_stat *stat = &memory->stat;
 
 	writer.whole = stat->usage;
@@ -260,5 +259,11 @@ int cgroup_text__write(FILE *out, const struct cgroup_memory *memory,
 	cgroup_writer__parts(&writer);
 	write_difference(&writer);
 	cgroup_writer__processes(&writer);
-	return writer.err;
+	text->err = writer.err;
+}
+
+int cgroup_text__write(FILE *out, const struct cgroup_memory *memory,
+		       const struct text_options *options)
+{
+	return explain_text__emit(out, options, write_group, memory);
 }

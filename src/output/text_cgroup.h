@@ -8,7 +8,7 @@
 struct cgroup_writer {
 	FILE *out;
 	const struct cgroup_memory *memory;
-	const struct cgroup_text_options *options;
+	const struct text_options *options;
 	int64_t whole; /* what shares are of */
 	int err;       /* of the first table that failed */
 };

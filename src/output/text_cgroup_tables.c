@@ -8,6 +8,18 @@
 
 #define TOP_ROWS    20 /* processes; the rest is one line */
 #define BAR_COLUMNS 30
+/* What comes before the bars; what comes before and after them in the table of parts, whose notes
+ * are worth more than bars. */
+#define BEFORE_BAR 60
+#define AROUND_BAR 80
+
+static unsigned int bar_columns(const struct cgroup_writer *writer, size_t around)
+{
+	size_t columns = text_options__columns(writer->options);
+	size_t left = columns > around ? columns - around : 0;
+
+	return left < BAR_COLUMNS ? (unsigned int)left : BAR_COLUMNS;
+}
 
 static void add_row(const struct cgroup_writer *writer, struct table *table, const char *name,
 		    int64_t bytes, const char *note)
@@ -18,8 +30,8 @@ static void add_row(const struct cgroup_writer *writer, struct table *table, con
 	table__add(table, "%s", units_format_bytes(text, (uint64_t)bytes));
 	table__add(table, "%.1f %%", cgroup_writer__share(writer, bytes));
 	table__add(table, "%s",
-		   bar__draw(bar, (uint64_t)bytes, (uint64_t)writer->whole, BAR_COLUMNS,
-			     writer->options->utf8));
+		   bar__draw(bar, (uint64_t)bytes, (uint64_t)writer->whole,
+			     bar_columns(writer, AROUND_BAR), writer->options->utf8));
 	table__add(table, "%s", note);
 }
 
@@ -76,7 +88,8 @@ void cgroup_writer__parts(struct cgroup_writer *writer)
 		table__add(&table, "%s", units_format_bytes(text, (uint64_t)memory->stat.usage));
 		table__end_row(&table);
 	}
-	err = table__print(&table, writer->out, true, writer->options->colour);
+	err = table__print(&table, writer->out, text_options__columns(writer->options), true,
+			   writer->options->colour);
 	writer->err = writer->err ? writer->err : err;
 }
 
@@ -98,8 +111,8 @@ static void add_process(const struct cgroup_writer *writer, struct table *table,
 	table__add(table, "%s", units_format_bytes(text, process->rss));
 	table__add(table, "%s", units_format_bytes(text, process->swap));
 	table__add(table, "%s",
-		   bar__draw(bar, process->pss, writer->memory->pss_sum, BAR_COLUMNS,
-			     writer->options->utf8));
+		   bar__draw(bar, process->pss, writer->memory->pss_sum,
+			     bar_columns(writer, BEFORE_BAR), writer->options->utf8));
 }
 
 void cgroup_writer__processes(struct cgroup_writer *writer)
@@ -125,9 +138,10 @@ void cgroup_writer__processes(struct cgroup_writer *writer)
 		add_process(writer, &table, &memory->processes[i]);
 		left -= memory->processes[i].shares_with ? 0 : memory->processes[i].pss;
 	}
-	err = table__print(&table, writer->out, true, writer->options->colour);
+	err = table__print(&table, writer->out, text_options__columns(writer->options), true,
+			   writer->options->colour);
 	writer->err = writer->err ? writer->err : err;
 	if (shown < memory->process_count)
-		fprintf(writer->out, "  %s %zu more, PSS %s\n", writer->options->utf8 ? "…" : "...",
-			memory->process_count - shown, units_format_bytes(text, left));
+		fprintf(writer->out, "  … %zu more, PSS %s\n", memory->process_count - shown,
+			units_format_bytes(text, left));
 }

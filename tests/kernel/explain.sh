@@ -156,6 +156,7 @@ wrong_usage() {
 	expect_exit 2 "$MEMDRIFT" explain -p 1 --cgroup / 2>err
 	expect_match err 'exclude each other' "both"
 	expect_exit 2 "$MEMDRIFT" explain --cgroup / --diff x 2>err
+	expect_exit 2 "$MEMDRIFT" explain --cgroup "" 2>err
 	expect_exit 2 "$MEMDRIFT" explain -p 1 --margin lots 2>err
 	expect_match err '"lots": a size' "a margin"
 	expect_exit 2 "$MEMDRIFT" explain --nonsense 2>err

@@ -268,16 +268,22 @@ static void the_parts_add_up_to_usage(void **state)
 	cgroup_memory__free(&memory);
 }
 
-static char *text_of(const struct cgroup_memory *memory)
+static char *text_in(const struct cgroup_memory *memory, const struct text_options *options)
 {
-	const struct cgroup_text_options options = {.utf8 = true};
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
-	assert_int_equal(cgroup_text__write(out, memory, &options), 0);
+	assert_int_equal(cgroup_text__write(out, memory, options), 0);
 	fclose(out);
 	return text;
+}
+
+static char *text_of(const struct cgroup_memory *memory)
+{
+	const struct text_options options = {.utf8 = true};
+
+	return text_in(memory, &options);
 }
 
 static void expect_narrow_and_printable(const char *text)
@@ -309,6 +315,10 @@ static void the_text_says_what_holds_it(void **state)
 	assert_non_null(strstr(text, "quota is 1.5 CPUs"));
 	assert_non_null(strstr(text, "hit 1,234 times"));
 	assert_non_null(strstr(text, "runs in the memory of pid 11"));
+	/* Notes are whole. */
+	assert_null(strstr(text, "…"));
+	assert_non_null(strstr(text, "by PSS; RSS adds up to "));
+	assert_non_null(strstr(text, " of all is inactive\n"));
 	assert_non_null(strstr(text, "+16.0 MB"));
 	assert_non_null(strstr(text, "Not consistent: the kernel's counters add up to 189.0 MB"));
 	free(text);
@@ -344,6 +354,11 @@ static void a_long_name_is_cut_to_its_end(void **state)
 	expect_narrow_and_printable(text);
 	assert_memory_equal(text, "control group …", strlen("control group …"));
 	assert_non_null(strstr(text, "/last.service  200.0 MB of 400.0 MB"));
+	free(text);
+	/* Of a terminal that knows no UTF-8 nothing else is printed. */
+	text = text_in(&memory, &(const struct text_options){.columns = 80});
+	for (const char *at = text; *at; at++)
+		assert_true((unsigned char)*at < 0x80);
 	free(text);
 	cgroup_memory__free(&memory);
 }

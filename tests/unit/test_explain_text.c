@@ -362,7 +362,7 @@ static void swap_has_a_column_when_there_is_some(void **state)
 	fixture.explanation.ledger.rows[COMPONENT_SHMEM].swapped_bytes = 3 * MB;
 	text = write_text(&fixture, &utf8);
 	expect_in(text, "  where                 resident            reserved     swapped\n");
-	expect_in(text, "  brk heap              110.0 MB  10.8 %    110.0 MB  7,168.0 kB  ███▋\n");
+	expect_in(text, "  brk heap              110.0 MB  10.8 %    110.0 MB  7,168.0 kB  ███▏\n");
 	/* All of it swapped out: a row all the same. */
 	expect_in(text, "  shared memory              0 B   0.0 %         0 B  3,072.0 kB\n");
 	free(text);
@@ -385,6 +385,25 @@ static void bytes_of_the_terminal(void **state)
 	text = write_text(&fixture, &colour);
 	expect_in(text, "\033[1mcal (pid 8212");
 	expect_width(text);
+	free(text);
+}
+
+/* A terminal of 80 columns: bars give way, figures do not. */
+static void a_narrow_terminal(void **state)
+{
+	const struct text_options narrow = {.utf8 = true, .columns = 80};
+	struct explain_fixture fixture;
+	char *text;
+
+	explain_fixture__fill(&fixture);
+	text = write_text(&fixture, &narrow);
+	expect_columns(text, 80);
+	expect_in(text, "  malloc arenas (15)    902.0 MB  88.8 %    960.0 MB  "
+			"██████████████████\n");
+	expect_in(text, "  arena ");
+	expect_in(text, "  returnable\n");
+	expect_not_in(text, "largest free");
+	expect_not_in(strstr(text, "  where"), "…\n");
 	free(text);
 }
 
@@ -477,6 +496,7 @@ int main(void)
 		cmocka_unit_test(names_are_made_printable),
 		cmocka_unit_test(swap_has_a_column_when_there_is_some),
 		cmocka_unit_test(bytes_of_the_terminal),
+		cmocka_unit_test(a_narrow_terminal),
 		cmocka_unit_test(no_advice_without_evidence),
 		cmocka_unit_test(nothing_known_is_no_crash),
 		cmocka_unit_test(extreme_figures),

@@ -11,8 +11,7 @@
 
 #include "census/proc_file.h"
 
-/* The kernel hands over some 20 entries; a program has about 13 segments, and as many tags. */
-#define AUXV_MAX     64
+/* A program has about 13 segments, and some 30 tags. */
 #define SEGMENTS_MAX 64
 #define TAGS_MAX     256
 
@@ -27,25 +26,16 @@ static bool read_at(const struct reader *reader, uint64_t addr, void *buf, size_
 }
 
 /* Where the kernel put the program's segment headers, and how many there are. */
-static int read_auxv(uint32_t pid, uint64_t *headers, size_t *count)
+static int find_headers(uint32_t pid, uint64_t *headers, size_t *count)
 {
-	Elf64_auxv_t auxv[AUXV_MAX];
-	int fd = proc_file__open(pid, "auxv", O_RDONLY | O_CLOEXEC);
-	ssize_t got;
+	static const uint64_t types[] = {AT_PHDR, AT_PHNUM};
+	uint64_t values[2];
+	int err = proc_auxv(pid, types, 2, values);
 
-	if (fd < 0)
-		return fd;
-	got = read_fully(fd, auxv, sizeof(auxv));
-	close(fd);
-	if (got < 0)
-		return (int)got;
-	*headers = *count = 0;
-	for (size_t i = 0; i < (size_t)got / sizeof(auxv[0]); i++) {
-		if (auxv[i].a_type == AT_PHDR)
-			*headers = auxv[i].a_un.a_val;
-		else if (auxv[i].a_type == AT_PHNUM)
-			*count = auxv[i].a_un.a_val;
-	}
+	if (err)
+		return err;
+	*headers = values[0];
+	*count = values[1];
 	return *headers && *count && *count <= SEGMENTS_MAX ? 0 : -EINVAL;
 }
 
@@ -109,7 +99,7 @@ int link_map__read(uint32_t pid, uint64_t *dynamic, size_t max)
 	size_t count;
 	int err;
 
-	err = read_auxv(pid, &headers, &count);
+	err = find_headers(pid, &headers, &count);
 	if (err)
 		return err;
 	reader.memory = proc_file__open(pid, "mem", O_RDONLY | O_CLOEXEC);

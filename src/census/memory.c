@@ -14,23 +14,16 @@
 uint64_t memory__run_end(struct memory *memory, uint64_t addr)
 {
 	const struct page_run *runs = memory->runs->runs;
-	size_t low = 0, high = memory->runs->count;
+	size_t i;
 
-	if (memory->near < high && runs[memory->near].start <= addr &&
+	if (memory->near < memory->runs->count && runs[memory->near].start <= addr &&
 	    addr < runs[memory->near].end)
 		return runs[memory->near].end;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (runs[middle].end <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == memory->runs->count || runs[low].start > addr)
+	i = page_runs__above(memory->runs, addr);
+	if (i == memory->runs->count || runs[i].start > addr)
 		return 0;
-	memory->near = low;
-	return runs[low].end;
+	memory->near = i;
+	return runs[i].end;
 }
 
 static int check_bounds(const struct memory *memory, size_t size)

@@ -43,7 +43,6 @@ int page_runs__add_unknown(struct page_runs *runs, uint64_t start, uint64_t end)
 	return append(&runs->unknown, &runs->unknown_count, &runs->unknown_room, start, end);
 }
 
-/* Index of the first run that ends above addr. */
 static size_t first_above(const struct page_run *runs, size_t count, uint64_t addr)
 {
 	size_t low = 0, high = count;
@@ -59,6 +58,11 @@ static size_t first_above(const struct page_run *runs, size_t count, uint64_t ad
 	return low;
 }
 
+size_t page_runs__above(const struct page_runs *runs, uint64_t addr)
+{
+	return first_above(runs->runs, runs->count, addr);
+}
+
 int page_runs__count(const struct page_runs *runs, uint64_t start, uint64_t end, uint64_t *bytes)
 {
 	size_t i = first_above(runs->unknown, runs->unknown_count, start);
@@ -66,8 +70,7 @@ int page_runs__count(const struct page_runs *runs, uint64_t start, uint64_t end,
 
 	if (i < runs->unknown_count && runs->unknown[i].start < end)
 		return -ENODATA;
-	for (i = first_above(runs->runs, runs->count, start);
-	     i < runs->count && runs->runs[i].start < end; i++)
+	for (i = page_runs__above(runs, start); i < runs->count && runs->runs[i].start < end; i++)
 		sum += MIN(runs->runs[i].end, end) - MAX(runs->runs[i].start, start);
 	*bytes = sum;
 	return 0;

@@ -30,6 +30,8 @@ struct page_runs {
 int page_runs__add(struct page_runs *runs, uint64_t start, uint64_t end);
 /* Marks a range behind all others as not known. */
 int page_runs__add_unknown(struct page_runs *runs, uint64_t start, uint64_t end);
+/* Index of the first run that ends above addr; their count when there is none. */
+size_t page_runs__above(const struct page_runs *runs, uint64_t addr);
 /* Resident bytes of [start, end). 0, or -ENODATA when a part of it is not known. */
 int page_runs__count(const struct page_runs *runs, uint64_t start, uint64_t end, uint64_t *bytes);
 void page_runs__free(struct page_runs *runs);

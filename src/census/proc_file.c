@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "census/proc_file.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "census/proc_stat.h"
+
+/* The kernel hands over some 20 entries. */
+#define AUXV_MAX 64
 
 int proc_file__open(uint32_t pid, const char *name, int flags)
 {
@@ -70,6 +75,26 @@ ssize_t proc_file__read(uint32_t pid, const char *name, char *buf, size_t size)
 		return n;
 	buf[n] = '\0';
 	return n;
+}
+
+int proc_auxv(uint32_t pid, const uint64_t *types, size_t n, uint64_t *values)
+{
+	Elf64_auxv_t auxv[AUXV_MAX];
+	int fd = proc_file__open(pid, "auxv", O_RDONLY);
+	ssize_t got;
+
+	if (fd < 0)
+		return fd;
+	got = read_fully(fd, auxv, sizeof(auxv));
+	close(fd);
+	if (got < 0)
+		return (int)got;
+	memset(values, 0, n * sizeof(*values));
+	for (size_t i = 0; i < (size_t)got / sizeof(auxv[0]); i++)
+		for (size_t k = 0; k < n; k++)
+			if (auxv[i].a_type == types[k])
+				values[k] = auxv[i].a_un.a_val;
+	return 0;
 }
 
 struct memory_search {

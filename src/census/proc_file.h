@@ -21,6 +21,10 @@ ssize_t proc_file__read(uint32_t pid, const char *name, char *buf, size_t size);
 ssize_t read_fully(int fd, void *buf, size_t size);
 ssize_t pread_fully(int fd, void *buf, size_t size, off_t offset);
 
+/* The values of entries of /proc/PID/auxv (elf.h, AT_*), in the order of their types; 0 for those
+ * that are not there. 0 or a negative errno. */
+int proc_auxv(uint32_t pid, const uint64_t *types, size_t n, uint64_t *values);
+
 /*
  * The thread through whose files the memory of a process is seen: its leader as a rule, another
  * when the leader has ended before the rest (pthread_exit in main) and its own files are empty.

@@ -11,9 +11,6 @@
 #include "golang/go_crossref.h"
 #include "probe/elf_object.h"
 
-/* The kernel hands over some 20 entries. */
-#define AUXV_MAX 64
-
 static const char *const names[GO_VARIABLES] = {
 	[GO_CONTROLLER] = "runtime.gcController",
 	[GO_MEMSTATS] = "runtime.memstats",
@@ -27,21 +24,14 @@ static const char *const names[GO_VARIABLES] = {
  * the first segment of Go's own linker is not at 0. */
 static int read_slide(uint32_t pid, const struct elf_object *obj, uint64_t *slide)
 {
-	Elf64_auxv_t auxv[AUXV_MAX];
-	int fd = proc_file__open(pid, "auxv", O_RDONLY | O_CLOEXEC);
-	ssize_t got;
+	static const uint64_t type = AT_ENTRY;
+	uint64_t entry;
+	int err = proc_auxv(pid, &type, 1, &entry);
 
-	if (fd < 0)
-		return fd;
-	got = read_fully(fd, auxv, sizeof(auxv));
-	close(fd);
-	for (ssize_t i = 0; i < got / (ssize_t)sizeof(auxv[0]); i++) {
-		if (auxv[i].a_type == AT_ENTRY) {
-			*slide = auxv[i].a_un.a_val - elf_object__entry(obj);
-			return 0;
-		}
-	}
-	return got < 0 ? (int)got : -ENOENT;
+	if (err)
+		return err;
+	*slide = entry - elf_object__entry(obj);
+	return entry ? 0 : -ENOENT;
 }
 
 static bool have_variables(const struct go_program *program)

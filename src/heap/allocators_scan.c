@@ -64,17 +64,9 @@ bool scan__is_local_error(int err)
 /* Where residency begins again at or above addr; UINT64_MAX: nowhere. */
 static uint64_t next_resident(const struct page_runs *runs, uint64_t addr)
 {
-	size_t low = 0, high = runs->count;
+	size_t i = page_runs__above(runs, addr);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (runs->runs[middle].end <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low == runs->count ? UINT64_MAX : MAX(runs->runs[low].start, addr);
+	return i == runs->count ? UINT64_MAX : MAX(runs->runs[i].start, addr);
 }
 
 /* Windows of a size, each with the end of the one before. */

@@ -150,20 +150,12 @@ static int search_entry(struct finder *finder, size_t index)
 {
 	const struct maps_entry *entry = &finder->subject->entries[index];
 	const struct page_runs *runs = &finder->subject->runs;
-	size_t low = 0, high = runs->count;
 	int err = 0;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (runs->runs[middle].end <= entry->start)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (; !err && low < runs->count && runs->runs[low].start < entry->end; low++)
-		err = search_pages(finder, index, MAX(runs->runs[low].start, entry->start),
-				   MIN(runs->runs[low].end, entry->end));
+	for (size_t i = page_runs__above(runs, entry->start);
+	     !err && i < runs->count && runs->runs[i].start < entry->end; i++)
+		err = search_pages(finder, index, MAX(runs->runs[i].start, entry->start),
+				   MIN(runs->runs[i].end, entry->end));
 	return err;
 }
 

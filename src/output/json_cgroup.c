@@ -80,8 +80,8 @@ static json_t *check_json(const struct check *check)
 {
 	if (!check->done)
 		return json_null();
-	return json_pack("{s:b, s:o, s:o}", "ok", check->ok, "found",
-			 json_count_if(check->found < INT64_MAX, check->found), "expected",
+	return json_pack("{s:b, s:o, s:o}", "ok", check->ok, "found_bytes",
+			 json_count_if(check->found < INT64_MAX, check->found), "expected_bytes",
 			 json_count_if(check->expected < INT64_MAX, check->expected));
 }
 

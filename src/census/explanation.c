@@ -101,6 +101,7 @@ static int read_once(struct subject *subject, struct explanation *out)
 		err = claims__settle(&claims);
 	if (!err)
 		err = ledger__sum(subject, &claims, &out->ledger);
+	out->unplaced = claims.refused;
 	claims__free(&claims);
 	return err;
 }

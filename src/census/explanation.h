@@ -47,6 +47,8 @@ struct explanation {
 	char thp_mode[16];       /* "always", "madvise", "never"; "" unknown */
 
 	uint32_t readings; /* how often all of it was read; more than once: it changed */
+	uint64_t unplaced; /* ranges that an allocator has beyond CLAIMS_MAX: in the ledger they are
+			    * what their mapping looks like */
 	bool changed;      /* its mappings were no longer the same after the reading that is kept */
 	uint64_t cpu_ns;   /* CPU time of memdrift for it */
 	uint64_t wall_ns;

@@ -155,10 +155,11 @@ static json_t *json_thread_stacks(const struct explanation *explanation)
 
 static json_t *json_cost(const struct explanation *explanation)
 {
-	return json_pack("{s:f, s:f, s:o, s:I, s:b}", "cpu_s", (double)explanation->cpu_ns / 1e9,
-			 "wall_s", (double)explanation->wall_ns / 1e9, "bytes_read",
-			 json_count(explanation->bytes_read), "readings",
-			 (json_int_t)explanation->readings, "changed", explanation->changed);
+	return json_pack(
+		"{s:f, s:f, s:o, s:I, s:b, s:o}", "cpu_s", (double)explanation->cpu_ns / 1e9,
+		"wall_s", (double)explanation->wall_ns / 1e9, "bytes_read",
+		json_count(explanation->bytes_read), "readings", (json_int_t)explanation->readings,
+		"changed", explanation->changed, "unplaced", json_count(explanation->unplaced));
 }
 
 static json_t *json_verdict(const struct verdict *verdict)

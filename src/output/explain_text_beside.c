@@ -178,6 +178,12 @@ void explain_text__cost(struct text_writer *writer, const struct explanation *ex
 {
 	char read[UNIT_TEXT_MAX], cpu[UNIT_TEXT_MAX], wall[UNIT_TEXT_MAX];
 
+	if (explanation->unplaced)
+		text__warn(
+			writer,
+			"%s ranges of allocators are beyond what is kept on record: they count as "
+			"anonymous memory.",
+			units_format_count(read, explanation->unplaced));
 	if (explanation->changed && explanation->readings > 1)
 		text__warn(writer,
 			   "It changed in each of %u readings: this is the one nearest to the "

@@ -238,6 +238,7 @@ static void unknown_is_never_zero(void **state)
 	fixture.arenas[0].threads = -1;
 	explanation->thp_mode[0] = '\0';
 	explanation->has_rollup = explanation->has_status = false;
+	explanation->unplaced = 1234;
 	explanation->thread_stacks_live = explanation->thread_stacks_cached = 0;
 	explanation->thread_stack_bytes = -1;
 	explanation->cgroup = (struct cgroup_facts){.limit_bytes = -1};
@@ -251,6 +252,7 @@ static void unknown_is_never_zero(void **state)
 			"unknown; peak RSS unknown.");
 	expect_in(line, "no stack of a thread but the main one was found");
 	expect_in(line, "Control group: unknown.");
+	expect_in(line, "1,234 ranges of allocators are beyond what is kept on record");
 	expect_in(line, "GOGC unknown");
 	expect_in(line, "allocated unknown, so fragmentation unknown");
 	free(line);

@@ -7,7 +7,7 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tests/real/go_facts.bash
+# shellcheck source=tests/explain/go_facts.bash
 . "$(dirname "$0")/go_facts.bash"
 
 no_dwarf() {

@@ -35,10 +35,11 @@ stop_heap() {
 	unset "pids[$heap]"
 }
 
-# What must not change: resident memory and page tables.
+# What must not change: resident memory and page tables. VmRSS of status is a sum of the CPUs'
+# counters that is up to some pages off, and moves while nothing happens; smaps_rollup counts pages.
 heap_state() {
-	awk '$1 == "VmRSS:" || $1 == "VmPTE:" || $1 == "VmSwap:" { print $2 }' \
-		"/proc/${pids[$heap]}/status"
+	awk '$1 == "Rss:" || $1 == "Swap:" || $1 == "VmPTE:" { printf " %s %s", $1, $2 }' \
+		"/proc/${pids[$heap]}/smaps_rollup" "/proc/${pids[$heap]}/status"
 }
 
 # One reading of each; memdrift's must be whole, else nothing was measured.
@@ -49,7 +50,7 @@ read_heap() {
 	"$build/bench/run_cost" "$work/cost" "$memdrift" explain -p "$pid" --json >"$work/report" ||
 		die "memdrift explain failed"
 	after=$(heap_state)
-	[ "$before" = "$after" ] || heap_facts[state_$heap]="not the same"
+	[ "$before" = "$after" ] || heap_facts[state_$heap]="$before, then $after kB"
 	[ "$(field '.glibc.checks.stood_still and .glibc.unwalked_bytes == 0')" = true ] ||
 		die "memdrift did not walk all of the heap: $(field -c .glibc.checks)"
 	read -r reply rest <"$work/cost"

@@ -23,7 +23,7 @@ TARGET_BINS := $(patsubst tests/targets/%.c,$(BUILD)/targets/%,\
 GO_TARGETS := $(patsubst tests/targets/go/%/,$(BUILD)/targets/go-%,\
 	$(sort $(wildcard tests/targets/go/*/)))
 
-.PHONY: deps test unit unit-asan kernel-test real-test vm-test lint acceptance
+.PHONY: deps test unit unit-asan kernel-test real-test explain-test vm-test lint acceptance
 .PHONY: unit-bins unit-asan-bins targets go-targets
 
 deps: ## install the Debian packages that building and testing need (root)
@@ -39,11 +39,14 @@ unit: ## unit tests
 unit-asan: ## unit tests under AddressSanitizer and UBSan
 kernel-test: ## exact runs over small target programs on the running kernel (root)
 real-test: ## runs on real software from Debian's packages (root)
+explain-test: ## what explain says of real programs, against what they say of themselves (root)
 vm-test: ## the kernel tests on Debian's 6.1, 6.12 and newest kernels, in a virtual machine
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck
 
-unit unit-asan kernel-test real-test vm-test lint:
+unit unit-asan real-test explain-test vm-test lint:
 	BUILD='$(BUILD)' tests/run $(@:-test=)
+kernel-test:
+	BUILD='$(BUILD)' tests/run kernel alone
 
 acceptance: ## soaks and hundreds of kills, beyond what `make test` has time for (root, an hour)
 	BUILD='$(BUILD)' MAKE='$(MAKE)' tests/run acceptance

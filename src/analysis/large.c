@@ -192,7 +192,7 @@ static enum large_kind split_kind(struct choice *choice, const struct mapping *p
 {
 	int is_heap;
 
-	if (choice->evidence.is_go == 1 && kind__in_go_range(address, false))
+	if (choice->evidence.go_heap > 0 && go_heap__may_hold(choice->evidence.go_heap, address))
 		return LARGE_GO_ARENA;
 	if (!is_committed(piece->prot) || choice->splits >= LARGE_SPLITS_MAX)
 		return LARGE_ANONYMOUS;
@@ -316,7 +316,7 @@ int large__choose(const struct process *process, const struct large_options *opt
 	struct choice choice = {
 		.process = process,
 		.options = options,
-		.evidence = {.process = process, .facts = facts, .namer = namer, .is_go = -1},
+		.evidence = {.process = process, .facts = facts, .namer = namer, .go_heap = -1},
 		.end_ns = process->ended_ns ? process->ended_ns : options->now_ns,
 	};
 	int err;
@@ -325,8 +325,8 @@ int large__choose(const struct process *process, const struct large_options *opt
 	*count = 0;
 	if (!process->space)
 		return 0;
-	if (facts && facts->is_go)
-		choice.evidence.is_go = facts->is_go(facts->ctx, process);
+	if (facts && facts->go_heap)
+		choice.evidence.go_heap = facts->go_heap(facts->ctx, process);
 	err = visit_pieces(&choice);
 	free(choice.run);
 	if (err) {

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "golang/go_heap.h"
 #include "model/process.h"
 #include "stack/namer.h"
 
@@ -56,8 +57,8 @@ struct large_facts {
 	 * nothing there. */
 	int (*peek)(void *ctx, const struct process *process, uint64_t addr, uint64_t *words,
 		    size_t n);
-	/* 1 when its executable is a Go program, 0 when not. */
-	int (*is_go)(void *ctx, const struct process *process);
+	/* An enum go_heap. */
+	int (*go_heap)(void *ctx, const struct process *process);
 };
 
 struct large_options {

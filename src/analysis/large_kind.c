@@ -42,17 +42,16 @@ int kind__is_glibc_heap(const struct kind_evidence *evidence, uint64_t address)
 	       words[3] % 4096 == 0;
 }
 
-/*
- * Go's mallocinit (runtime/malloc.go, linux/amd64) asks for its heap at i << 40 | 0xc000000000,
- * i from 0 to 0x7f, and goes up from there until something is in the way: 256 GiB until the next
- * 2^40. The kernel's own choices lie below the stack, at i = 0x7e and 0x7f: there an address
- * says nothing unless the caller had asked for one.
- */
-bool kind__in_go_range(uint64_t address, bool hinted)
+/* Go asks for each arena of its heap by address: one that the kernel chose is told apart only where
+ * the kernel by itself puts nothing. */
+static bool is_go_arena(const struct kind_evidence *evidence, const struct origin *origin,
+			uint64_t address)
 {
-	const uint64_t last_hint = hinted ? 0x7f : 0x7d;
-
-	return address >> 40 <= last_hint && (address & ((1ULL << 40) - 1)) >= 0xc0ULL << 32;
+	if (evidence->go_heap <= 0 || address % HEAP_BYTES)
+		return false;
+	if (origin->hinted)
+		return go_heap__may_ask_for(evidence->go_heap, address);
+	return origin->before_trace && go_heap__may_hold(evidence->go_heap, address);
 }
 
 /*
@@ -115,7 +114,7 @@ static enum large_kind kind_of_stack(const struct kind_evidence *evidence,
  */
 static bool is_go_summary(const struct kind_evidence *evidence, const struct origin *origin)
 {
-	return evidence->is_go == 1 && !origin->before_trace && !origin->hinted &&
+	return evidence->go_heap > 0 && !origin->before_trace && !origin->hinted &&
 	       origin->first_prot == PROT_NONE &&
 	       (origin->created_bytes == HEAP_BYTES || origin->created_bytes == 8 * HEAP_BYTES) &&
 	       origin->live_bytes == origin->created_bytes &&
@@ -148,8 +147,7 @@ enum large_kind kind__of(const struct kind_evidence *evidence, const struct orig
 	if (origin->arena_signature ||
 	    (address % HEAP_BYTES == 0 && kind__is_glibc_heap(evidence, address) == 1))
 		return LARGE_GLIBC_ARENA;
-	if (evidence->is_go == 1 && address % HEAP_BYTES == 0 &&
-	    (origin->hinted || origin->before_trace) && kind__in_go_range(address, origin->hinted))
+	if (is_go_arena(evidence, origin, address))
 		return LARGE_GO_ARENA;
 	kind = kind_of_stack(evidence, origin);
 	if (kind != LARGE_ANONYMOUS)

@@ -13,14 +13,11 @@ struct kind_evidence {
 	const struct process *process;
 	const struct large_facts *facts; /* may be NULL */
 	const struct stack_namer *namer; /* may be NULL */
-	int is_go;                       /* 1, 0, negative: unknown */
+	int go_heap;                     /* enum go_heap, negative: unknown */
 };
 
 /* 1 when a glibc heap_info lies at the 64 MiB-aligned address, 0 when not, negative: unknown. */
 int kind__is_glibc_heap(const struct kind_evidence *evidence, uint64_t address);
-
-/* Whether Go's allocator could have put a heap arena there of its own choice. */
-bool kind__in_go_range(uint64_t address, bool hinted);
 
 enum large_kind kind__of(const struct kind_evidence *evidence, const struct origin *origin,
 			 uint64_t address, uint64_t bytes);

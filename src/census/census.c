@@ -81,7 +81,7 @@ static struct reading *add_reading(struct census *census, const struct process *
 		return NULL;
 	reading->key.start_ns = process->start_ns;
 	reading->key.pid = process->pid;
-	reading->is_go = -ESRCH;
+	reading->go_heap = -ESRCH;
 	glibc_arenas__init(&reading->arenas);
 	HASH_ADD(hh, census->readings, key, sizeof(reading->key), reading);
 	return reading;
@@ -118,7 +118,7 @@ struct gathering {
 	struct page_runs runs;
 	struct residency residency;
 	struct heads heads;
-	int is_go;
+	int go_heap;
 };
 
 static int gather(struct census *census, const struct process *process,
@@ -133,7 +133,7 @@ static int gather(struct census *census, const struct process *process,
 		err = glibc_arenas__read(process->pid, got->entries, got->n, got->pm, &got->arenas);
 	if (err)
 		return err;
-	got->is_go = census__is_go(census, process);
+	got->go_heap = census__go_heap(census, process);
 	input = (struct residency_input){
 		.pid = process->pid,
 		.space = process->space,
@@ -141,7 +141,7 @@ static int gather(struct census *census, const struct process *process,
 		.n = got->n,
 		.pm = got->pm,
 		.arenas = &got->arenas,
-		.is_go = got->is_go == 1,
+		.go_heap = got->go_heap > 0 ? (enum go_heap)got->go_heap : GO_HEAP_NONE,
 		.start_brk = stat->start_brk,
 		.keep = &got->runs,
 	};
@@ -172,8 +172,8 @@ static void keep(struct census *census, struct reading *reading, struct process 
 	reading->arenas = got->arenas;
 	reading->runs = got->runs;
 	reading->heads = got->heads;
-	reading->is_go = got->is_go;
-	reading->is_go_execs = process->execs;
+	reading->go_heap = got->go_heap;
+	reading->go_heap_execs = process->execs;
 	got->arenas = old.arenas;
 	got->runs = old.runs;
 	got->heads = old.heads;

@@ -40,8 +40,8 @@ void census__forget(struct census *census, const struct process *process);
 /* CPU time spent on all readings, in ns. */
 uint64_t census__cost_ns(const struct census *census);
 
-/* 1 when its executable is a Go program, 0 when not, or a negative errno. Told once per process. */
-int census__is_go(struct census *census, const struct process *process);
+/* Of its executable: an enum go_heap, or a negative errno. Told once per program. */
+int census__go_heap(struct census *census, const struct process *process);
 
 /* Callbacks for large__choose. Running processes are asked live, ended ones from what is kept.
  * Valid as long as the census. */

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "census/proc_file.h"
 #include "census/proc_stat.h"
+#include "golang/go_heap.h"
 #include "probe/elf_object.h"
 
 /* The pagemap of a running process, kept for the next question; NULL when it has ended. */
@@ -85,6 +86,7 @@ static int answer_peek(void *ctx, const struct process *process, uint64_t addr, 
 
 static int look_at_executable(const struct process *process)
 {
+	char version[64];
 	struct elf_object *obj;
 	int fd = proc_file__open(process->pid, "exe", O_RDONLY);
 	int err;
@@ -93,32 +95,34 @@ static int look_at_executable(const struct process *process)
 		return fd;
 	err = elf_object__open(fd, process->exe ? process->exe : process->comm, &obj);
 	if (!err) {
-		err = elf_object__is_go(obj);
+		if (!elf_object__go_version(obj, version, sizeof(version)))
+			version[0] = '\0';
+		err = elf_object__is_go(obj) ? (int)go_heap__of_version(version) : GO_HEAP_NONE;
 		elf_object__close(obj);
 	}
 	close(fd);
 	return err;
 }
 
-int census__is_go(struct census *census, const struct process *process)
+int census__go_heap(struct census *census, const struct process *process)
 {
 	struct reading *reading = census__reading(census, process);
-	int is_go;
+	int go_heap;
 
 	/* A file that cannot be read is complained of once. */
-	if (reading && reading->is_go != -ESRCH && reading->is_go_execs == process->execs)
-		return reading->is_go;
-	is_go = look_at_executable(process);
-	if (reading && is_go != -ESRCH) {
-		reading->is_go = is_go;
-		reading->is_go_execs = process->execs;
+	if (reading && reading->go_heap != -ESRCH && reading->go_heap_execs == process->execs)
+		return reading->go_heap;
+	go_heap = look_at_executable(process);
+	if (reading && go_heap != -ESRCH) {
+		reading->go_heap = go_heap;
+		reading->go_heap_execs = process->execs;
 	}
-	return is_go;
+	return go_heap;
 }
 
-static int answer_is_go(void *ctx, const struct process *process)
+static int answer_go_heap(void *ctx, const struct process *process)
 {
-	return census__is_go(ctx, process);
+	return census__go_heap(ctx, process);
 }
 
 void census__large_facts(struct census *census, struct large_facts *facts)
@@ -127,6 +131,6 @@ void census__large_facts(struct census *census, struct large_facts *facts)
 		.ctx = census,
 		.resident = answer_resident,
 		.peek = answer_peek,
-		.is_go = answer_is_go,
+		.go_heap = answer_go_heap,
 	};
 }

@@ -24,8 +24,8 @@ struct reading {
 	struct glibc_arenas arenas;
 	struct page_runs runs;
 	struct heads heads;
-	int is_go;            /* 1, 0, or a negative errno */
-	uint32_t is_go_execs; /* how many programs it had loaded then */
+	int go_heap;            /* enum go_heap, or a negative errno */
+	uint32_t go_heap_execs; /* how many programs it had loaded then */
 };
 
 struct census {

@@ -74,8 +74,9 @@ static int run_readers(struct subject *subject, struct claims *claims, struct ex
 
 static int claim_stacks(struct subject *subject, struct claims *claims, struct explanation *out)
 {
+	enum go_heap go_heap = out->has_go ? go_heap__of_version(out->go.version) : GO_HEAP_NONE;
 	struct stack_facts facts;
-	int err = thread_stacks__claim(subject, out->has_go, claims, &facts);
+	int err = thread_stacks__claim(subject, go_heap, claims, &facts);
 
 	if (err)
 		return err;

@@ -154,6 +154,10 @@ const struct glibc_heap *glibc_arenas__find(const struct glibc_arenas *arenas, u
 {
 	size_t low = 0, high = arenas->heap_count;
 
+	/* Most of what is asked for is no address of a heap, nor near one. */
+	if (!high || addr < arenas->heaps[0].base ||
+	    addr >= arenas->heaps[high - 1].base + GLIBC_HEAP_BYTES)
+		return NULL;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 

@@ -60,7 +60,7 @@ static int claim_mappings(struct measure *measure)
 	for (size_t i = 0; !err && i < input->n; i++) {
 		const struct maps_entry *entry = &input->entries[i];
 
-		if (input->is_go && entry_is_anonymous(entry) && address_is_go_heap(entry->start))
+		if (entry_is_anonymous(entry) && go_heap__may_hold(input->go_heap, entry->start))
 			err = add(measure, entry->start, entry->end, COMPONENT_GO_HEAP);
 		/* The kernel names a whole mapping [heap] when the break lies in it; what it merged
 		 * above is told by the break itself. */
@@ -102,7 +102,7 @@ static int claim_stacks(struct measure *measure)
 		.n = input->n,
 		.pm = input->pm,
 		.memory = &memory,
-		.is_go = input->is_go,
+		.go_heap = input->go_heap,
 	};
 	const struct mapping *piece;
 	struct stack_range *stacks;

@@ -9,6 +9,7 @@
 #include "census/glibc_arenas.h"
 #include "census/page_runs.h"
 #include "census/pagemap.h"
+#include "golang/go_heap.h"
 #include "census/subject.h"
 #include "model/process.h"
 
@@ -33,7 +34,7 @@ struct residency_input {
 	size_t n;
 	struct pagemap *pm;
 	const struct glibc_arenas *arenas; /* may be NULL: none */
-	bool is_go;
+	enum go_heap go_heap;
 	uint64_t start_brk;     /* 0: unknown */
 	struct page_runs *keep; /* empty; gets all resident runs. May be NULL */
 };

@@ -177,15 +177,3 @@ bool entry_is_anonymous_rw(const struct maps_entry *entry)
 
 	return entry_is_anonymous(entry) && (entry->prot & rw) == rw;
 }
-
-bool address_is_go_heap(uint64_t addr)
-{
-	const uint64_t first = 0xc0ULL << 32;
-
-	/* The first range goes on until the second hint of 2^40 is reached. */
-	if (addr < 1ULL << 41)
-		return addr >= first;
-	/* Position-independent programs start at 0x55…, libraries and mmap end below 0x7fff…:
-	 * up to half of the address space only a hint leads. */
-	return addr >> 40 < 0x40 && (addr & ((1ULL << 40) - 1)) >= first;
-}

@@ -59,8 +59,4 @@ bool entry_is_anonymous(const struct maps_entry *entry);
 /* Private, of no file, readable and writable: where allocators work. [heap] is one, [stack] not. */
 bool entry_is_anonymous_rw(const struct maps_entry *entry);
 
-/* Go places its heap at i x 2^40 + (0xc0 << 32) (runtime/malloc.go, mallocinit), i = 0 as long as
- * nothing is in the way there. Higher i that the kernel's own choices can reach are left out. */
-bool address_is_go_heap(uint64_t addr);
-
 #endif

@@ -34,7 +34,7 @@ struct stack_search {
 	const struct maps_entry *entries;
 	size_t n;
 	struct pagemap *pm;
-	bool is_go;
+	enum go_heap go_heap;
 	struct stack_range *ranges;
 	size_t count, room;
 };
@@ -182,7 +182,7 @@ static int look_at_thread(void *ctx, uint32_t tid)
 	    strcmp(entry->path, "[heap]") == 0)
 		return 0;
 	/* A goroutine's stack is the Go heap's; upwards from it lies nothing to find. */
-	if (search->is_go && address_is_go_heap(range.sp))
+	if (go_heap__may_hold(search->go_heap, range.sp))
 		return 0;
 	return find_stack(search, entry, &range) ? add_range(search, &range) : 0;
 }
@@ -223,10 +223,11 @@ size_t stack_ranges__sort(struct stack_range *ranges, size_t count)
 }
 
 int thread_stacks__read(uint32_t pid, const struct maps_entry *entries, size_t n,
-			struct pagemap *pm, bool is_go, struct stack_range **ranges, size_t *count)
+			struct pagemap *pm, enum go_heap go_heap, struct stack_range **ranges,
+			size_t *count)
 {
 	struct stack_search search = {
-		.pid = pid, .entries = entries, .n = n, .pm = pm, .is_go = is_go};
+		.pid = pid, .entries = entries, .n = n, .pm = pm, .go_heap = go_heap};
 	int err = proc_each_thread(pid, look_at_thread, &search);
 
 	if (err) {

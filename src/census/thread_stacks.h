@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "golang/go_heap.h"
 #include "census/claims.h"
 #include "census/memory.h"
 #include "census/pagemap.h"
@@ -32,11 +33,12 @@ struct stack_range {
 
 /*
  * Those that stack pointers lead to: by start, without overlaps, without the main thread's [stack],
- * in memory that the caller frees. With is_go, stacks inside the Go heap are left out. 0, -ESRCH,
+ * in memory that the caller frees. Stacks inside the Go heap are left out. 0, -ESRCH,
  * -ENOMEM.
  */
 int thread_stacks__read(uint32_t pid, const struct maps_entry *entries, size_t n,
-			struct pagemap *pm, bool is_go, struct stack_range **ranges, size_t *count);
+			struct pagemap *pm, enum go_heap go_heap, struct stack_range **ranges,
+			size_t *count);
 
 /* Sorts by start and cuts overlaps, those that are not exact first. The number that is left. */
 size_t stack_ranges__sort(struct stack_range *ranges, size_t count);
@@ -49,7 +51,7 @@ struct stack_query {
 	struct pagemap *pm;
 	struct memory *memory;
 	const char *exe; /* raw, may be NULL */
-	bool is_go;
+	enum go_heap go_heap;
 };
 
 /* Those of glibc's lists and, where a thread is in none, of stack pointers. As above. */
@@ -68,7 +70,7 @@ struct stack_facts {
  * Claims them. claims must be settled: where a stack's own bounds are not known it gets only what
  * is nobody's of its mapping. 0, -ESRCH, -ENOMEM.
  */
-int thread_stacks__claim(struct subject *subject, bool is_go, struct claims *claims,
+int thread_stacks__claim(struct subject *subject, enum go_heap go_heap, struct claims *claims,
 			 struct stack_facts *out);
 
 /* The one that holds addr, or NULL; *next (may be NULL) is where the answer changes. */

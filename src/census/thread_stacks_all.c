@@ -43,7 +43,7 @@ int thread_stacks__all(const struct stack_query *query, struct stack_range **ran
 		return err;
 	if (stat.nr_threads > MAX(threads, 1)) {
 		err = thread_stacks__read(query->pid, query->entries, query->n, query->pm,
-					  query->is_go, &more, &more_count);
+					  query->go_heap, &more, &more_count);
 		if (!err)
 			err = merge_ranges(ranges, count, more, more_count);
 		free(more);
@@ -132,7 +132,7 @@ static int add_claims(struct subject *subject, struct stack_range *ranges, size_
 	return 0;
 }
 
-int thread_stacks__claim(struct subject *subject, bool is_go, struct claims *claims,
+int thread_stacks__claim(struct subject *subject, enum go_heap go_heap, struct claims *claims,
 			 struct stack_facts *out)
 {
 	const struct stack_query query = {
@@ -142,7 +142,7 @@ int thread_stacks__claim(struct subject *subject, bool is_go, struct claims *cla
 		.pm = subject->pm,
 		.memory = &subject->memory,
 		.exe = subject->exe,
-		.is_go = is_go,
+		.go_heap = go_heap,
 	};
 	struct stack_range *ranges = NULL;
 	uint64_t *sizes = NULL;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/param.h>
 
-#include "census/residency.h"
+#include "golang/go_heap.h"
 
 /*
  * runtime/malloc.go for linux/amd64: an arena's address is its index times 64 MiB from the lowest
@@ -134,19 +134,15 @@ static void claim_arenas(struct claimer *claimer)
 	}
 }
 
-/*
- * Since Go 1.26 the heap begins at a random multiple of 64 MiB below 2^46 (malloc.go, mallocinit),
- * where the kernel by itself puts nothing but programs at fixed addresses, in their first 4 GiB.
- */
+/* Arenas begin at multiples of their size; what follows one without a gap is more of it. */
 static bool may_be_heap(const struct claimer *claimer, const struct maps_entry *entry,
 			uint64_t heap_end)
 {
-	unsigned int minor = go_version__minor(claimer->program->version);
+	enum go_heap rule = go_heap__of_version(claimer->program->version);
 
-	if (address_is_go_heap(entry->start))
-		return true;
-	return (!minor || minor >= 26) && entry->start >= 1ull << 32 && entry->end <= 1ull << 46 &&
-	       (entry->start % ARENA_BYTES == 0 || entry->start == heap_end);
+	return go_heap__may_hold(rule, entry->start) &&
+	       (rule == GO_HEAP_HINTED || entry->start % ARENA_BYTES == 0 ||
+		entry->start == heap_end);
 }
 
 /* By where the runtime places its heap. */

@@ -229,7 +229,8 @@ static void claim_regions(const struct subject *subject, const struct glibc_map 
 	for (size_t i = 0; i < map->arenas.heap_count; i++) {
 		const struct glibc_heap *heap = &map->arenas.heaps[i];
 
-		claims__add(claims, heap->base, heap->base + heap->mprotect_bytes,
+		/* All that it reserved, not only what it made usable so far. */
+		claims__add(claims, heap->base, heap->base + GLIBC_HEAP_BYTES,
 			    COMPONENT_MALLOC_ARENAS, heaps);
 	}
 	for (size_t i = 0; i < map->region_count; i++) {

@@ -191,18 +191,3 @@ uint64_t glibc_map__region_end(const struct glibc_map *map, const struct glibc_r
 	end = top % 16 || top < region->start ? 0 : top_end(pm, top);
 	return end > region->start ? end : region->end;
 }
-
-int64_t glibc_map__arena_of(const struct glibc_map *map, uint64_t addr)
-{
-	const struct glibc_heap *heap = glibc_arenas__find(&map->arenas, addr);
-
-	if (heap)
-		return find_state(map, heap->arena);
-	for (size_t i = 0; i < map->region_count; i++) {
-		const struct glibc_region *region = &map->regions[i];
-
-		if (region->is_main && addr >= region->start && addr < region->end)
-			return 0;
-	}
-	return -1;
-}

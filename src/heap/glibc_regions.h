@@ -43,7 +43,4 @@ void glibc_map__free(struct glibc_map *map);
 uint64_t glibc_map__region_end(const struct glibc_map *map, const struct glibc_region *region,
 			       struct pagemap *pm);
 
-/* The arena (index in states) whose heap or region holds addr; -1: none. */
-int64_t glibc_map__arena_of(const struct glibc_map *map, uint64_t addr);
-
 #endif

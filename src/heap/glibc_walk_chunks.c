@@ -3,10 +3,13 @@
 #include <string.h>
 #include <sys/param.h>
 
+#include "heap/glibc_tcache_shape.h"
 #include "heap/glibc_walk_impl.h"
 
-/* Marks are this far apart at least: 16 of them reach over more than a short window. */
-#define MARK_BYTES 1024
+/* Marks are this far apart at least: 16 of them reach over several short windows. */
+#define MARK_BYTES 2048
+
+#define PAGE_BYTES 4096
 
 /* The chunk at now.at, of `bytes`, in use or not, goes into the sums. */
 static void count_chunk(struct walk *walk, const struct chunk_header *chunk, uint64_t bytes,
@@ -90,34 +93,55 @@ static bool ends_agree(const struct chunk_header *next, uint64_t bytes)
 	return (next->size & PREV_INUSE) || next->prev_bytes == bytes;
 }
 
-/* Whether a chunk that is in use may be cached, or a thread's cache: most are neither. */
+/*
+ * Whether a chunk, if it is in use, may be in a fastbin, in a tcache whose key is known, or be a
+ * tcache: most are neither. Without branches on what cannot be foreseen, which cost more than this.
+ */
 static inline bool needs_a_look(const struct walk *walk, uint64_t at, uint64_t bytes,
 				const struct chunk_header *chunk)
 {
-	uint64_t next = chunk->link ^ ((at + 16) >> 12);
+	uint64_t next = chunk->link ^ ((at + CHUNK_HEADER_BYTES) >> 12);
+	/* A multiple of 16, as its lowest bits are the highest then, and an address. */
+	bool is_link = (next >> 4 | next << 60) <= SPACE_ADDRESS_MAX >> 4;
 
-	if (bytes > walk->tcache_max)
-		return false;
-	if (walk->look_at_all || chunk->key == walk->key || is_tcache_size(bytes))
-		return true;
-	return bytes <= walk->largest_fast && next % 16 == 0 && next <= SPACE_ADDRESS_MAX;
+	return (is_link & (bytes <= walk->largest_fast)) | (chunk->key == walk->key) |
+	       is_tcache_size(bytes);
+}
+
+/* What the chunks from `from` on, up to `at`, add up to. */
+static inline void count_passed(struct walk *walk, uint64_t from, uint64_t at,
+				uint64_t in_use_bytes, uint64_t largest_free_bytes)
+{
+	struct glibc_tally *tally = &walk->now.tally;
+
+	walk->now.at = at;
+	tally->in_use_bytes += in_use_bytes;
+	tally->free_bytes += at - from - in_use_bytes;
+	tally->largest_free_bytes = MAX(tally->largest_free_bytes, largest_free_bytes);
+}
+
+static inline const struct chunk_header *chunk_in_window(const struct walk *walk, uint64_t at)
+{
+	return (const void *)(walk->window.data + (at - walk->window.at));
 }
 
 /*
- * The chunks that lie in the window with their successor's header, as long as nothing is odd: what
- * is done for each of millions. Leaves now at the first that is left to do.
+ * The chunks that lie in the window with their successor's header, as long as nothing is wrong:
+ * what is done for each of millions. Leaves now at the first that is left to do.
  */
 static void walk_window(struct walk *walk)
 {
 	const struct glibc_window *window = &walk->window;
-	uint64_t limit = window->at + window->have - sizeof(struct chunk_header);
-	uint64_t at = walk->now.at, next_mark = at, free_start = walk->now.free_start;
-	uint64_t in_use_bytes = 0, free_bytes = 0, largest = 0, n = 0;
+	uint64_t at = walk->now.at, from = at, next_mark = at, n = 0;
+	uint64_t in_use_bytes = 0, largest = 0;
+	/* Of the free memory in front of `at`; `at` itself when there is none. */
+	uint64_t free_start = walk->now.free_start ? walk->now.free_start : at;
+	uint64_t look_from = walk->look_at_all ? 0 : next_mark;
+	const uint64_t limit =
+		MIN(window->at + window->have - sizeof(struct chunk_header), walk->end - 1);
+	const struct chunk_header *chunk = chunk_in_window(walk, at), *next;
 
-	limit = MIN(limit, walk->end - 1);
-	for (;; n++) {
-		const struct chunk_header *chunk = (const void *)(window->data + (at - window->at));
-		const struct chunk_header *next;
+	for (; !walk->err; n++, chunk = next) {
 		uint64_t bytes = chunk_bytes(chunk), addr = at + bytes, in_use;
 
 		if (addr > limit)
@@ -127,35 +151,28 @@ static void walk_window(struct walk *walk)
 		if (!header_is_plausible(walk, addr, next->size) ||
 		    (!in_use && next->prev_bytes != bytes))
 			break;
-		if (in_use && (at >= next_mark || needs_a_look(walk, at, bytes, chunk) ||
-			       (free_start && at - free_start > 4096))) {
-			walk->now.at = at;
-			walk->now.free_start = free_start;
-			walk->now.tally.in_use_bytes += in_use_bytes;
-			walk->now.tally.free_bytes += free_bytes;
-			in_use_bytes = free_bytes = 0;
+		if (in_use && (at >= look_from || at - free_start > PAGE_BYTES ||
+			       needs_a_look(walk, at, bytes, chunk))) {
+			count_passed(walk, from, at, in_use_bytes, largest);
+			walk->now.free_start = free_start == at ? 0 : free_start;
 			if (at >= next_mark) {
 				walk__mark(walk);
 				next_mark = at + MARK_BYTES;
+				look_from = walk->look_at_all ? 0 : next_mark;
 			}
 			count_chunk(walk, chunk, bytes, true);
-			free_start = walk->now.free_start;
-			if (walk->err)
-				break;
+			free_start = walk->now.free_start ? walk->now.free_start : addr;
+			from = addr;
+			in_use_bytes = 0;
 		} else {
-			/* Without a branch: which chunks are free is not to be foreseen. */
 			in_use_bytes += bytes & in_use;
-			free_bytes += bytes & ~in_use;
 			largest = MAX(largest, bytes & ~in_use);
-			free_start = in_use ? 0 : free_start ? free_start : at;
+			free_start = in_use ? addr : free_start;
 		}
 		at = addr;
 	}
-	walk->now.at = at;
-	walk->now.free_start = free_start;
-	walk->now.tally.in_use_bytes += in_use_bytes;
-	walk->now.tally.free_bytes += free_bytes;
-	walk->now.tally.largest_free_bytes = MAX(walk->now.tally.largest_free_bytes, largest);
+	count_passed(walk, from, at, in_use_bytes, largest);
+	walk->now.free_start = free_start == at ? 0 : free_start;
 	walk->window.uses += n;
 }
 
@@ -163,7 +180,7 @@ void walk__chunks(struct walk *walk, struct chunk_header chunk)
 {
 	bool over = false;
 
-	while (!over && walk->err != -ERESTART) {
+	while (!over) {
 		uint64_t bytes = chunk_bytes(&chunk), addr = walk->now.at + bytes;
 		struct chunk_header next;
 
@@ -192,7 +209,7 @@ void walk__chunks(struct walk *walk, struct chunk_header chunk)
 		count_chunk(walk, &chunk, bytes, next.size & PREV_INUSE);
 		walk->now.at = addr;
 		walk_window(walk);
-		if (walk->err == -ERESTART)
+		if (walk->err) /* -ERESTART or -ENOMEM: what was counted is of no use */
 			return;
 		over = !walk__fetch(walk, walk->now.at, &chunk) &&
 		       !walk__recover(walk, walk->now.at, &chunk);

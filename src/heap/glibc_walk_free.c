@@ -82,6 +82,7 @@ static bool has_fast_link(const struct walk *walk, uint64_t addr, uint64_t link)
 {
 	const struct glibc_walk_job *job = walk->job;
 	uint64_t next = link ^ ((addr + CHUNK_HEADER_BYTES) >> 12);
+	const struct glibc_heap *heap;
 
 	if (!next)
 		return true;
@@ -89,8 +90,10 @@ static bool has_fast_link(const struct walk *walk, uint64_t addr, uint64_t link)
 		return false;
 	if (next >= job->region->start && next < walk->end)
 		return true;
-	return !job->region->is_main &&
-	       glibc_map__arena_of(job->map, next) == (int64_t)job->region->arena;
+	if (job->region->is_main)
+		return false;
+	heap = glibc_arenas__find(&job->map->arenas, next);
+	return heap && heap->arena == job->map->states[job->region->arena].address;
 }
 
 enum cached_kind walk__cached(struct walk *walk, uint64_t addr, const struct chunk_header *chunk)

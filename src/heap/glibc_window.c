@@ -8,19 +8,22 @@
 
 #define HEADER_BYTES 16
 
-/* Chunks of this distance, and the window that was cheapest for them (measured, per GB of heap:
- * 42 KB chunks 47 ms with 4 KB, 79 with 16 KB; 3 KB chunks 130 with 16 KB, 189 with 4 KB). */
-#define FAR_BYTES     8192
-#define MIDDLE_BYTES  1024
-#define FAR_WINDOW    1024
-#define MIDDLE_WINDOW (16u << 10)
+/*
+ * Chunks further apart than this are read one by one, in the window that was cheapest for them
+ * (measured: 42 KB chunks 47 ms per GB of heap with 4 KB, 79 with 16 KB). Nearer ones have a header
+ * on most pages: with long pieces 3 KB chunks take 21 % less time than with 16 KB, of which a fifth
+ * of the heap was not read.
+ */
+#define FAR_BYTES    8192
+#define FAR_WINDOW   1024
+#define FIRST_WINDOW (16u << 10)
 
 int glibc_window__open(struct glibc_window *window, struct memory *memory)
 {
 	*window = (struct glibc_window){
 		.memory = memory,
 		.data = malloc(GLIBC_WINDOW_MAX + GLIBC_WINDOW_PAD),
-		.want = MIDDLE_WINDOW,
+		.want = FIRST_WINDOW,
 		.most = GLIBC_WINDOW_MAX,
 	};
 	return window->data ? 0 : -ENOMEM;
@@ -48,8 +51,6 @@ static void adapt(struct glibc_window *window, uint64_t addr)
 	distance = (addr - window->at) / window->uses;
 	if (distance > FAR_BYTES)
 		window->want = FAR_WINDOW;
-	else if (distance > MIDDLE_BYTES)
-		window->want = MIDDLE_WINDOW;
 	else
 		window->want = MIN(4 * window->want, GLIBC_WINDOW_MAX);
 	window->want = MIN(window->want, window->most);

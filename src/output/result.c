@@ -48,6 +48,13 @@ static struct row_set named_rows(const struct trace_result *result)
 	return rows;
 }
 
+static int go_program(const struct large_facts *facts, const struct process *process)
+{
+	int go_heap = facts->go_heap(facts->ctx, process);
+
+	return go_heap < 0 ? go_heap : go_heap != GO_HEAP_NONE;
+}
+
 static int build_process(struct trace_result *result, const struct process *process,
 			 const struct large_options *options, const struct large_facts *facts,
 			 struct process_result *built)
@@ -59,8 +66,8 @@ static int build_process(struct trace_result *result, const struct process *proc
 			row_set__keep(&built->probed_rows,
 				      result->probed_rows(result->probed_ctx, process));
 	}
-	if (facts && facts->is_go)
-		built->is_go = facts->is_go(facts->ctx, process);
+	if (facts && facts->go_heap)
+		built->is_go = go_program(facts, process);
 	growth__measure(process, &built->growth);
 	return large__choose(process, options, facts, &result->namer, &built->large,
 			     &built->large_count);

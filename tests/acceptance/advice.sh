@@ -9,7 +9,7 @@
 # shellcheck source=tests/real/common.bash
 . "$TESTS/real/common.bash"
 # shellcheck source=tests/real/advice.bash
-. "$TESTS/real/advice.bash"
+. "$TESTS/explain/advice.bash"
 
 RESULTS=$test_root/results
 heap=$TARGETS/advice_heap

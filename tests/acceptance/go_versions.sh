@@ -6,8 +6,8 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tests/real/go_facts.bash
-. "$(dirname "$0")/../real/go_facts.bash"
+# shellcheck source=tests/explain/go_facts.bash
+. "$(dirname "$0")/../explain/go_facts.bash"
 
 # version_of_go SUITE PACKAGE
 version_of_go() {

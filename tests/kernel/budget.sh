@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 # vm: no
+# alone: yes
 # limit: 400
 # --budget: probes that come and go, and what is said of the time between. The program counts its
 # own calls; how much it is slowed down is measured by `make acceptance`.

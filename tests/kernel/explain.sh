@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 # needs: nothing
+# vm: 6.1
 # limit: 120
 # `memdrift explain -p`: against what the kernel and the program itself know, side by side with an
 # earlier reading, and what it says of what it cannot explain.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 # needs: nothing
+# vm: 6.12
 # limit: 120
 # `explain --cgroup`: the parts of a group's memory against what the programs in it know. On a host
 # with the memory controller in version 1 these are groups of version 1; the virtual machines have

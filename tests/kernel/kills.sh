@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: 6.1 newest
 # limit: 200
 # memdrift and its keeper (src/probe/keeper.h) are killed: no breakpoint stays in the target, no
 # process of theirs stays either. tests/acceptance/kills.sh does this hundreds of times.

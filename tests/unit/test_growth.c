@@ -258,7 +258,7 @@ static void kinds_follow_the_evidence(void **state)
 	for (size_t i = 0; i < 7; i++)
 		assert_int_equal(chosen.mappings[i].kind, expected[i]);
 	/* In a program that is not Go's neither its heap nor its tables are. */
-	chosen.fix.is_go = 0;
+	chosen.fix.go_heap = GO_HEAP_NONE;
 	choose(&chosen);
 	assert_int_equal(chosen.mappings[0].kind, LARGE_ANONYMOUS);
 	assert_int_equal(chosen.mappings[6].kind, LARGE_ANONYMOUS);

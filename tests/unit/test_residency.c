@@ -77,17 +77,29 @@ static void runs_beyond_the_bound_are_unknown(void **state)
 
 static void go_heap_addresses_are_known(void **state)
 {
-	assert_true(address_is_go_heap(0xc000000000));
-	assert_true(address_is_go_heap(0xc0deadbeef));
-	assert_true(address_is_go_heap(0x10000000000)); /* a heap of more than 256 GiB */
-	assert_true(address_is_go_heap(0x1c000000000));
-	assert_true(address_is_go_heap(0x2c000000000));
-	assert_false(address_is_go_heap(0xbfffffffff));
-	assert_false(address_is_go_heap(0x20000000000));
-	assert_false(address_is_go_heap(0x2bfffffffff));
-	assert_false(address_is_go_heap(0x400000));
-	assert_false(address_is_go_heap(0x55c000000000));
-	assert_false(address_is_go_heap(0x7fc000001000));
+	assert_true(go_heap__may_hold(GO_HEAP_HINTED, 0xc000000000));
+	assert_true(go_heap__may_hold(GO_HEAP_HINTED, 0xc0deadbeef));
+	assert_true(
+		go_heap__may_hold(GO_HEAP_HINTED, 0x10000000000)); /* a heap of more than 256 GiB */
+	assert_true(go_heap__may_hold(GO_HEAP_HINTED, 0x1c000000000));
+	assert_true(go_heap__may_hold(GO_HEAP_HINTED, 0x2c000000000));
+	assert_false(go_heap__may_hold(GO_HEAP_HINTED, 0xbfffffffff));
+	assert_false(go_heap__may_hold(GO_HEAP_HINTED, 0x20000000000));
+	assert_false(go_heap__may_hold(GO_HEAP_HINTED, 0x2bfffffffff));
+	assert_false(go_heap__may_hold(GO_HEAP_HINTED, 0x400000));
+	assert_false(go_heap__may_hold(GO_HEAP_HINTED, 0x55c000000000));
+	assert_false(go_heap__may_hold(GO_HEAP_HINTED, 0x7fc000001000));
+	assert_true(go_heap__may_ask_for(GO_HEAP_HINTED, 0x7fc000001000));
+	/* From 1.26 on. */
+	assert_true(go_heap__may_hold(GO_HEAP_RANDOM, 0x6b7e4000000));
+	assert_false(go_heap__may_hold(GO_HEAP_HINTED, 0x6b7e4000000));
+	assert_true(go_heap__may_hold(GO_HEAP_EITHER, 0x6b7e4000000));
+	assert_false(go_heap__may_hold(GO_HEAP_RANDOM, 0x55c000000000));
+	assert_false(go_heap__may_hold(GO_HEAP_RANDOM, 0x400000));
+	assert_false(go_heap__may_hold(GO_HEAP_NONE, 0xc000000000));
+	assert_int_equal(go_heap__of_version("go1.25.12"), GO_HEAP_HINTED);
+	assert_int_equal(go_heap__of_version("go1.26.1"), GO_HEAP_RANDOM);
+	assert_int_equal(go_heap__of_version("devel"), GO_HEAP_EITHER);
 }
 
 static void stack_pointers_are_read(void **state)
@@ -377,7 +389,7 @@ static void ended_processes_are_answered_for_from_what_was_read(void **state)
 			 0);
 	assert_int_equal(bytes, 18 * MB);
 	assert_true(age_s == 0);
-	assert_int_equal(facts.is_go(facts.ctx, process), 0);
+	assert_int_equal(facts.go_heap(facts.ctx, process), 0);
 
 	assert_int_equal(census__read(census, process, &cost_ns), 0);
 	assert_true(cost_ns > 0 && census__cost_ns(census) >= cost_ns);
@@ -403,7 +415,7 @@ static void ended_processes_are_answered_for_from_what_was_read(void **state)
 	assert_int_equal(facts.peek(facts.ctx, process, start, words, 2), 0);
 	assert_true(words[0] == 0x0101010101010101 && words[1] == words[0]);
 	assert_true(facts.peek(facts.ctx, process, start + PAGE, words, 2) < 0);
-	assert_int_equal(facts.is_go(facts.ctx, process), 0);
+	assert_int_equal(facts.go_heap(facts.ctx, process), 0);
 
 	census__forget(census, process);
 	assert_true(facts.resident(facts.ctx, process, start, start + 20 * MB, &bytes, &age_s) < 0);

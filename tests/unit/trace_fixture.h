@@ -34,7 +34,7 @@ struct fixture {
 	struct trace_result result;
 	struct large_facts facts;
 	struct stack_weights mmap_weights, alloc_weights;
-	int is_go;
+	int go_heap;
 	bool resident_unknown;
 	uint64_t unread; /* an address whose residency alone is unknown */
 };
@@ -78,10 +78,10 @@ static inline int fix_resident(void *ctx, const struct process *process, uint64_
 	return 0;
 }
 
-static inline int fix_is_go(void *ctx, const struct process *process)
+static inline int fix_go_heap(void *ctx, const struct process *process)
 {
 	(void)process;
-	return ((const struct fixture *)ctx)->is_go;
+	return ((const struct fixture *)ctx)->go_heap;
 }
 
 static inline struct origin *fix_map(struct process *process, uint64_t addr, uint64_t len,
@@ -206,12 +206,13 @@ static inline void fix_fill_cal(struct fixture *fix)
 static inline void fix_init(struct fixture *fix)
 {
 	memset(fix, 0, sizeof(*fix));
-	fix->is_go = 1;
+	fix->go_heap = GO_HEAP_HINTED;
 	fix->model.started_ns = FIX_STARTED;
 	fix->model.interval_s = 3;
 	fix->model.intervals = 120;
 	fix_fill_cal(fix);
-	fix->facts = (struct large_facts){.ctx = fix, .resident = fix_resident, .is_go = fix_is_go};
+	fix->facts =
+		(struct large_facts){.ctx = fix, .resident = fix_resident, .go_heap = fix_go_heap};
 	fix->result.model = &fix->model;
 	fix->result.duration_s = 30;
 	fix->result.ended_ns = FIX_STARTED + 30000000000ULL;

@@ -8,9 +8,9 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
-. "$(dirname "$0")/common.bash"
+. "$TESTS/real/common.bash"
 # shellcheck source=tests/real/libc.bash
-. "$(dirname "$0")/libc.bash"
+. "$TESTS/real/libc.bash"
 
 lib=/usr/lib/x86_64-linux-gnu
 

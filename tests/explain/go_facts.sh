@@ -7,7 +7,7 @@
 
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
-# shellcheck source=tests/real/go_facts.bash
+# shellcheck source=tests/explain/go_facts.bash
 . "$(dirname "$0")/go_facts.bash"
 
 no_dwarf() {
@@ -69,6 +69,23 @@ other_go() {
 	figures "$code" -ldflags='-s -w'
 }
 
+# From 1.26 on the heap begins at a random address: trace knows its arenas all the same.
+traced() {
+	local go goroot
+
+	need_bpf
+	fetch_go sid
+	build_program program
+	mkfifo in
+	exec 8<>in
+	./program -mib 200 <in >said 2>said.err 8>&- &
+	target=$!
+	wait_for 60 grep -q ready said
+	"$MEMDRIFT" trace -d 1 -p "$target" --json -o out.json
+	expect_json out.json '[.processes[0].large_mappings[] | select(.kind == "go-arena") |
+		.resident_bytes] | add >= 200 * 1048576' "the arenas of its heap"
+}
+
 # While it allocates: what is told holds the runtime's invariants, or nothing is told.
 moving() {
 	need_root
@@ -90,3 +107,4 @@ test_case "what is left of a Go program's memory" ledger
 test_case "a Go program at work" moving
 test_case "the Go of trixie" other_go trixie
 test_case "the Go of sid" other_go sid
+test_case "the arenas of sid's Go, traced" traced

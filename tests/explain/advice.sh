@@ -6,8 +6,8 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
-. "$(dirname "$0")/common.bash"
-# shellcheck source=tests/real/advice.bash
+. "$TESTS/real/common.bash"
+# shellcheck source=tests/explain/advice.bash
 . "$(dirname "$0")/advice.bash"
 
 trim_returns_what_was_said() {

@@ -10,7 +10,7 @@
 # shellcheck source=tests/trace.sh
 . "$(dirname "$0")/../trace.sh"
 # shellcheck source=tests/real/libc.bash
-. "$(dirname "$0")/libc.bash"
+. "$TESTS/real/libc.bash"
 
 # start_mix COMMAND...: heap_mix, until it stands still.
 start_mix() {

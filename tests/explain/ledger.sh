@@ -8,10 +8,10 @@
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
-. "$(dirname "$0")/common.bash"
+. "$TESTS/real/common.bash"
 # shellcheck source=tests/real/libc.bash
-. "$(dirname "$0")/libc.bash"
-# shellcheck source=tests/real/ledger.bash
+. "$TESTS/real/libc.bash"
+# shellcheck source=tests/explain/ledger.bash
 . "$(dirname "$0")/ledger.bash"
 
 # Three Go programs; each is at its end where most is resident.

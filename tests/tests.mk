@@ -67,6 +67,10 @@ $(BUILD)/asan/obj/%.o: src/%.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(OWN_CFLAGS) -c -o $@ $<
 
+# The whole program under both: make build/asan/memdrift
+$(BUILD)/asan/memdrift: $(OBJS:$(BUILD)/obj/%=$(BUILD)/asan/obj/%)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 $(BUILD)/asan/unit/%: tests/unit/%.c $(UNIT_ASAN_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(OWN_CFLAGS) -MF $@.d -o $@ $< $(UNIT_ASAN_OBJS) $(LIBS) -lcmocka

@@ -55,7 +55,7 @@ lint-flags:
 	@: $(info $(filter-out -MMD -MP,$(CFLAGS) $(OWN_CFLAGS)))
 
 unit-bins: $(UNIT_BINS)
-unit-asan-bins: $(UNIT_ASAN_BINS)
+unit-asan-bins: $(UNIT_ASAN_BINS) $(BUILD)/asan/memdrift
 targets: $(TARGET_LIBS) $(TARGET_BINS)
 go-targets: $(GO_TARGETS)
 

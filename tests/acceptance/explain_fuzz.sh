@@ -100,10 +100,27 @@ go_file() {
 	spoil_files "$FIRST" $((FIRST + SEEDS)) program "$@"
 }
 
+# A file of a megabyte whose debugging information has a gigabyte, all of it read at once by libdw.
+unpacked() {
+	need_root
+	need_target spoil dwarf_trap
+	need_command objcopy
+	truncate -s 1000000000 zeros
+	objcopy --add-section .debug_loc=zeros "$TARGETS/dwarf_trap" large
+	objcopy --compress-debug-sections=zlib-gabi large bomb
+	rm zeros large
+	[ "$(stat -c %s bomb)" -lt 10000000 ] || fail "objcopy did not compress it"
+	start_stepped ./bomb
+	reached ready
+	use_victim "$(pid_at ready)"
+	spoil_seeds 0 1
+}
+
 dwarf=(.debug_abbrev .debug_info .debug_line .debug_ranges .debug_loc)
 
 test_case "Go's DWARF" go_file -compressdwarf=false "${dwarf[@]}"
 test_case "Go's DWARF, compressed" go_file "" "${dwarf[@]}"
+test_case "Go's DWARF, a thousand times as large unpacked" unpacked
 test_case "Go's symbols" go_file -w .symtab .strtab
 test_case "Go's build information" go_file "" .go.buildinfo .note.go.buildid .data
 test_case "Go's section headers" go_file "" headers .shstrtab

@@ -58,7 +58,7 @@ lint-flags:
 	@: $(info $(filter-out -MMD -MP,$(CFLAGS) $(OWN_CFLAGS)))
 
 unit-bins: $(UNIT_BINS)
-unit-asan-bins: $(UNIT_ASAN_BINS)
+unit-asan-bins: $(UNIT_ASAN_BINS) $(BUILD)/asan/memdrift
 targets: $(TARGET_LIBS) $(TARGET_BINS)
 go-targets: $(GO_TARGETS)
 
@@ -69,6 +69,10 @@ $(BUILD)/unit/%: tests/unit/%.c $(UNIT_OBJS)
 $(BUILD)/asan/obj/%.o: src/%.c | $(SKEL)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(OWN_CFLAGS) -c -o $@ $<
+
+# The whole program under both: make build/asan/memdrift
+$(BUILD)/asan/memdrift: $(OBJS:$(BUILD)/obj/%=$(BUILD)/asan/obj/%)
+	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/asan/unit/%: tests/unit/%.c $(UNIT_ASAN_OBJS)
 	@mkdir -p $(@D)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,12 +29,21 @@
 /* How often mappings and pages alone, some ten milliseconds, are read for the same Rss. */
 #define RENEWALS 3
 
+static uint64_t timeval_ns(const struct timeval *time)
+{
+	return (uint64_t)time->tv_sec * 1000000000 + (uint64_t)time->tv_usec * 1000;
+}
+
+/* DWARF is read by a child process. */
 static uint64_t cpu_time_ns(void)
 {
+	struct rusage children;
 	struct timespec ts;
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	getrusage(RUSAGE_CHILDREN, &children);
+	return (uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec + timeval_ns(&children.ru_utime) +
+	       timeval_ns(&children.ru_stime);
 }
 
 /* Whoever reads a process's memory may read this much of it; then its time is up as well. */

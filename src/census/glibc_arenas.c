@@ -118,35 +118,49 @@ static const struct glibc_heap *heap_at(const struct glibc_arenas *arenas, uint6
 	return heap && heap->base == base ? heap : NULL;
 }
 
-/* Each further heap must lead to its arena's first heap through heaps of the same arena. */
-static bool leads_to_first(const struct glibc_arenas *arenas, const struct glibc_heap *heap)
-{
-	uint64_t arena = heap->arena;
+enum verdict { VERDICT_NONE, VERDICT_DROP, VERDICT_KEEP };
 
-	for (size_t steps = 0; steps <= arenas->heap_count && heap && heap->arena == arena;
-	     steps++) {
-		if (heap->is_first)
-			return true;
+/*
+ * Each further heap must lead to its arena's first heap through heaps of the same arena. What one
+ * heap of a chain leads to, all before it do: no chain is followed twice, however long.
+ */
+static void judge_chain(const struct glibc_arenas *arenas, const struct glibc_heap *from,
+			uint8_t *verdicts)
+{
+	const struct glibc_heap *heap = from;
+
+	while (heap && heap->arena == from->arena) {
+		uint8_t *verdict = &verdicts[heap - arenas->heaps];
+
+		if (heap->is_first || *verdict != VERDICT_NONE)
+			break;
+		/* Until it is known to lead there; a chain that comes back here does not. */
+		*verdict = VERDICT_DROP;
 		heap = heap_at(arenas, heap->prev);
 	}
-	return false;
+	if (!heap || heap->arena != from->arena ||
+	    (!heap->is_first && verdicts[heap - arenas->heaps] != VERDICT_KEEP))
+		return;
+	verdicts[heap - arenas->heaps] = VERDICT_KEEP;
+	for (; from != heap; from = heap_at(arenas, from->prev))
+		verdicts[from - arenas->heaps] = VERDICT_KEEP;
 }
 
 static int drop_unlinked_heaps(struct glibc_arenas *arenas)
 {
-	bool *keep = calloc(arenas->heap_count + 1, sizeof(*keep));
+	uint8_t *verdicts = calloc(arenas->heap_count + 1, sizeof(*verdicts));
 	size_t kept = 0;
 
-	if (!keep)
+	if (!verdicts)
 		return -ENOMEM;
 	for (size_t i = 0; i < arenas->heap_count; i++)
-		keep[i] = leads_to_first(arenas, &arenas->heaps[i]);
+		judge_chain(arenas, &arenas->heaps[i], verdicts);
 	for (size_t i = 0; i < arenas->heap_count; i++) {
-		if (keep[i])
+		if (verdicts[i] == VERDICT_KEEP)
 			arenas->heaps[kept++] = arenas->heaps[i];
 	}
 	arenas->heap_count = kept;
-	free(keep);
+	free(verdicts);
 	return 0;
 }
 

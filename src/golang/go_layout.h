@@ -72,8 +72,9 @@ struct go_layout {
 bool go_layout__is_usable(const struct go_layout *layout);
 
 /*
- * By the program's own debugging information (DWARF). fd is read, and stays the caller's. 0,
- * -ENOENT (there is none, or it does not describe a Go runtime), -EINVAL (damaged), -ENOMEM.
+ * By the program's own debugging information (DWARF). fd is read, and stays the caller's, by
+ * a child process, which is waited for at most six seconds. 0, -ENOENT (there is none, it does not
+ * describe a Go runtime, or reading it takes more than the largest real ones), -ENOMEM, -EMFILE.
  */
 int go_layout__read_dwarf(int fd, struct go_layout *layout);
 

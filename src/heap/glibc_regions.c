@@ -60,6 +60,20 @@ static bool has_main(const struct glibc_map *map)
 	return map->state_count && map->states[0].address == map->arenas.main_arena;
 }
 
+/*
+ * A thread is attached to one arena at most. Those that began while we read are allowed for; beyond
+ * that the word is not a number of threads, and nothing else would tell.
+ */
+static void check_threads(const struct subject *subject, struct glibc_map *map)
+{
+	uint64_t most = 2 * (uint64_t)subject->stat.nr_threads + 64;
+
+	for (size_t i = 0; i < map->state_count; i++) {
+		if (map->states[i].threads > most)
+			map->states[i].threads = UINT64_MAX;
+	}
+}
+
 /* States behind the main one are in the order of their addresses. */
 static int64_t find_state(const struct glibc_map *map, uint64_t address)
 {
@@ -166,6 +180,7 @@ int glibc_map__read(struct subject *subject, struct glibc_map *out, const char *
 		glibc_map__free(&map);
 		return err;
 	}
+	check_threads(subject, &map);
 	if (has_main(&map))
 		add_main(subject, &map);
 	for (size_t i = 0; i < map.arenas.heap_count; i++)

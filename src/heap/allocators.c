@@ -19,6 +19,12 @@
 /* Objects of one process that have an allocator with a tree; further ones are not told. */
 #define TREES_MAX 4
 
+/* More in use than there is: sizes or counts that were overwritten. */
+static bool knows_in_use(const struct allocator_facts *facts)
+{
+	return facts->has_in_use && facts->in_use_bytes <= facts->bytes;
+}
+
 void allocators__add(struct allocators *out, const struct allocator_facts *facts)
 {
 	for (size_t i = 0; i < out->other_count; i++) {
@@ -28,11 +34,13 @@ void allocators__add(struct allocators *out, const struct allocator_facts *facts
 			continue;
 		known->bytes += facts->bytes;
 		known->in_use_bytes += facts->in_use_bytes;
-		known->has_in_use &= facts->has_in_use;
+		known->has_in_use &= knows_in_use(facts);
 		return;
 	}
-	if (out->other_count < ALLOCATORS_MAX)
-		out->others[out->other_count++] = *facts;
+	if (out->other_count < ALLOCATORS_MAX) {
+		out->others[out->other_count] = *facts;
+		out->others[out->other_count++].has_in_use = knows_in_use(facts);
+	}
 }
 
 static int read_trees(struct subject *subject, struct claims *claims, struct allocators *out)

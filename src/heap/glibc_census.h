@@ -20,7 +20,7 @@ struct glibc_arena {
 	uint64_t address; /* of its malloc_state */
 	bool is_main;
 	uint32_t heaps;
-	int64_t threads;       /* attached; -1: the layout does not tell */
+	int64_t threads;       /* attached; -1: what is there cannot be their number */
 	uint64_t system_bytes; /* malloc_state.system_mem */
 	uint64_t in_use_bytes;
 	uint64_t free_bytes;   /* cached and top included */

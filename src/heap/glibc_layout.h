@@ -48,7 +48,7 @@ struct glibc_state {
 	uint64_t address;
 	uint64_t top;
 	uint64_t fastbins[GLIBC_FASTBINS]; /* chunks, 0: empty */
-	uint64_t threads;
+	uint64_t threads;                  /* attached; UINT64_MAX: not a number of threads */
 	uint64_t system_bytes;
 	uint64_t digest; /* of all its bytes: differs when the arena was used between two reads */
 };

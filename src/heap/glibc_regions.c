@@ -27,17 +27,35 @@ static int add_region(struct glibc_map *map, const struct glibc_region *region)
 	return 0;
 }
 
+static uint64_t mapped_bytes(const struct subject *subject)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < subject->n; i++)
+		bytes += subject->entries[i].end - subject->entries[i].start;
+	return bytes;
+}
+
+/* One that says to hold more than all that is mapped is none, or overwritten: not to be believed.
+ */
+static bool read_state(struct subject *subject, const struct glibc_map *map, uint64_t address,
+		       uint64_t most, struct glibc_state *state)
+{
+	return !glibc_state__read(&subject->memory, &map->layout, address, state) &&
+	       state->system_bytes <= most;
+}
+
 /* The main arena, when it is known, and each arena that lies in its first heap. */
 static int read_states(struct subject *subject, struct glibc_map *map)
 {
 	const struct glibc_arenas *arenas = &map->arenas;
+	uint64_t most = mapped_bytes(subject);
 
 	map->states = calloc(arenas->heap_count + 1, sizeof(*map->states));
 	map->regions = calloc(arenas->heap_count + 1, sizeof(*map->regions));
 	if (!map->states || !map->regions)
 		return -ENOMEM;
-	if (glibc_state__read(&subject->memory, &map->layout, arenas->main_arena,
-			      &map->states[0]) == 0)
+	if (read_state(subject, map, arenas->main_arena, most, &map->states[0]))
 		map->state_count = 1;
 	for (size_t i = 0; i < arenas->heap_count; i++) {
 		const struct glibc_heap *heap = &arenas->heaps[i];
@@ -49,7 +67,7 @@ static int read_states(struct subject *subject, struct glibc_map *map)
 			glibc_layout__narrow(&map->layout, 26, 34);
 		else
 			glibc_layout__narrow(&map->layout, 35, GLIBC_LATER);
-		if (glibc_state__read(&subject->memory, &map->layout, heap->arena, state) == 0)
+		if (read_state(subject, map, heap->arena, most, state))
 			map->state_count++;
 	}
 	return map->state_count ? 0 : -EAGAIN;
@@ -58,6 +76,20 @@ static int read_states(struct subject *subject, struct glibc_map *map)
 static bool has_main(const struct glibc_map *map)
 {
 	return map->state_count && map->states[0].address == map->arenas.main_arena;
+}
+
+/*
+ * A thread is attached to one arena at most. Those that began while we read are allowed for; beyond
+ * that the word is not a number of threads, and nothing else would tell.
+ */
+static void check_threads(const struct subject *subject, struct glibc_map *map)
+{
+	uint64_t most = 2 * (uint64_t)subject->stat.nr_threads + 64;
+
+	for (size_t i = 0; i < map->state_count; i++) {
+		if (map->states[i].threads > most)
+			map->states[i].threads = UINT64_MAX;
+	}
 }
 
 /* States behind the main one are in the order of their addresses. */
@@ -166,6 +198,7 @@ int glibc_map__read(struct subject *subject, struct glibc_map *out, const char *
 		glibc_map__free(&map);
 		return err;
 	}
+	check_threads(subject, &map);
 	if (has_main(&map))
 		add_main(subject, &map);
 	for (size_t i = 0; i < map.arenas.heap_count; i++)

@@ -275,7 +275,7 @@ static void find_regions(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t tries;
+	uint64_t first, tries;
 	int code;
 
 	if (argc < 4) {
@@ -283,13 +283,15 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	victim = (pid_t)strtol(argv[1], NULL, 10);
-	seed = strtoull(argv[2], NULL, 10) * 0x9e3779b97f4a7c15ULL + 1;
+	first = strtoull(argv[2], NULL, 10);
+	/* Not a multiple of splitmix64's own step: seeds would share their numbers. */
+	seed = first * 0xd1342543de82ef95ULL;
 	stop();
 	mem = open_file("mem", O_RDWR);
 	pagemap = open_file("pagemap", O_RDONLY);
 	find_regions();
 	/* Few words leave most of it to be believed; of thousands, none may. */
-	tries = seed == 1 ? 0 : 1 + below(1ULL << (1 + below(11)));
+	tries = !first ? 0 : 1 + below(1ULL << (1 + below(11)));
 	while (tries--)
 		spoil_page();
 	code = run(argv + 3, undo_count);

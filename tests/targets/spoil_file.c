@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: spoil_file FILE SEED SECTION...\n");
 		return 2;
 	}
-	seed = strtoull(argv[2], NULL, 10) * 0x9e3779b97f4a7c15ULL + 1;
+	seed = strtoull(argv[2], NULL, 10) * 0xd1342543de82ef95ULL;
 	fd = open(argv[1], O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		die(argv[1]);

@@ -166,7 +166,7 @@ static void read_unit(Dwarf_Die *unit, struct budget *left, struct go_layout *la
 }
 
 /* libdw's own would write to stderr. */
-static _Noreturn void out_of_memory(void)
+static void __attribute__((noreturn)) out_of_memory(void)
 {
 	_exit(1);
 }

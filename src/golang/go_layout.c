@@ -8,8 +8,8 @@
 
 /*
  * Measured by DWARF in programs that Debian's packages of 1.19.8, 1.21.13, 1.22.12, 1.23.5,
- * 1.24.4, 1.25.12, 1.26.10 and 1.27.3 built for linux/amd64. tests/explain/go_facts.sh compares them
- * again.
+ * 1.24.4, 1.25.12, 1.26.10 and 1.27.3 built for linux/amd64. tests/explain/go_facts.sh compares
+ * them again.
  */
 #define CONTROLLER_1_21                                                           \
 	[GO_GC_PERCENT] = 0, [GO_MEMORY_LIMIT] = 8, [GO_HEAP_MINIMUM] = 16,       \

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
 . "$TESTS/real/common.bash"
-# shellcheck source=tests/real/advice.bash
+# shellcheck source=tests/explain/advice.bash
 . "$TESTS/explain/advice.bash"
 
 RESULTS=$test_root/results

@@ -29,27 +29,11 @@ struct list_search {
 	const struct maps_entry *entries;
 	size_t n;
 	struct memory *memory;
-	struct stack_range *ranges;
-	size_t count, room;
+	struct stack_ranges found;
 	size_t threads;
 	size_t nodes; /* followed in all lists */
 	int err;
 };
-
-static int add_range(struct list_search *search, const struct stack_range *range)
-{
-	if (search->count == search->room) {
-		size_t room = search->room ? 2 * search->room : 64;
-		struct stack_range *ranges = reallocarray(search->ranges, room, sizeof(*ranges));
-
-		if (!ranges)
-			return -ENOMEM;
-		search->ranges = ranges;
-		search->room = room;
-	}
-	search->ranges[search->count++] = *range;
-	return 0;
-}
 
 /* The words of the struct pthread whose list node this is, as far as they are resident; their
  * number, 0 when there is none. */
@@ -85,7 +69,7 @@ static int add_pthread(struct list_search *search, uint64_t node, const uint64_t
 	if (!stack_bounds__find(words, count, tcb, &range))
 		return 0;
 	range.sp = 0;
-	return add_range(search, &range);
+	return stack_ranges__add(&search->found, &range);
 }
 
 /* Follows the list whose head is at `head` and whose first node is given. Each node must lead back
@@ -199,13 +183,14 @@ int stack_cache__read(const struct maps_entry *entries, size_t n, struct memory 
 
 	search_homes(&search, exe);
 	if (search.err) {
-		free(search.ranges);
+		free(search.found.items);
 		return search.err;
 	}
-	if (search.count)
-		qsort(search.ranges, search.count, sizeof(*search.ranges), compare_ranges);
-	*ranges = search.ranges;
-	*count = search.count;
+	if (search.found.count)
+		qsort(search.found.items, search.found.count, sizeof(*search.found.items),
+		      compare_ranges);
+	*ranges = search.found.items;
+	*count = search.found.count;
 	*threads = search.threads;
 	return 0;
 }

@@ -35,8 +35,7 @@ struct stack_search {
 	size_t n;
 	struct pagemap *pm;
 	enum go_heap go_heap;
-	struct stack_range *ranges;
-	size_t count, room;
+	struct stack_ranges found;
 };
 
 uint64_t stack_pointer_of(const char *text)
@@ -150,18 +149,18 @@ static bool find_stack(const struct stack_search *search, const struct maps_entr
 	return true;
 }
 
-static int add_range(struct stack_search *search, const struct stack_range *range)
+int stack_ranges__add(struct stack_ranges *ranges, const struct stack_range *range)
 {
-	if (search->count == search->room) {
-		size_t room = search->room ? 2 * search->room : 64;
-		struct stack_range *ranges = reallocarray(search->ranges, room, sizeof(*ranges));
+	if (ranges->count == ranges->room) {
+		size_t room = ranges->room ? 2 * ranges->room : 64;
+		struct stack_range *items = reallocarray(ranges->items, room, sizeof(*items));
 
-		if (!ranges)
+		if (!items)
 			return -ENOMEM;
-		search->ranges = ranges;
-		search->room = room;
+		ranges->items = items;
+		ranges->room = room;
 	}
-	search->ranges[search->count++] = *range;
+	ranges->items[ranges->count++] = *range;
 	return 0;
 }
 
@@ -173,7 +172,7 @@ static int look_at_thread(void *ctx, uint32_t tid)
 	char name[64], text[256];
 
 	snprintf(name, sizeof(name), "task/%u/syscall", tid);
-	if (search->count >= STACK_RANGES_MAX ||
+	if (search->found.count >= STACK_RANGES_MAX ||
 	    proc_file__read(search->pid, name, text, sizeof(text)) <= 0)
 		return 0; /* the thread has ended, or the kernel does not tell */
 	range.sp = stack_pointer_of(text);
@@ -184,7 +183,7 @@ static int look_at_thread(void *ctx, uint32_t tid)
 	/* A goroutine's stack is the Go heap's; upwards from it lies nothing to find. */
 	if (go_heap__may_hold(search->go_heap, range.sp))
 		return 0;
-	return find_stack(search, entry, &range) ? add_range(search, &range) : 0;
+	return find_stack(search, entry, &range) ? stack_ranges__add(&search->found, &range) : 0;
 }
 
 static int compare_ranges(const void *left, const void *right)
@@ -231,11 +230,11 @@ int thread_stacks__read(uint32_t pid, const struct maps_entry *entries, size_t n
 	int err = proc_each_thread(pid, look_at_thread, &search);
 
 	if (err) {
-		free(search.ranges);
+		free(search.found.items);
 		return err;
 	}
-	*count = stack_ranges__sort(search.ranges, search.count);
-	*ranges = search.ranges;
+	*count = stack_ranges__sort(search.found.items, search.found.count);
+	*ranges = search.found.items;
 	return 0;
 }
 

@@ -40,6 +40,15 @@ int thread_stacks__read(uint32_t pid, const struct maps_entry *entries, size_t n
 			struct pagemap *pm, enum go_heap go_heap, struct stack_range **ranges,
 			size_t *count);
 
+/* A list of them, empty when zeroed; items are the owner's to free. */
+struct stack_ranges {
+	struct stack_range *items;
+	size_t count, room;
+};
+
+/* 0 or -ENOMEM. */
+int stack_ranges__add(struct stack_ranges *ranges, const struct stack_range *range);
+
 /* Sorts by start and cuts overlaps, those that are not exact first. The number that is left. */
 size_t stack_ranges__sort(struct stack_range *ranges, size_t count);
 

@@ -220,32 +220,35 @@ static uint64_t error_of(const struct reading *reading, const struct glibc_look 
 	return (uint64_t)hypot(DEVIATIONS * distance, (double)spread) + unread;
 }
 
-static void claim_regions(const struct subject *subject, const struct glibc_map *map,
-			  struct claims *claims)
+/* What finds no room (-ENOSPC) is counted there. */
+static int claim_regions(const struct subject *subject, const struct glibc_map *map,
+			 struct claims *claims)
 {
 	static const char heaps[] = "heap_info headers, ring of arenas";
 	static const char brk[] = "main arena's chunks, up to its top";
+	int err = 0;
 
-	for (size_t i = 0; i < map->arenas.heap_count; i++) {
+	for (size_t i = 0; err != -ENOMEM && i < map->arenas.heap_count; i++) {
 		const struct glibc_heap *heap = &map->arenas.heaps[i];
 
 		/* All that it reserved, not only what it made usable so far. */
-		claims__add(claims, heap->base, heap->base + GLIBC_HEAP_BYTES,
-			    COMPONENT_MALLOC_ARENAS, heaps);
+		err = claims__add(claims, heap->base, heap->base + GLIBC_HEAP_BYTES,
+				  COMPONENT_MALLOC_ARENAS, heaps);
 	}
-	for (size_t i = 0; i < map->region_count; i++) {
+	for (size_t i = 0; err != -ENOMEM && i < map->region_count; i++) {
 		const struct glibc_region *region = &map->regions[i];
 		const struct maps_entry *entry = subject__entry(subject, region->start);
 
 		if (!region->is_main)
 			continue;
 		if (entry && !strcmp(entry->path, "[heap]"))
-			claims__add(claims, entry->start, MAX(entry->end, region->end),
-				    COMPONENT_BRK_HEAP, brk);
+			err = claims__add(claims, entry->start, MAX(entry->end, region->end),
+					  COMPONENT_BRK_HEAP, brk);
 		else
-			claims__add(claims, region->start, region->end, COMPONENT_MALLOC_ARENAS,
-				    brk);
+			err = claims__add(claims, region->start, region->end,
+					  COMPONENT_MALLOC_ARENAS, brk);
 	}
+	return err == -ENOMEM ? err : 0;
 }
 
 static int report(struct reading *reading, struct claims *claims, struct glibc_census *out)
@@ -258,8 +261,8 @@ static int report(struct reading *reading, struct claims *claims, struct glibc_c
 	fill_facts(chosen, &reading->tcaches, out);
 	out->walks = reading->count;
 	out->in_use_error_bytes = error_of(reading, chosen);
-	claim_regions(reading->subject, &chosen->map, claims);
-	return glibc_mmapped__read(reading->subject, &chosen->map, claims, out);
+	err = claim_regions(reading->subject, &chosen->map, claims);
+	return err ? err : glibc_mmapped__read(reading->subject, &chosen->map, claims, out);
 }
 
 int glibc_census__read(struct subject *subject, const struct glibc_bounds *bounds,

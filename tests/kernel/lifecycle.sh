@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 # vm: no
+# alone: yes
 # limit: 300
 # Processes that begin and end in every way: each one is in the report with what it did, or in a
 # loss by name. Names and files that are made to confuse do not.

@@ -36,7 +36,7 @@ run_round() {
 	end_trace
 	ask "run 5000 $pace" after.json
 	jq -n --slurpfile b before.json --slurpfile t truth.json --slurpfile a after.json '
-		($b[0].cpu_ns + $a[0].cpu_ns) / ($b[0].pairs + $a[0].pairs) as $untraced |
+		(($b[0].cpu_ns + $a[0].cpu_ns) / ($b[0].pairs + $a[0].pairs)) as $untraced |
 		{slowdown: (1 - $untraced / ($t[0].cpu_ns / $t[0].pairs)),
 		 calls_per_cpu_s: (2e9 / $untraced), untraced_ns: $untraced}' >round.json
 	cat round.json

@@ -19,6 +19,15 @@ struct {
 	__type(value, __u32);
 } return_sites SEC(".maps");
 
+/* Run by user space at each reading. */
+SEC("syscall")
+int live_clock(struct live_clock *clock)
+{
+	clock->ticks = bpf_jiffies64();
+	clock->ns = bpf_ktime_get_ns();
+	return 0;
+}
+
 /* A return pops its address. */
 #define RETURN_ADDRESS_BYTES 8
 

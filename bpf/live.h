@@ -81,7 +81,7 @@ static __always_inline void live_add(struct pt_regs *ctx, __u32 space_id, __u64 
 	struct live_space *space = bpf_map_lookup_elem(&live_spaces, &space_id);
 	struct live_value value = {
 		.size = size | (__u64)shift << LIVE_SIZE_BITS,
-		.time = LIVE_TIME(bpf_ktime_get_ns()),
+		.time = (__u32)bpf_jiffies64(),
 		.stack = STACK_NONE,
 	};
 

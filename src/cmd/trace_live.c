@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/size_class.h"
 #include "base/log.h"
@@ -14,8 +15,19 @@
 
 int trace_live__start(struct trace_session *session)
 {
-	if (!tracer__live_set(session->tracer))
+	struct live_set *set = tracer__live_set(session->tracer);
+	int err;
+
+	if (!set)
 		return 0;
+	/* It works now or never: each reading asks again. */
+	err = live_set__clock(set, &session->live_clock);
+	if (err) {
+		log_error("cannot run a BPF program to read the kernel's ticks: %s; without them "
+			  "--live cannot tell ages",
+			  strerror(-err));
+		return err;
+	}
 	session->live_spaces = live_spaces__new();
 	return session->live_spaces ? 0 : -ENOMEM;
 }
@@ -57,7 +69,8 @@ static double seconds_of(void *ctx, uint32_t time)
 {
 	const struct trace_session *session = ctx;
 
-	return ((double)time * LIVE_TIME_UNIT_NS - (double)session->started_ns) / 1e9;
+	return (live_clock__time_ns(&session->live_clock, time) - (double)session->started_ns) /
+	       1e9;
 }
 
 static uint32_t epoch_of(void *ctx, uint32_t id)
@@ -252,9 +265,12 @@ void trace_live__read(struct trace_session *session, bool ages)
 	};
 	struct live_set *set = tracer__live_set(session->tracer);
 	struct process *process, *next;
+	struct live_clock clock;
 
 	if (!session->live_spaces)
 		return;
+	if (!live_set__clock(set, &clock))
+		session->live_clock = clock;
 	HASH_ITER (hh, session->model.running, process, next)
 		trace_live__follow(session, process);
 	stop_detached(session);

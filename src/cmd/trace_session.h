@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "census/census.h"
 #include "cmd/trace_options.h"
+#include "memdrift/live.h"
 #include "ingest/tracer.h"
 #include "model/model.h"
 #include "probe/bursts.h"
@@ -62,6 +63,7 @@ struct trace_session {
 	struct follower *followers;
 	struct known_program *programs;  /* see trace_programs.c */
 	struct live_spaces *live_spaces; /* NULL without --live */
+	struct live_clock live_clock;    /* at the last reading of the live set */
 	struct stack_weights mmap_weights, alloc_weights, temporary_weights;
 	struct trace_command_run command;
 	struct class_table classes; /* of --buckets, unless log2 */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ingest/programs.h"
@@ -236,4 +237,22 @@ uint64_t live_set__thin(struct live_set *set)
 	set->thinned_to = shift;
 	reset_limit(set);
 	return taken;
+}
+
+int live_set__clock(const struct live_set *set, struct live_clock *clock)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = clock, .ctx_size_in = sizeof(*clock));
+
+	memset(clock, 0, sizeof(*clock));
+	return bpf_prog_test_run_opts(bpf_program__fd(set->skel->progs.live_clock), &options);
+}
+
+double live_clock__time_ns(const struct live_clock *clock, uint32_t stamp)
+{
+	const uint32_t newer = 1024;
+	struct timespec tick; /* the resolution of the coarse clocks: kernel/time/posix-timers.c */
+	double ticks = (double)(uint32_t)((uint32_t)clock->ticks - stamp + newer) - newer;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	return (double)clock->ns - ticks * ((double)tick.tv_sec * 1e9 + (double)tick.tv_nsec);
 }

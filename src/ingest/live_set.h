@@ -52,6 +52,14 @@ struct live_space *live_set__space(struct live_set *set, uint32_t space);
 uint64_t live_set__thin(struct live_set *set);
 /* 0: everything is kept. */
 uint32_t live_set__shift(const struct live_set *set);
+/* Now, by both clocks. 0 or a negative errno. */
+int live_set__clock(const struct live_set *set, struct live_clock *clock);
+/*
+ * When an entry was made, CLOCK_MONOTONIC in ns: up to a tick early or late. One made since the
+ * clock was read, by up to 1,024 ticks, is newer than it.
+ */
+double live_clock__time_ns(const struct live_clock *clock, uint32_t stamp);
+
 /* What an entry stands for: 1 when everything was kept. */
 double live_value__weight(const struct live_value *value);
 

@@ -109,6 +109,7 @@ static void choose_programs(struct tracer *tracer, const struct tracer_options *
 	bpf_program__set_autoload(skel->progs.live_session, tracer->calls == CALLS_SESSION);
 	bpf_program__set_autoload(skel->progs.live_enter, tracer->calls == CALLS_PAIR);
 	bpf_program__set_autoload(skel->progs.live_return, tracer->calls == CALLS_PAIR);
+	bpf_program__set_autoload(skel->progs.live_clock, options->live_bytes != 0);
 	bpf_program__set_autoload(skel->progs.empty_probe, false);
 	bpf_program__set_autoload(skel->progs.empty_session, false);
 	bpf_program__set_autoload(skel->progs.empty_skip, false);

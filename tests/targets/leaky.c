@@ -16,7 +16,7 @@
 #define LEAK_BYTES  100
 
 static void *churn[CACHE_SLOTS], *full[CACHE_SLOTS];
-static uint64_t every = 10000, seed = 1, calls, leaked;
+static uint64_t every = 10000, seed = 1, slots = CACHE_SLOTS, calls, leaked;
 /* Where what is leaked would be lost to a compiler, it is not to a reader. */
 static void *volatile last_leaked;
 
@@ -38,7 +38,7 @@ __attribute__((noinline)) static void use_temporary(uint64_t *random)
 /* A cache that grows and shrinks. */
 __attribute__((noinline)) static void churn_one(uint64_t *random)
 {
-	void **slot = &churn[random__below(random, CACHE_SLOTS)];
+	void **slot = &churn[random__below(random, slots)];
 
 	if (*slot) {
 		free(*slot);
@@ -52,7 +52,7 @@ __attribute__((noinline)) static void churn_one(uint64_t *random)
 /* A cache that has its size: what comes in puts something out. */
 __attribute__((noinline)) static void replace_one(uint64_t *random)
 {
-	void **slot = &full[random__below(random, CACHE_SLOTS)];
+	void **slot = &full[random__below(random, slots)];
 
 	free(*slot);
 	*slot = malloc(1000);
@@ -86,13 +86,15 @@ static void run(void)
 
 int main(int argc, char **argv)
 {
-	const struct target_option options[] = {
-		{"every", .number = &every}, {"seed", .number = &seed}, {0}};
+	const struct target_option options[] = {{"every", .number = &every},
+						{"seed", .number = &seed},
+						{"slots", .number = &slots},
+						{0}};
 	static struct truth t;
 
 	(void)argc;
-	if (!parse_options(argv, options) || !every)
-		usage("usage: leaky [--every N] [--seed N]\n");
+	if (!parse_options(argv, options) || !every || !slots || slots > CACHE_SLOTS)
+		usage("usage: leaky [--every N] [--seed N] [--slots N of a cache]\n");
 	stop_at("ready", true);
 	run();
 	truth__open(&t, NULL, "{");

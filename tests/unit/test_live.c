@@ -5,10 +5,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "analysis/outstanding.h"
+#include "ingest/live_set.h"
 #include "model/live_spaces.h"
 #include "model/live_view.h"
 
@@ -350,6 +352,23 @@ static void test_left(void **state)
 }
 
 /* A child whose parent is not known any more says that something is missing. */
+/* Stamps are the low 32 bits of a count that goes on: they pass zero, and some are newer than the
+ * clock that was read beside them. */
+static void test_stamps(void **state)
+{
+	struct live_clock clock = {.ticks = (1ull << 32) + 5, .ns = 60000000000};
+	struct timespec tick;
+	double tick_ns;
+
+	(void)state;
+	assert_int_equal(clock_getres(CLOCK_MONOTONIC_COARSE, &tick), 0);
+	tick_ns = (double)tick.tv_nsec;
+	assert_true(live_clock__time_ns(&clock, 5) == 6e10);
+	assert_true(live_clock__time_ns(&clock, 0xfffffffeu) == 6e10 - 7 * tick_ns);
+	assert_true(live_clock__time_ns(&clock, 15) == 6e10 + 10 * tick_ns);
+	assert_true(live_clock__time_ns(&clock, 5 - 3000000000u) == 6e10 - 3e9 * tick_ns);
+}
+
 static void test_lost_parent(void **state)
 {
 	struct table *table = new_table();
@@ -369,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_growth_unknown), cmocka_unit_test(test_fork),
 		cmocka_unit_test(test_grandchild),     cmocka_unit_test(test_unknown_fork),
 		cmocka_unit_test(test_left),           cmocka_unit_test(test_lost_parent),
+		cmocka_unit_test(test_stamps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

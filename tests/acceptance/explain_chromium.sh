@@ -9,8 +9,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
 . "$(dirname "$0")/../real/common.bash"
-# shellcheck source=tests/real/ledger.bash
-. "$(dirname "$0")/../real/ledger.bash"
+# shellcheck source=tests/explain/ledger.bash
+. "$(dirname "$0")/../explain/ledger.bash"
 
 page='<html><body><script>
 let kept = [];

@@ -9,8 +9,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
 . "$(dirname "$0")/../real/common.bash"
-# shellcheck source=tests/real/go_facts.bash
-. "$(dirname "$0")/../real/go_facts.bash"
+# shellcheck source=tests/explain/go_facts.bash
+. "$(dirname "$0")/../explain/go_facts.bash"
 # shellcheck source=tests/spoil.sh
 . "$(dirname "$0")/../spoil.sh"
 

@@ -135,11 +135,12 @@ void walk__look_for_tcache(struct walk *walk, uint64_t addr, uint64_t bytes)
 {
 	const struct glibc_walk_job *job = walk->job;
 	const struct glibc_window *window = &walk->window;
-	uint8_t data[TCACHE_CHUNK_MAX];
+	uint64_t size = bytes + CHUNK_TAIL_BYTES;
+	uint8_t data[TCACHE_CHUNK_MAX + CHUNK_TAIL_BYTES];
 
-	if (addr >= window->at && addr - window->at + bytes <= window->have)
-		memcpy(data, window->data + (addr - window->at), bytes);
-	else if (memory__read(&walk->memory, addr, data, bytes))
+	if (addr >= window->at && addr - window->at + size <= window->have)
+		memcpy(data, window->data + (addr - window->at), size);
+	else if (memory__read(&walk->memory, addr, data, size))
 		return;
 	if (!glibc_tcache__plausible(data, bytes))
 		return;

@@ -83,8 +83,7 @@ static void each_list(const struct glibc_map *map, const struct glibc_tcaches *t
 	for (size_t i = 0; i < tcaches->count; i++) {
 		const struct tcache_shape *shape = tcache_shape(tcaches->items[i].chunk_bytes);
 
-		if (memory__read(memory, tcaches->items[i].address, body,
-				 shape->chunk_bytes - CHUNK_HEADER_BYTES))
+		if (memory__read(memory, tcaches->items[i].address, body, tcache_bytes(shape)))
 			continue;
 		for (uint32_t k = 0; k < shape->bins; k++)
 			fn(ctx, tcache_entry(shape, body, k), true);

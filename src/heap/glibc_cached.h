@@ -51,24 +51,35 @@ struct glibc_tcaches {
 /* The largest of the chunks that a tcache can be. */
 #define TCACHE_CHUNK_MAX 0x310
 
+/* A chunk in use goes on in the first word of the next one's header (prev_size of malloc/malloc.c):
+ * from 2.42 on a tcache has its last list's head there. */
+#define CHUNK_TAIL_BYTES 8
+
+/* Rotated, so that what is left of a number that is no multiple of 16 makes it huge. */
+static inline uint64_t sixteenths(uint64_t value)
+{
+	return value >> 4 | value << 60;
+}
+
 /* Whether a chunk of this size may be a tcache: 16 bytes more where what would be left of the chunk
  * that it was cut from is none. */
 static inline bool is_tcache_size(uint64_t bytes)
 {
 	/* Bits of 0x250, 0x260, 0x290, 0x2a0, 0x300 and 0x310: no branches, as each chunk is asked.
 	 */
-	uint64_t step = (bytes - 0x250) / 16;
+	uint64_t step = sixteenths(bytes);
 
-	return (bytes % 16 == 0) & (step < 16) & (0x1833U >> step % 16);
+	return (step < 64) & (0x1833ULL << 0x25) >> step % 64;
 }
 
-/* Whether the chunk at data (header and all, `bytes` of it) can be a tcache that is not empty. */
+/* Whether the chunk at data (header and all, `bytes` and CHUNK_TAIL_BYTES of it) can be a tcache
+ * that is not empty. */
 bool glibc_tcache__plausible(const uint8_t *data, uint64_t bytes);
 
 /*
- * Adds the tcache in the chunk at address, with the bytes `data`, when the chunks that it lists
- * are there and of the right size; learns from them how links and keys are made. 1 when it was
- * added, 0 when it is none or was known, -ENOMEM.
+ * Adds the tcache in the chunk at address, with the bytes `data` as above, when the chunks that it
+ * lists are there and of the right size; learns from them how links and keys are made. 1 when it
+ * was added, 0 when it is none or was known, -ENOMEM.
  */
 int glibc_tcaches__add(struct glibc_tcaches *tcaches, struct memory *memory,
 		       struct glibc_layout *layout, uint64_t chunk, const uint8_t *data,

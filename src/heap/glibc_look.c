@@ -22,7 +22,7 @@ void glibc_look__free(struct glibc_look *look)
 static int look_for_first_tcaches(struct subject *subject, const struct glibc_map *map,
 				  struct glibc_layout *layout, struct glibc_tcaches *tcaches)
 {
-	uint8_t data[TCACHE_CHUNK_MAX];
+	uint8_t data[TCACHE_CHUNK_MAX + CHUNK_TAIL_BYTES];
 	int err = 0;
 
 	for (size_t i = 0; err >= 0 && i < map->region_count; i++) {
@@ -32,7 +32,7 @@ static int look_for_first_tcaches(struct subject *subject, const struct glibc_ma
 			continue;
 		size &= ~(uint64_t)7;
 		if (is_tcache_size(size) &&
-		    memory__read(&subject->memory, start, data, size) == 0 &&
+		    memory__read(&subject->memory, start, data, size + CHUNK_TAIL_BYTES) == 0 &&
 		    glibc_tcache__plausible(data, size))
 			err = glibc_tcaches__add(tcaches, &subject->memory, layout, start, data,
 						 size);

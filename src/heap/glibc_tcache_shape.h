@@ -19,6 +19,12 @@ enum {
 	TCACHE_BINS_MAX = 76,
 };
 
+/* Of the struct, without its chunk's header. */
+static inline uint64_t tcache_bytes(const struct tcache_shape *shape)
+{
+	return shape->entries + sizeof(uint64_t) * shape->bins;
+}
+
 /* NULL: no tcache is so long. */
 const struct tcache_shape *tcache_shape(uint64_t chunk_bytes);
 /* The first chunk's memory in a bin; body: the struct. */

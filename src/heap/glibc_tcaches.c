@@ -215,8 +215,7 @@ int glibc_tcaches__add(struct glibc_tcaches *tcaches, struct memory *memory,
 		return 0;
 	learn(layout, shape, &witness);
 	tcache.chunk_bytes = shape->chunk_bytes;
-	tcache.digest =
-		glibc_digest(GLIBC_DIGEST_SEED, body, shape->chunk_bytes - CHUNK_HEADER_BYTES);
+	tcache.digest = glibc_digest(GLIBC_DIGEST_SEED, body, tcache_bytes(shape));
 	return insert(tcaches, &tcache);
 }
 
@@ -235,7 +234,7 @@ uint64_t glibc_tcaches__digest(const struct glibc_tcaches *tcaches, struct memor
 	uint8_t body[TCACHE_CHUNK_MAX];
 
 	for (size_t i = 0; i < tcaches->count; i++) {
-		size_t size = tcaches->items[i].chunk_bytes - CHUNK_HEADER_BYTES;
+		size_t size = tcache_bytes(tcache_shape(tcaches->items[i].chunk_bytes));
 		uint64_t one = 0;
 
 		if (memory__read(memory, tcaches->items[i].address, body, size) == 0)

@@ -6,14 +6,7 @@
 #include "heap/glibc_tcache_shape.h"
 #include "heap/glibc_walk_impl.h"
 
-/* Marks are this far apart at least: 16 of them reach over several short windows. */
-#define MARK_BYTES 2048
-
-#define PAGE_BYTES 4096
-
-/* The chunk at now.at, of `bytes`, in use or not, goes into the sums. */
-static void count_chunk(struct walk *walk, const struct chunk_header *chunk, uint64_t bytes,
-			bool in_use)
+void walk__count(struct walk *walk, const struct chunk_header *chunk, uint64_t bytes, bool in_use)
 {
 	struct glibc_tally *tally = &walk->now.tally;
 	enum cached_kind kind = NOT_CACHED;
@@ -79,7 +72,7 @@ static bool pass_fenceposts(struct walk *walk, uint64_t addr, struct chunk_heade
 
 	if (!bytes)
 		return false;
-	count_chunk(walk, chunk, addr - walk->now.at, in_use);
+	walk__count(walk, chunk, addr - walk->now.at, in_use);
 	walk__close_free(walk, addr);
 	walk->now.tally.overhead_bytes += bytes;
 	walk->now.at = addr + bytes;
@@ -91,89 +84,6 @@ static bool pass_fenceposts(struct walk *walk, uint64_t addr, struct chunk_heade
 static bool ends_agree(const struct chunk_header *next, uint64_t bytes)
 {
 	return (next->size & PREV_INUSE) || next->prev_bytes == bytes;
-}
-
-/*
- * Whether a chunk, if it is in use, may be in a fastbin, in a tcache whose key is known, or be a
- * tcache: most are neither. Without branches on what cannot be foreseen, which cost more than this.
- */
-static inline bool needs_a_look(const struct walk *walk, uint64_t at, uint64_t bytes,
-				const struct chunk_header *chunk)
-{
-	uint64_t next = chunk->link ^ ((at + CHUNK_HEADER_BYTES) >> 12);
-	/* A multiple of 16, as its lowest bits are the highest then, and an address. */
-	bool is_link = (next >> 4 | next << 60) <= SPACE_ADDRESS_MAX >> 4;
-
-	return (is_link & (bytes <= walk->largest_fast)) | (chunk->key == walk->key) |
-	       is_tcache_size(bytes);
-}
-
-/* What the chunks from `from` on, up to `at`, add up to. */
-static inline void count_passed(struct walk *walk, uint64_t from, uint64_t at,
-				uint64_t in_use_bytes, uint64_t largest_free_bytes)
-{
-	struct glibc_tally *tally = &walk->now.tally;
-
-	walk->now.at = at;
-	tally->in_use_bytes += in_use_bytes;
-	tally->free_bytes += at - from - in_use_bytes;
-	tally->largest_free_bytes = MAX(tally->largest_free_bytes, largest_free_bytes);
-}
-
-static inline const struct chunk_header *chunk_in_window(const struct walk *walk, uint64_t at)
-{
-	return (const void *)(walk->window.data + (at - walk->window.at));
-}
-
-/*
- * The chunks that lie in the window with their successor's header, as long as nothing is wrong:
- * what is done for each of millions. Leaves now at the first that is left to do.
- */
-static void walk_window(struct walk *walk)
-{
-	const struct glibc_window *window = &walk->window;
-	uint64_t at = walk->now.at, from = at, next_mark = at, n = 0;
-	uint64_t in_use_bytes = 0, largest = 0;
-	/* Of the free memory in front of `at`; `at` itself when there is none. */
-	uint64_t free_start = walk->now.free_start ? walk->now.free_start : at;
-	uint64_t look_from = walk->look_at_all ? 0 : next_mark;
-	const uint64_t limit =
-		MIN(window->at + window->have - sizeof(struct chunk_header), walk->end - 1);
-	const struct chunk_header *chunk = chunk_in_window(walk, at), *next;
-
-	for (; !walk->err; n++, chunk = next) {
-		uint64_t bytes = chunk_bytes(chunk), addr = at + bytes, in_use;
-
-		if (addr > limit)
-			break;
-		next = (const void *)((const char *)chunk + bytes);
-		in_use = -(next->size & PREV_INUSE);
-		if (!header_is_plausible(walk, addr, next->size) ||
-		    (!in_use && next->prev_bytes != bytes))
-			break;
-		if (in_use && (at >= look_from || at - free_start > PAGE_BYTES ||
-			       needs_a_look(walk, at, bytes, chunk))) {
-			count_passed(walk, from, at, in_use_bytes, largest);
-			walk->now.free_start = free_start == at ? 0 : free_start;
-			if (at >= next_mark) {
-				walk__mark(walk);
-				next_mark = at + MARK_BYTES;
-				look_from = walk->look_at_all ? 0 : next_mark;
-			}
-			count_chunk(walk, chunk, bytes, true);
-			free_start = walk->now.free_start ? walk->now.free_start : addr;
-			from = addr;
-			in_use_bytes = 0;
-		} else {
-			in_use_bytes += bytes & in_use;
-			largest = MAX(largest, bytes & ~in_use);
-			free_start = in_use ? addr : free_start;
-		}
-		at = addr;
-	}
-	count_passed(walk, from, at, in_use_bytes, largest);
-	walk->now.free_start = free_start == at ? 0 : free_start;
-	walk->window.uses += n;
 }
 
 void walk__chunks(struct walk *walk, struct chunk_header chunk)
@@ -206,9 +116,9 @@ void walk__chunks(struct walk *walk, struct chunk_header chunk)
 		}
 		if ((next.size & PREV_INUSE) && is_mark_due(walk))
 			walk__mark(walk);
-		count_chunk(walk, &chunk, bytes, next.size & PREV_INUSE);
+		walk__count(walk, &chunk, bytes, next.size & PREV_INUSE);
 		walk->now.at = addr;
-		walk_window(walk);
+		walk__window(walk);
 		if (walk->err) /* -ERESTART or -ENOMEM: what was counted is of no use */
 			return;
 		over = !walk__fetch(walk, walk->now.at, &chunk) &&

@@ -96,30 +96,38 @@ static bool has_fast_link(const struct walk *walk, uint64_t addr, uint64_t link)
 	return heap && heap->arena == job->map->states[job->region->arena].address;
 }
 
+void walk__record(struct walk *walk, uint64_t addr, const struct chunk_header *chunk,
+		  enum cached_kind kind)
+{
+	const struct glibc_walk_job *job = walk->job;
+	struct cached_chunk cached = {
+		.address = addr,
+		.next = reveal_link(&job->map->layout, addr + CHUNK_HEADER_BYTES, chunk->link),
+		.bytes = chunk_bytes(chunk),
+		.arena = job->region->arena,
+		.in_tcache = kind == IN_TCACHE,
+	};
+
+	if (cached_chunks__add(job->cached, &cached))
+		walk->err = -ENOMEM;
+	walk->now.cached_count = job->cached->count;
+}
+
 enum cached_kind walk__cached(struct walk *walk, uint64_t addr, const struct chunk_header *chunk)
 {
 	const struct glibc_walk_job *job = walk->job;
 	const struct glibc_layout *layout = &job->map->layout;
-	uint64_t bytes = chunk_bytes(chunk);
-	struct cached_chunk cached = {.address = addr, .bytes = bytes, .arena = job->region->arena};
 	enum cached_kind kind = NOT_CACHED;
 
 	if (has_tcache_key(walk, chunk->key))
 		kind = IN_TCACHE;
-	else if (layout->links_mangled && bytes <= walk->largest_fast &&
+	else if (layout->links_mangled && chunk_bytes(chunk) <= walk->largest_fast &&
 		 has_fast_link(walk, addr, chunk->link))
 		kind = IN_FASTBIN;
 	else if (!layout->links_mangled)
 		kind = listed_kind(walk, addr);
-	if (kind == NOT_CACHED || !layout->links_mangled)
-		return kind;
-	cached.next = reveal_link(layout, addr + CHUNK_HEADER_BYTES, chunk->link);
-	cached.in_tcache = kind == IN_TCACHE;
-	if (cached_chunks__add(job->cached, &cached)) {
-		walk->err = -ENOMEM;
-		return kind;
-	}
-	walk->now.cached_count = job->cached->count;
+	if (kind != NOT_CACHED && layout->links_mangled)
+		walk__record(walk, addr, chunk, kind);
 	return kind;
 }
 
@@ -127,11 +135,12 @@ void walk__look_for_tcache(struct walk *walk, uint64_t addr, uint64_t bytes)
 {
 	const struct glibc_walk_job *job = walk->job;
 	const struct glibc_window *window = &walk->window;
-	uint8_t data[TCACHE_CHUNK_MAX];
+	uint64_t size = bytes + CHUNK_TAIL_BYTES;
+	uint8_t data[TCACHE_CHUNK_MAX + CHUNK_TAIL_BYTES];
 
-	if (addr >= window->at && addr - window->at + bytes <= window->have)
-		memcpy(data, window->data + (addr - window->at), bytes);
-	else if (memory__read(&walk->memory, addr, data, bytes))
+	if (addr >= window->at && addr - window->at + size <= window->have)
+		memcpy(data, window->data + (addr - window->at), size);
+	else if (memory__read(&walk->memory, addr, data, size))
 		return;
 	if (!glibc_tcache__plausible(data, bytes))
 		return;

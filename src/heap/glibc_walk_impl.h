@@ -80,6 +80,16 @@ void walk__close_cell(struct walk *walk);
 /* The chunk at now.at, whose header is good, and those behind it up to the region's end. */
 void walk__chunks(struct walk *walk, struct chunk_header chunk);
 
+/* Marks are this far apart at least: 16 of them reach over several short windows. */
+#define MARK_BYTES 2048
+
+/* The chunk at now.at, of `bytes`, in use or not, goes into the sums. */
+void walk__count(struct walk *walk, const struct chunk_header *chunk, uint64_t bytes, bool in_use);
+
+/* The chunks in the window, up to the first that does not fit or reaches out of it, or walk->err.
+ * The one at now fits. */
+void walk__window(struct walk *walk);
+
 /*
  * The chunk at `failed` (or its header) does not follow from that at now.at. Moves now to where to
  * go on and gives that chunk; false when the walk is over.
@@ -103,6 +113,9 @@ void walk__close_top(struct walk *walk, uint64_t bytes);
 /* Cached, by what it holds or by the lists: adds it to the chunks on record. */
 enum cached_kind { NOT_CACHED, IN_FASTBIN, IN_TCACHE };
 enum cached_kind walk__cached(struct walk *walk, uint64_t addr, const struct chunk_header *chunk);
+/* Adds one whose links are mangled; walk->err when there is no memory for it. */
+void walk__record(struct walk *walk, uint64_t addr, const struct chunk_header *chunk,
+		  enum cached_kind kind);
 /* Looks whether a chunk in use is a thread's cache. */
 void walk__look_for_tcache(struct walk *walk, uint64_t addr, uint64_t bytes);
 

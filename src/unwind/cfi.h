@@ -23,7 +23,8 @@ enum cfi_where {
 	CFI_SAME,
 	CFI_OFFSET,     /* at CFA + offset */
 	CFI_EXPRESSION, /* at what the expression gives */
-	CFI_OTHER,      /* in another register, or a value: not expressible, but for rsp = CFA */
+	CFI_VALUE,      /* CFA + offset itself */
+	CFI_OTHER,      /* in another register, or what an expression gives: not expressible */
 };
 
 struct cfi_register {

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "memdrift/unwind.h"
+#include "unwind/unwind_rules.h"
 
 /*
  * Call frame information (.eh_frame as the LSB's Core specification has it, 10.6, and .debug_frame
@@ -68,11 +69,5 @@ int frame_rows__append(struct frame_rows *rows, uint64_t vaddr, struct unwind_ru
 /* The rule at an address, or NULL before the first row. */
 const struct unwind_rule *frame_rows__find(const struct frame_rows *rows, uint64_t vaddr);
 void frame_rows__clear(struct frame_rows *rows);
-
-static inline bool unwind_rule__equal(struct unwind_rule a, struct unwind_rule b)
-{
-	return a.kind == b.kind && a.bp_kind == b.bp_kind && a.bp_offset == b.bp_offset &&
-	       a.offset == b.offset;
-}
 
 #endif

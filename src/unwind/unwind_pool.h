@@ -36,7 +36,7 @@ struct unwind_memory {
 	X(rules_refused, "rows whose rule found no room: unknown")                \
 	X(evicted, "objects evicted to make room")                                \
 	X(refused, "tables that found no room: frame pointers, or no full table") \
-	X(unreadable, "objects that could not be read: frame pointers")           \
+	X(unreadable, "objects that could not be read, or are no ELF files")      \
 	X(rows_dropped, "rows beyond what a page can have: unknown")              \
 	X(rows_unknown, "rows with a rule that cannot be expressed")              \
 	X(bad_entries, "frame descriptions that make no sense")                   \
@@ -60,8 +60,9 @@ void unwind_pool__free(struct unwind_pool *pool);
  * nobody's forged file stands for another's): copies in containers share one table. fd stays the
  * caller's. display_name is for messages; pid, a process that has it mapped, or -1.
  *
- * 0 also for an object that gets no table (too large for what is left of the pool, no frame
- * information, damaged): frame pointers then. -ENOSPC when UNWIND_OBJECTS_MAX objects are held,
+ * 0 also for an object that gets no table: frame pointers for what has no frame information, is no
+ * ELF file of this machine, or finds no room in the pool (tried again with the next call that finds
+ * some); unknown for one that is damaged. -ENOSPC when UNWIND_OBJECTS_MAX objects are held,
  * -ENOMEM, or what fstat() gave; *index is UNWIND_OBJECT_UNREAD then.
  * Until it is held the object may be evicted by the next call.
  */

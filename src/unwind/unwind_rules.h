@@ -2,6 +2,7 @@
 #ifndef MEMDRIFT_UNWIND_RULES_H
 #define MEMDRIFT_UNWIND_RULES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "memdrift/unwind.h"
@@ -20,5 +21,11 @@ uint16_t unwind_rules__intern(struct unwind_rules *rules, struct unwind_rule rul
 uint32_t unwind_rules__count(const struct unwind_rules *rules);
 /* How many times a rule found no room. */
 uint64_t unwind_rules__refused(const struct unwind_rules *rules);
+
+static inline bool unwind_rule__equal(struct unwind_rule a, struct unwind_rule b)
+{
+	return a.kind == b.kind && a.bp_kind == b.bp_kind && a.bp_offset == b.bp_offset &&
+	       a.offset == b.offset;
+}
 
 #endif

@@ -14,6 +14,7 @@
 #include "probe/attach.h"
 #include "probe/keeper.h"
 #include "probe/tracepoint.h"
+#include "unwind/unwinder.h"
 
 static const struct {
 	const char *tracepoint;
@@ -82,6 +83,11 @@ struct live_set *tracer__live_set(struct tracer *tracer)
 	return tracer->live;
 }
 
+struct unwinder *tracer__unwinder(struct tracer *tracer)
+{
+	return tracer->unwinder;
+}
+
 /* The cheapest way to see returns that this kernel has. */
 static enum tracer_calls choose_calls(struct memdrift *skel, const struct tracer_options *options)
 {
@@ -109,6 +115,8 @@ static void choose_programs(struct tracer *tracer, const struct tracer_options *
 	bpf_program__set_autoload(skel->progs.live_session, tracer->calls == CALLS_SESSION);
 	bpf_program__set_autoload(skel->progs.live_enter, tracer->calls == CALLS_PAIR);
 	bpf_program__set_autoload(skel->progs.live_return, tracer->calls == CALLS_PAIR);
+	bpf_program__set_autoload(skel->progs.unwind_publish, options->stacks);
+	bpf_program__set_autoload(skel->progs.unwind_find_inode, options->stacks);
 	bpf_program__set_autoload(skel->progs.live_clock, options->live_bytes != 0);
 	bpf_program__set_autoload(skel->progs.empty_probe, false);
 	bpf_program__set_autoload(skel->progs.empty_session, false);
@@ -140,6 +148,40 @@ static void size_live_maps(struct memdrift *skel, uint64_t bytes)
 	skel->bss->live.limit = live_set__limit(live_set__slots(bytes));
 }
 
+/* bpf/unwind.h: as many programs can be in a walk as there are CPUs, and some that were preempted.
+ */
+#define WALK_SLOTS_MIN     64u
+#define WALK_SLOTS_PER_CPU 4u
+
+static void size_stack_maps(struct memdrift *skel, bool stacks, struct bpf_config *config)
+{
+	struct bpf_map *const maps[] = {
+		skel->maps.stack_blocks, skel->maps.stack_ids,      skel->maps.unwind_pool,
+		skel->maps.unwind_rules, skel->maps.unwind_objects, skel->maps.unwind_images,
+		skel->maps.unwind_procs, skel->maps.unwind_free,    skel->maps.unwind_inodes};
+
+	config->takes_stacks = stacks;
+	config->stack_hash_mask = ~0ull;
+	config->walk_slots = WALK_SLOTS_MIN;
+	while (config->walk_slots < WALK_SLOTS_PER_CPU * config->cpus)
+		config->walk_slots *= 2;
+	bpf_map__set_max_entries(skel->maps.walk_slots, config->walk_slots);
+	for (size_t i = 0; !stacks && i < sizeof(maps) / sizeof(*maps); i++)
+		bpf_map__set_max_entries(maps[i], 1);
+	config->stack_blocks = bpf_map__max_entries(skel->maps.stack_blocks);
+}
+
+static int open_stacks(struct tracer *tracer)
+{
+	int err = mapped_array__open(&tracer->stack_array, tracer->skel->maps.stack_blocks);
+
+	if (err)
+		return err;
+	tracer->stacks = tracer->stack_array.at;
+	tracer->stack_blocks = bpf_map__max_entries(tracer->skel->maps.stack_blocks);
+	return unwinder__open(tracer->skel, &tracer->unwinder);
+}
+
 static int load_programs(struct tracer *tracer, const struct tracer_options *options)
 {
 	struct memdrift *skel = tracer->skel;
@@ -152,6 +194,7 @@ static int load_programs(struct tracer *tracer, const struct tracer_options *opt
 	if (options->live_bytes)
 		config.live_bucket_mask =
 			(uint32_t)(options->live_bytes / sizeof(struct live_bucket)) - 1;
+	size_stack_maps(skel, options->stacks, &config);
 	memcpy((void *)&skel->rodata->config, &config, sizeof(config));
 	choose_programs(tracer, options);
 	bpf_map__set_max_entries(skel->maps.records, (uint32_t)options->ring_bytes);
@@ -227,6 +270,12 @@ int tracer__open(const struct tracer_options *options, struct tracer **out)
 		log_error("cannot map the live set: %s", strerror(-err));
 		goto fail;
 	}
+	if (options->stacks)
+		err = open_stacks(tracer);
+	if (err) {
+		log_error("cannot map the unwind tables: %s", strerror(-err));
+		goto fail;
+	}
 	*out = tracer;
 	return 0;
 fail:
@@ -243,6 +292,8 @@ void tracer__close(struct tracer *tracer)
 	keeper__end(tracer->keeper);
 	ring_buffer__free(tracer->ring);
 	live_set__close(tracer->live);
+	unwinder__close(tracer->unwinder);
+	mapped_array__close(&tracer->stack_array);
 	memdrift__destroy(tracer->skel);
 	free(tracer);
 }

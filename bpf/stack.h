@@ -40,7 +40,7 @@ static __always_inline void finish_stack(struct unwind_walk *walk, enum stack_le
 
 #pragma unroll
 	for (__u32 i = 1; i < STACK_BLOCK_WORDS; i++)
-		words[(walk->depth + i) & (WALK_WORDS - 1)] = 0;
+		words[(walk->depth & (WALK_WORDS - 1)) + i] = 0;
 	words[0] = STACK_HEADER_MAKE(walk->depth, walk->end, leaf);
 	walk->hash ^= words[0];
 }

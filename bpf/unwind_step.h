@@ -42,8 +42,9 @@ struct unwind_walk {
 	uint64_t trampolines; /* where find_behind_trampoline() goes on */
 	uint64_t window_at;
 	uint64_t window[WINDOW_BYTES / sizeof(uint64_t)];
-	/* As it is kept: word 0 is the header. */
-	struct stack_block blocks[STACK_BLOCKS_EACH];
+	/* As it is kept: word 0 is the header. One more, as the last block's rest is filled
+	 * blindly. */
+	struct stack_block blocks[STACK_BLOCKS_EACH + 1];
 };
 
 #define WALK_WORDS (STACK_BLOCKS_EACH * STACK_BLOCK_WORDS)

@@ -277,6 +277,7 @@ void unwinder__ended(struct unwinder *unwinder, uint32_t pid)
 static void load_full(struct unwinder *unwinder, uint32_t number)
 {
 	struct unwind_image *image = &unwinder->images.images[number];
+	uint32_t built = 0;
 
 	for (uint32_t i = 0; i < image->count && i < UNWIND_MAPPINGS_MAX; i++) {
 		uint32_t object = image->mappings[i].object;
@@ -287,7 +288,12 @@ static void load_full(struct unwinder *unwinder, uint32_t number)
 		if (err)
 			log_debug("unwind: no full table for object %u: %s", object,
 				  strerror(-err));
+		else
+			built++;
 	}
+	log_info("a stack leads through a signal handler: the full unwind tables of %u mappings are "
+		 "there",
+		 built);
 }
 
 /* Calls fn for each process that the kernel's side knows. */

@@ -40,7 +40,7 @@ static __always_inline void finish_stack(struct unwind_walk *walk, enum stack_le
 
 #pragma unroll
 	for (__u32 i = 1; i < STACK_BLOCK_WORDS; i++)
-		words[(walk->depth & (WALK_WORDS - 1)) + i] = 0;
+		words[BELOW((__u64)walk->depth, WALK_WORDS) + i] = 0;
 	words[0] = STACK_HEADER_MAKE(walk->depth, walk->end, leaf);
 	walk->hash ^= words[0];
 }
@@ -55,7 +55,7 @@ static long compare_block(__u32 i, struct walk_slot **context)
 	struct walk_slot *slot = *context;
 	__u32 index = slot->first + i;
 	const struct stack_block *kept = bpf_map_lookup_elem(&stack_blocks, &index);
-	const struct stack_block *own = &slot->walk.blocks[i & (STACK_BLOCKS_EACH - 1)];
+	const struct stack_block *own = &slot->walk.blocks[BELOW(i, STACK_BLOCKS_EACH)];
 	__u64 difference = 0;
 
 	if (!kept) {
@@ -85,7 +85,7 @@ static long store_block(__u32 i, struct walk_slot **context)
 
 	if (!kept)
 		return 1;
-	*kept = slot->walk.blocks[i & (STACK_BLOCKS_EACH - 1)];
+	*kept = slot->walk.blocks[BELOW(i, STACK_BLOCKS_EACH)];
 	return 0;
 }
 

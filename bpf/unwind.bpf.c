@@ -13,6 +13,7 @@ int unwind_publish(struct unwind_publish *publish)
 	struct unwind_process *process, fresh = {};
 
 	publish->done = 0;
+	publish->freed = 0;
 	process = bpf_map_lookup_elem(&unwind_procs, &pid);
 	if (!process) {
 		if (image)
@@ -23,7 +24,12 @@ int unwind_publish(struct unwind_publish *publish)
 	old = *(volatile __u32 *)&process->image;
 	if (!image || *(volatile __u32 *)&process->changes != publish->changes)
 		return 0;
-	publish->done = replace_image(process, old, image);
+	if (__sync_val_compare_and_swap(&process->image, old, image) != old)
+		return 0;
+	publish->done = 1;
+	/* Such programs may not use queues before 6.2: the caller gives it back. */
+	if (leave_image(old))
+		publish->freed = old;
 	return 0;
 }
 

@@ -230,7 +230,7 @@ find_image(volatile struct unwind_process *process, __u32 *number)
 
 static __always_inline void ask_for(__u32 image, __u32 end)
 {
-	__u8 *wants = &unwind_wants[image & (UNWIND_IMAGES_MAX - 1)];
+	__u8 *wants = &unwind_wants[BELOW(image, UNWIND_IMAGES_MAX)];
 	__u8 want = end == STACK_END_interrupted ? UNWIND_WANTS_FULL : UNWIND_WANTS_MAPS;
 
 	if (*wants & want)

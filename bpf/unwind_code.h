@@ -51,7 +51,7 @@ static __always_inline void put_part(struct unwind_image *image, __u64 start, __
 				     __u64 begin, __u32 file_page, __u32 object)
 {
 	__u32 at = image->reserved;
-	struct unwind_mapping *mapping = &image->mappings[at & (UNWIND_MAPPINGS_MAX - 1)];
+	struct unwind_mapping *mapping = &image->mappings[BELOW(at, UNWIND_MAPPINGS_MAX)];
 
 	/* Beyond that walks end in no mapping. */
 	if (at >= UNWIND_MAPPINGS_MAX || start >= end)
@@ -76,7 +76,7 @@ static __always_inline void put_code(struct unwind_image *image, const struct co
 /* Old mappings below or above the new one stay, of one that it covers the rest. */
 static long copy_below(__u32 i, struct code_step *step)
 {
-	const struct unwind_mapping *old = &step->old->mappings[i & (UNWIND_MAPPINGS_MAX - 1)];
+	const struct unwind_mapping *old = &step->old->mappings[BELOW(i, UNWIND_MAPPINGS_MAX)];
 	__u64 start = old->start, limit = step->code->start;
 	__u64 end = start + ((__u64)old->page_count << UNWIND_PAGE_SHIFT);
 
@@ -88,7 +88,7 @@ static long copy_below(__u32 i, struct code_step *step)
 
 static long copy_above(__u32 i, struct code_step *step)
 {
-	const struct unwind_mapping *old = &step->old->mappings[i & (UNWIND_MAPPINGS_MAX - 1)];
+	const struct unwind_mapping *old = &step->old->mappings[BELOW(i, UNWIND_MAPPINGS_MAX)];
 	__u64 start = old->start, limit = step->code->end;
 	__u64 end = start + ((__u64)old->page_count << UNWIND_PAGE_SHIFT);
 
@@ -105,7 +105,7 @@ static __always_inline bool has_code(const struct unwind_image *image, const str
 	const struct unwind_mapping *mapping;
 	__u64 skipped = code->start;
 
-	mapping = &image->mappings[search_mapping(image, skipped) & (UNWIND_MAPPINGS_MAX - 1)];
+	mapping = &image->mappings[BELOW(search_mapping(image, skipped), UNWIND_MAPPINGS_MAX)];
 	skipped -= mapping->start;
 	return image->count && skipped < (__u64)mapping->page_count << UNWIND_PAGE_SHIFT &&
 	       code->end - mapping->start <= (__u64)mapping->page_count << UNWIND_PAGE_SHIFT &&
@@ -137,7 +137,7 @@ static __always_inline bool extend_image(struct unwind_process *process, const s
 	*(volatile __u32 *)&image->count = image->reserved;
 	if (replace_image(process, old, number))
 		return true;
-	leave_image(number);
+	drop_image(number);
 	return false;
 }
 

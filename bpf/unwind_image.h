@@ -39,16 +39,23 @@ static __always_inline struct unwind_image *image_at(__u32 number)
 	return number ? bpf_map_lookup_elem(&unwind_images, &number) : NULL;
 }
 
-/* One user less. The last one gives it back: from here on walks that are on it are stale. */
-static __always_inline void leave_image(__u32 number)
+/* One user less. True: it was the last one. From here on walks that are on it are stale. */
+static __always_inline bool leave_image(__u32 number)
 {
 	struct unwind_image *image = image_at(number);
 
 	if (!image || __sync_fetch_and_add(&image->users, -1) != 1)
-		return;
+		return false;
 	__sync_fetch_and_add(&image->generation, 1);
-	unwind_wants[number & (UNWIND_IMAGES_MAX - 1)] = 0;
-	bpf_map_push_elem(&unwind_free, &number, 0);
+	unwind_wants[BELOW(number, UNWIND_IMAGES_MAX)] = 0;
+	return true;
+}
+
+/* The same, and it is free. */
+static __always_inline void drop_image(__u32 number)
+{
+	if (leave_image(number))
+		bpf_map_push_elem(&unwind_free, &number, 0);
 }
 
 /* One user more, unless it has none left: then it is about to be somebody else's. */
@@ -88,7 +95,7 @@ static __always_inline __u32 take_image(void)
 /* The process has another image, whose user it is already. */
 static __always_inline void set_image(struct unwind_process *process, __u32 number)
 {
-	leave_image(__sync_lock_test_and_set(&process->image, number));
+	drop_image(__sync_lock_test_and_set(&process->image, number));
 }
 
 /* The same, but only when nobody else has moved it from `old` meanwhile. */
@@ -96,7 +103,7 @@ static __always_inline bool replace_image(struct unwind_process *process, __u32 
 {
 	if (__sync_val_compare_and_swap(&process->image, old, number) != old)
 		return false;
-	leave_image(old);
+	drop_image(old);
 	return true;
 }
 
@@ -131,13 +138,18 @@ static __always_inline struct unwind_process *renew_process(__u32 pid)
 static __always_inline void share_image(__u32 parent_pid, __u32 child_pid)
 {
 	struct unwind_process *parent = bpf_map_lookup_elem(&unwind_procs, &parent_pid);
-	struct unwind_process child = {};
+	struct unwind_process child = {}, *old;
 
-	/* An entry of a process that had the pid before has been forgotten at its end. */
 	if (parent && parent->image && join_image(parent->image))
 		child.image = parent->image;
-	if (bpf_map_update_elem(&unwind_procs, &child_pid, &child, BPF_NOEXIST))
-		leave_image(child.image);
+	if (!bpf_map_update_elem(&unwind_procs, &child_pid, &child, BPF_NOEXIST))
+		return;
+	/* Left behind by a process that had the pid before and was looked at after its end. */
+	old = bpf_map_lookup_elem(&unwind_procs, &child_pid);
+	if (old)
+		set_image(old, child.image);
+	else
+		drop_image(child.image);
 }
 
 #endif

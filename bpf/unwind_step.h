@@ -30,6 +30,12 @@
 /* User addresses are below, with five levels of page tables as well (x86/x86_64/mm.rst). */
 #define USER_ADDRESS_BITS 56
 
+#ifdef __bpf__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL
+#endif
+
 struct unwind_walk {
 	uint64_t ip, sp, bp;
 	uint64_t hash; /* of the frames */
@@ -71,6 +77,34 @@ static inline __attribute__((always_inline)) uint64_t mask_below(uint64_t a, uin
 	return (uint64_t)mask;
 }
 
+/*
+ * An index below a power of two, for the verifier: what clang knows to be below already it would
+ * not mask again, and the verifier may know less.
+ */
+#ifdef __bpf__
+#define BELOW(index, limit)                                                \
+	({                                                                 \
+		uint64_t bounded = (index);                                \
+		asm volatile("%0 &= %1" : "+r"(bounded) : "i"((limit)-1)); \
+		bounded;                                                   \
+	})
+#else
+#define BELOW(index, limit) ((index) & ((limit)-1))
+#endif
+
+/* Stacks are aligned, what a hostile stack pointer says need not be. */
+static inline __attribute__((always_inline)) uint64_t load_word(const char *at)
+{
+#ifdef __bpf__
+	return *(const uint64_t *)at;
+#else
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+#endif
+}
+
 static inline __attribute__((always_inline)) long end_walk(struct unwind_walk *walk, uint32_t end)
 {
 	walk->end = walk->guessed ? STACK_END_no_tables : end;
@@ -106,11 +140,11 @@ static inline __attribute__((always_inline)) bool read_word(struct unwind_walk *
 	}
 #ifdef __bpf__
 	/* The bound for the verifier, on the very register that is used. */
-	asm volatile("%0 &= 511" : "+r"(at));
+	at = BELOW(at, WINDOW_BYTES);
 	if (at > WINDOW_BYTES - sizeof(*word))
 		return false;
 #endif
-	*word = *(const uint64_t *)((const char *)walk->window + at);
+	*word = load_word((const char *)walk->window + at);
 	return true;
 }
 
@@ -120,12 +154,12 @@ search_mapping(const struct unwind_image *image, uint64_t pc)
 {
 	uint64_t at = 0, count = image->count;
 
-#pragma unroll
+	UNROLL
 	for (uint64_t half = UNWIND_MAPPINGS_MAX / 2; half; half /= 2) {
 		uint64_t next = at + half;
 
 		at += half & mask_below(next, count) &
-		      ~mask_below(pc, image->mappings[next & (UNWIND_MAPPINGS_MAX - 1)].start);
+		      ~mask_below(pc, image->mappings[BELOW(next, UNWIND_MAPPINGS_MAX)].start);
 	}
 	return (uint32_t)at;
 }
@@ -133,7 +167,7 @@ search_mapping(const struct unwind_image *image, uint64_t pc)
 static inline __attribute__((always_inline)) bool is_in_mapping(const struct unwind_image *image,
 								uint32_t index, uint64_t pc)
 {
-	const struct unwind_mapping *mapping = &image->mappings[index & (UNWIND_MAPPINGS_MAX - 1)];
+	const struct unwind_mapping *mapping = &image->mappings[BELOW(index, UNWIND_MAPPINGS_MAX)];
 
 	return index < image->count && pc - mapping->start < (uint64_t)mapping->page_count
 								     << UNWIND_PAGE_SHIFT;
@@ -151,7 +185,7 @@ find_mapping(struct unwind_walk *walk, const struct unwind_image *image, uint64_
 			return NULL;
 		walk->mapping = index + 1;
 	}
-	return &image->mappings[index & (UNWIND_MAPPINGS_MAX - 1)];
+	return &image->mappings[BELOW(index, UNWIND_MAPPINGS_MAX)];
 }
 
 /* The last of `count` rows from `first` on that starts at or below; there is one. */
@@ -164,7 +198,7 @@ search_rows(const union unwind_block *block, uint64_t first, uint64_t count, uin
 	({                                                                                     \
 		uint64_t next = at + (half);                                                   \
 		at += (half)&mask_below(next, end) &                                           \
-		      ~mask_below(byte, block->rows[next & (UNWIND_ROWS_PER_BLOCK - 1)].from); \
+		      ~mask_below(byte, block->rows[BELOW(next, UNWIND_ROWS_PER_BLOCK)].from); \
 	})
 	/* Most pages have few. */
 	if (count > 16) {
@@ -196,7 +230,7 @@ find_rule(const struct unwind_object *object, uint32_t index, uint64_t file_page
 	block = block_at(index + (uint32_t)(page / UNWIND_PAGES_PER_BLOCK));
 	if (!block)
 		return NULL;
-	page &= UNWIND_PAGES_PER_BLOCK - 1;
+	page = BELOW(page, UNWIND_PAGES_PER_BLOCK);
 	first = block->pages[page].first;
 	count = block->pages[page].count;
 	number = block->pages[page].block;
@@ -206,13 +240,13 @@ find_rule(const struct unwind_object *object, uint32_t index, uint64_t file_page
 	if (!block)
 		return NULL;
 	first = search_rows(block, first, count, byte);
-	return rule_at(block->rows[first & (UNWIND_ROWS_PER_BLOCK - 1)].rule);
+	return rule_at(block->rows[BELOW(first, UNWIND_ROWS_PER_BLOCK)].rule);
 }
 
 static inline __attribute__((always_inline)) void keep_frame(struct unwind_walk *walk, uint64_t ip)
 {
 	uint64_t *words = walk->blocks[0].words;
-	uint32_t at = (walk->depth + 1) & (WALK_WORDS - 1);
+	uint64_t at = BELOW((uint64_t)walk->depth + 1, WALK_WORDS);
 
 	words[at] = ip;
 	/* Multiplicative hashing, the constant is 2^64 over the golden ratio; what it cannot tell

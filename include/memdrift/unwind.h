@@ -170,8 +170,10 @@ struct unwind_publish {
 	uint32_t image;   /* 0: only make the process known */
 	uint32_t changes; /* of its unwind_process, from before /proc/PID/maps was read */
 	uint32_t done;    /* out: 0: the process is gone, or has changed since */
+	uint32_t freed;   /* out: the image that nobody is on any more, to be given back; 0: none */
+	uint32_t reserved;
 };
-MEMDRIFT_ASSERT_SIZE(struct unwind_publish, 16);
+MEMDRIFT_ASSERT_SIZE(struct unwind_publish, 24);
 
 /* The file behind a mapping as the kernel knows it: stat() shows other numbers on overlayfs. */
 struct unwind_inode {

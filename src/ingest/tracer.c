@@ -228,6 +228,22 @@ static int keep_record(void *ctx, void *data, size_t size)
 	return ++tracer->taken < tracer->max ? 0 : -E2BIG;
 }
 
+/* For tests/kernel/verifier.sh. */
+static void log_verified(struct memdrift *skel)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program (prog, skel->obj) {
+		struct bpf_prog_info info = {0};
+		__u32 size = sizeof(info);
+
+		if (bpf_program__fd(prog) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size))
+			log_debug("program %s: %u instructions verified", bpf_program__name(prog),
+				  info.verified_insns);
+	}
+}
+
 int tracer__open(const struct tracer_options *options, struct tracer **out)
 {
 	struct tracer *tracer = calloc(1, sizeof(*tracer));
@@ -248,6 +264,7 @@ int tracer__open(const struct tracer_options *options, struct tracer **out)
 			  strerror(-err));
 		goto fail;
 	}
+	log_verified(tracer->skel);
 	/* Here: it knows the loaded programs, and has no part in the large maps. */
 	err = keeper__start(&tracer->keeper);
 	if (err) {

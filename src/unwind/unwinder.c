@@ -145,8 +145,11 @@ static bool publish(struct unwinder *unwinder, uint32_t pid, uint32_t image, uin
 {
 	struct unwind_publish argument = {.pid = pid, .image = image, .changes = changes};
 
-	return !run(unwinder->skel->progs.unwind_publish, &argument, sizeof(argument)) &&
-	       argument.done;
+	if (run(unwinder->skel->progs.unwind_publish, &argument, sizeof(argument)))
+		return false;
+	if (argument.freed)
+		give_back(unwinder, argument.freed);
+	return argument.done;
 }
 
 /* The process's entry, made when it has none. */
@@ -211,6 +214,17 @@ static int look_once(struct unwinder *unwinder, uint32_t pid)
 	return err;
 }
 
+/* It may have got an entry after its end: nobody else would take that away. */
+static void drop_process(struct unwinder *unwinder, uint32_t pid)
+{
+	const struct bpf_map *map = unwinder->skel->maps.unwind_procs;
+	struct unwind_process process;
+
+	if (!bpf_map__lookup_elem(map, &pid, sizeof(pid), &process, sizeof(process), 0) &&
+	    !process.image)
+		bpf_map__delete_elem(map, &pid, sizeof(pid), 0);
+}
+
 static struct waiting *find_waiting(struct unwinder *unwinder, uint32_t pid)
 {
 	struct waiting *waiting;
@@ -237,6 +251,8 @@ int unwinder__look(struct unwinder *unwinder, uint32_t pid)
 	waiting = find_waiting(unwinder, pid);
 	for (int i = 0; err == -EAGAIN && i < LOOK_TRIES; i++)
 		err = look_once(unwinder, pid);
+	if (err == -ESRCH)
+		drop_process(unwinder, pid);
 	log_debug("unwind: code of process %u: %s", pid,
 		  err > 0 ? "as before"
 		  : err   ? strerror(-err)
@@ -291,9 +307,10 @@ static void load_full(struct unwinder *unwinder, uint32_t number)
 		else
 			built++;
 	}
-	log_info("a stack leads through a signal handler: the full unwind tables of %u mappings are "
-		 "there",
-		 built);
+	log_info(
+		"a stack leads through a signal handler: the full unwind tables of %u mappings are "
+		"there",
+		built);
 }
 
 /* Calls fn for each process that the kernel's side knows. */

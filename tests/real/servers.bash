@@ -4,7 +4,7 @@
 # Private servers of the real programs, sourced after tests/lib.sh and tests/real/common.bash. Each
 # sets $server and ends it with the test case.
 
-# shellcheck disable=SC2034 # the tests read what is set here
+# shellcheck disable=SC2034,SC2154 # the tests read what is set here, and common.bash sets what is read
 
 redis_answers() {
 	[ "$(redis-cli -s "$WORK/socket" ping)" = PONG ]
@@ -47,12 +47,12 @@ start_postgres() {
 	wait_for 40 postgres_answers
 }
 
-# begin_session [SQL]: a session on descriptor 8 that has done so; sets $backend.
+# begin_session SQL: a session on descriptor 8 that has done so; sets $backend.
 begin_session() {
 	mkfifo input
 	"$bin/psql" -h "$dir" -U nobody -d postgres -AtXq <input >output 2>&1 &
 	exec 8>input
-	echo "${1:-} SELECT 'pid ' || pg_backend_pid();" >&8
+	echo "$1 SELECT 'pid ' || pg_backend_pid();" >&8
 	wait_for 40 grep -q '^pid ' output
 	backend=$(sed -n 's/^pid //p' output)
 }

@@ -104,7 +104,7 @@ on_redis() {
 
 on_postgres() {
 	start_postgres
-	begin_session
+	begin_session ""
 	echo "DO \$\$ BEGIN FOR i IN 1 .. 10000000 LOOP
 		EXECUTE 'SELECT count(*) FROM pg_class WHERE relname LIKE ''%' || i || '%''';
 		END LOOP; END \$\$;" >&8

@@ -125,6 +125,7 @@ static int load_tracer(struct trace_session *session)
 		.live_stacks = !options->no_stacks,
 		.live_temporary = options->temporary,
 		.stacks = true,
+		.stack_hash_bits = options->stack_hash_bits,
 		.classes = &session->classes,
 		.config =
 			{

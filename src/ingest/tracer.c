@@ -119,6 +119,8 @@ static void choose_programs(struct tracer *tracer, const struct tracer_options *
 	bpf_program__set_autoload(skel->progs.unwind_find_inode, options->stacks);
 	bpf_program__set_autoload(skel->progs.live_clock, options->live_bytes != 0);
 	bpf_program__set_autoload(skel->progs.empty_probe, false);
+	bpf_program__set_autoload(skel->progs.bench_walk, false);
+	bpf_program__set_autoload(skel->progs.bench_get_stack, false);
 	bpf_program__set_autoload(skel->progs.empty_session, false);
 	bpf_program__set_autoload(skel->progs.empty_skip, false);
 	bpf_program__set_autoload(skel->progs.empty_return, false);

@@ -4,6 +4,8 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../trace.sh"
 
+CROWD_ROUNDS=$([ "$MEMDRIFT_VM" = 1 ] && echo 3000 || echo 20000)
+
 # own_chains FOLDED: from main or the thread's function on, sums of equal ones, without the chains
 # that the program does not count.
 own_chains() {
@@ -31,6 +33,22 @@ hard_chains() {
 	expect_no_call_losses
 	sort truth.json >expected
 	own_chains folded >got
+	diff expected got || fail "chains of calls and their bytes"
+	tell_target
+}
+
+# Walks that are interrupted by others on the same CPU, most of all where the kernel is fully
+# preemptible (tests/acceptance/preempt.sh).
+crowd_keeps_apart() {
+	need_bpf
+	start_target unwind_torture "$CROWD_ROUNDS"
+	start_trace -p "$TARGET" --folded "$PWD/folded" --weight alloc_bytes --budget none "$@"
+	tell_target
+	wait_done
+	end_trace
+	expect_no_call_losses
+	sort truth.json >expected
+	sed -nE 's/^[^;]*;(.*;)?(in_crowd;.*);malloc ([0-9]+)$/\2 \3/p' folded | sort >got
 	diff expected got || fail "chains of calls and their bytes"
 	tell_target
 }
@@ -76,5 +94,6 @@ whole_from_the_start() {
 
 test_case "walks chains of calls that are hard to walk" hard_chains
 test_case "the same with allocations followed to their return" hard_chains --live
+test_case "eight threads' stacks stay apart" crowd_keeps_apart
 test_case "two stacks of one hash stay two" same_hashes
 test_case "a command's stacks are whole from its first call on" whole_from_the_start

@@ -125,6 +125,7 @@ static int load_tracer(struct trace_session *session)
 		.live_stacks = !options->no_stacks,
 		.live_temporary = options->temporary,
 		.stacks = true,
+		.stack_hash_bits = options->stack_hash_bits,
 		.classes = &session->classes,
 		.config =
 			{
@@ -333,8 +334,9 @@ int trace_session__run(struct trace_session *session)
 			n = tracer__poll(session->tracer, POLL_MS, 65536, trace_event, session);
 		if (n < 0 && n != -EINTR)
 			return n;
-		trace_scan__due(session);
+		/* First: code that was just mapped is being run. */
 		unwinder__serve(tracer__unwinder(session->tracer));
+		trace_scan__due(session);
 		if (monotonic_ns() >= session->next_guard_ns) {
 			trace_guard(session);
 			trace_read_residency(session);

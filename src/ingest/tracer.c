@@ -119,6 +119,8 @@ static void choose_programs(struct tracer *tracer, const struct tracer_options *
 	bpf_program__set_autoload(skel->progs.unwind_find_inode, options->stacks);
 	bpf_program__set_autoload(skel->progs.live_clock, options->live_bytes != 0);
 	bpf_program__set_autoload(skel->progs.empty_probe, false);
+	bpf_program__set_autoload(skel->progs.bench_walk, false);
+	bpf_program__set_autoload(skel->progs.bench_get_stack, false);
 	bpf_program__set_autoload(skel->progs.empty_session, false);
 	bpf_program__set_autoload(skel->progs.empty_skip, false);
 	bpf_program__set_autoload(skel->progs.empty_return, false);
@@ -153,20 +155,22 @@ static void size_live_maps(struct memdrift *skel, uint64_t bytes)
 #define WALK_SLOTS_MIN     64u
 #define WALK_SLOTS_PER_CPU 4u
 
-static void size_stack_maps(struct memdrift *skel, bool stacks, struct bpf_config *config)
+static void size_stack_maps(struct memdrift *skel, const struct tracer_options *options,
+			    struct bpf_config *config)
 {
 	struct bpf_map *const maps[] = {
 		skel->maps.stack_blocks, skel->maps.stack_ids,      skel->maps.unwind_pool,
 		skel->maps.unwind_rules, skel->maps.unwind_objects, skel->maps.unwind_images,
 		skel->maps.unwind_procs, skel->maps.unwind_free,    skel->maps.unwind_inodes};
 
-	config->takes_stacks = stacks;
-	config->stack_hash_mask = ~0ull;
+	config->takes_stacks = options->stacks;
+	config->stack_hash_mask =
+		options->stack_hash_bits ? (1ull << options->stack_hash_bits) - 1 : ~0ull;
 	config->walk_slots = WALK_SLOTS_MIN;
 	while (config->walk_slots < WALK_SLOTS_PER_CPU * config->cpus)
 		config->walk_slots *= 2;
 	bpf_map__set_max_entries(skel->maps.walk_slots, config->walk_slots);
-	for (size_t i = 0; !stacks && i < sizeof(maps) / sizeof(*maps); i++)
+	for (size_t i = 0; !options->stacks && i < sizeof(maps) / sizeof(*maps); i++)
 		bpf_map__set_max_entries(maps[i], 1);
 	config->stack_blocks = bpf_map__max_entries(skel->maps.stack_blocks);
 }
@@ -194,7 +198,7 @@ static int load_programs(struct tracer *tracer, const struct tracer_options *opt
 	if (options->live_bytes)
 		config.live_bucket_mask =
 			(uint32_t)(options->live_bytes / sizeof(struct live_bucket)) - 1;
-	size_stack_maps(skel, options->stacks, &config);
+	size_stack_maps(skel, options, &config);
 	memcpy((void *)&skel->rodata->config, &config, sizeof(config));
 	choose_programs(tracer, options);
 	bpf_map__set_max_entries(skel->maps.records, (uint32_t)options->ring_bytes);

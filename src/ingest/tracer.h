@@ -30,6 +30,7 @@ struct tracer_options {
 	bool live_stacks;
 	bool live_temporary;
 	bool stacks;                       /* call stacks are taken */
+	unsigned int stack_hash_bits;      /* of 64, for tests; 0: all */
 	const struct class_table *classes; /* with COUNT_BY_CLASS */
 };
 

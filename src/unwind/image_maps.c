@@ -13,9 +13,10 @@ static bool is_held(uint32_t object)
 }
 
 /* The object of a mapping, held; false: it is none of the program's code. */
-static bool find_object(struct unwind_pool *pool, uint32_t pid, const struct maps_entry *entry,
-			uint32_t *object)
+static bool find_object(const struct image_source *source, uint32_t pid,
+			const struct maps_entry *entry, uint32_t *object)
 {
+	struct unwind_pool *pool = source->pool;
 	int fd;
 
 	*object = UNWIND_OBJECT_ANONYMOUS;
@@ -35,9 +36,11 @@ static bool find_object(struct unwind_pool *pool, uint32_t pid, const struct map
 	if (fd < 0)
 		return true;
 	unwind_pool__object(pool, fd, entry->path, (pid_t)pid, object);
-	close(fd);
-	if (is_held(*object))
+	if (is_held(*object)) {
 		unwind_pool__hold(pool, *object);
+		source->opened(source->ctx, fd, *object);
+	}
+	close(fd);
 	return true;
 }
 
@@ -65,8 +68,8 @@ static void add(struct image_maps *maps, struct unwind_pool *pool,
 	maps->mappings[maps->count++] = *mapping;
 }
 
-int image_maps__fill(struct image_maps *maps, struct unwind_pool *pool, uint32_t pid,
-		     const struct maps_entry *entries, size_t n)
+void image_maps__fill(struct image_maps *maps, const struct image_source *source, uint32_t pid,
+		      const struct maps_entry *entries, size_t n)
 {
 	maps->count = 0;
 	for (size_t i = 0; i < n && maps->count < UNWIND_MAPPINGS_MAX; i++) {
@@ -76,13 +79,12 @@ int image_maps__fill(struct image_maps *maps, struct unwind_pool *pool, uint32_t
 		struct unwind_mapping mapping = {.start = entry->start};
 
 		if (!(entry->prot & PROT_EXEC) || !pages || pages > UINT32_MAX ||
-		    file_page > UINT32_MAX || !find_object(pool, pid, entry, &mapping.object))
+		    file_page > UINT32_MAX || !find_object(source, pid, entry, &mapping.object))
 			continue;
 		mapping.page_count = (uint32_t)pages;
 		mapping.file_page = entry->inode ? (uint32_t)file_page : 0;
-		add(maps, pool, &mapping);
+		add(maps, source->pool, &mapping);
 	}
-	return 0;
 }
 
 void image_maps__release(struct image_maps *maps, struct unwind_pool *pool)

@@ -14,12 +14,20 @@ struct image_maps {
 	uint32_t count;
 };
 
+/* Where the objects come from. */
+struct image_source {
+	struct unwind_pool *pool;
+	/* Called for each file that has an object, with its descriptor. */
+	void (*opened)(void *ctx, int fd, uint32_t object);
+	void *ctx;
+};
+
 /*
  * Takes the executable ones of a process's maps, and has their tables built. Those beyond
- * UNWIND_MAPPINGS_MAX stay unknown: walks end there. 0.
+ * UNWIND_MAPPINGS_MAX stay unknown: walks end there.
  */
-int image_maps__fill(struct image_maps *maps, struct unwind_pool *pool, uint32_t pid,
-		     const struct maps_entry *entries, size_t n);
+void image_maps__fill(struct image_maps *maps, const struct image_source *source, uint32_t pid,
+		      const struct maps_entry *entries, size_t n);
 void image_maps__release(struct image_maps *maps, struct unwind_pool *pool);
 
 #endif

@@ -28,11 +28,11 @@ within_tolerance() {
 		verified --folded folded --weight alloc_bytes
 		verified --live
 	} | awk '$2 > most[$1] { most[$1] = $2 } END { for (p in most) print p, most[p] }' |
-		sort >got
-	[ -s got ] || fail "memdrift named no program"
-	[ -z "${MEMDRIFT_RECORD:-}" ] || sed "s/^/$kernel /" got >>"$MEMDRIFT_RECORD"
+		sort >counts
+	[ -s counts ] || fail "memdrift named no program"
+	[ -z "${MEMDRIFT_RECORD:-}" ] || sed "s/^/$kernel /" counts >>"$MEMDRIFT_RECORD"
 	# In a virtual machine nothing comes out but this.
-	sed "s/^/$kernel /" got
+	sed "s/^/$kernel /" counts
 	while read -r program got; do
 		want=$(awk -v k="$kernel" -v p="$program" '$1 == k && $2 == p { print $3 }' "$LIST")
 		if grep -q "^$kernel " "$LIST"; then
@@ -43,7 +43,7 @@ within_tolerance() {
 		else
 			[ "$got" -le "$MOST" ] || fail "$program: $got instructions"
 		fi
-	done <got
+	done <counts
 	grep -q "^$kernel " "$LIST" || skip "no list for $kernel: below $MOST each"
 }
 

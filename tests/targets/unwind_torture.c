@@ -9,6 +9,8 @@
  *
  * Says "ready" and waits for a line. Then sends itself signals by a chain with "warm_up" in it,
  * until a second line comes; goes through all chains, says "done" and waits for a third.
+ *
+ * unwind_torture ROUNDS: eight threads instead, each with a chain of its own, at once and so often.
  */
 #include <alloca.h>
 #include <pthread.h>
@@ -229,6 +231,52 @@ static NOINLINE void *in_thread(void *arg)
 	return arg;
 }
 
+#define CROWD 8
+
+static long crowd_rounds;
+static _Atomic uint64_t crowd_bytes[CROWD];
+
+static NOINLINE void descend(int depth, int thread)
+{
+	char *p;
+
+	if (depth) {
+		descend(depth - 1, thread);
+	} else {
+		p = malloc((size_t)100 + (size_t)thread);
+		sink = p;
+		free(p);
+		crowd_bytes[thread] += 100 + (uint64_t)thread;
+	}
+	sink = NULL;
+}
+
+static NOINLINE void *in_crowd(void *arg)
+{
+	int thread = (int)(intptr_t)arg;
+
+	for (long i = 0; i < crowd_rounds; i++)
+		descend(4 * thread, thread);
+	return NULL;
+}
+
+static void run_crowd(FILE *truth)
+{
+	pthread_t threads[CROWD];
+
+	for (int i = 0; i < CROWD; i++)
+		if (pthread_create(&threads[i], NULL, in_crowd, (void *)(intptr_t)i))
+			abort();
+	for (int i = 0; i < CROWD; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < CROWD; i++) {
+		fputs("in_crowd", truth);
+		for (int depth = 0; depth <= 4 * i; depth++)
+			fputs(";descend", truth);
+		fprintf(truth, " %llu\n", (unsigned long long)crowd_bytes[i]);
+	}
+}
+
 static NOINLINE void torment(size_t size)
 {
 	plain(size);
@@ -301,7 +349,7 @@ static void write_truth(FILE *truth)
 	fprintf(truth, ";take %llu\n", (unsigned long long)bytes[BEYOND]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static char alternate[65536];
 	const char *path = getenv("TRUTH");
@@ -315,14 +363,22 @@ int main(void)
 	on(SIGALRM, on_timer, 0);
 	puts("ready");
 	getchar();
+	if (argc > 1) {
+		crowd_rounds = strtol(argv[1], NULL, 10);
+		run_crowd(truth);
+		fclose(truth);
+		puts("done");
+		getchar();
+		return 0;
+	}
 	warm_up();
 	on(SIGUSR1, on_signal, 0);
 	for (size_t i = 0; i < ROUNDS; i++)
 		torment(64 + i);
 	run_threads();
-	puts("done");
 	write_truth(truth);
 	fclose(truth);
+	puts("done");
 	getchar();
 	return 0;
 }

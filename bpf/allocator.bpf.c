@@ -71,7 +71,7 @@ int allocator_enter(struct pt_regs *ctx)
 	if (hit == OWN_CALL) {
 		count_call(counts, cookie);
 		if (layout != LAYOUT_FREE)
-			count_size(ctx, counts, size);
+			count_size(ctx, counts, cookie, size);
 	} else {
 		__sync_fetch_and_add(&counts->tail_calls, 1);
 	}

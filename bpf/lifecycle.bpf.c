@@ -4,6 +4,7 @@
 #include "live.h"
 #include "size_class.h"
 #include "tail.h"
+#include "unwind_code.h"
 
 /* One value for new entries of alloc_counts: too large for the stack of a program. */
 static const struct alloc_counts no_counts;
@@ -141,6 +142,8 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 		else
 			space = copy_space(space);
 		follow(child_pid, start_of(child), space);
+		if (config.takes_stacks)
+			share_image(parent_pid, child_pid);
 	}
 	rec = reserve_record(sizeof(*rec));
 	if (!rec)
@@ -178,6 +181,21 @@ static __always_inline void submit_process(__u32 type, __u32 flags, __s32 status
 		submit_record(rec);
 }
 
+/* What a new program starts with: itself, its interpreter, where it begins, and the vDSO. */
+static __always_inline void begin_image(__u32 pid)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
+	struct mm_struct *mm = task->mm;
+
+	if (!renew_process(pid) || !mm)
+		return;
+	add_code(mm->start_code, CODE_IS_NEW);
+	add_code(regs->ip, CODE_IS_NEW);
+	/* Read as a number: the verifier has a pointer for what it points to. */
+	add_code((__u64)BPF_CORE_READ(mm, context.vdso), CODE_IS_NEW | CODE_IS_VDSO);
+}
+
 static __always_inline bool comm_matches(void)
 {
 	char comm[16];
@@ -209,6 +227,8 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 		use_space(space_of(pid), -1);
 		set_space(pid, new_space());
 	}
+	if (config.takes_stacks)
+		begin_image(pid);
 	submit_process(REC_EXEC, old_tid != pid ? RECF_BY_THREAD : 0, 0);
 	return 0;
 }
@@ -244,6 +264,8 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	}
 	if (config.track_live)
 		use_space(space_of(pid), -1);
+	if (config.takes_stacks)
+		forget_image(pid);
 	status = BPF_CORE_READ(task, signal, group_exit_code);
 	if (!status)
 		status = BPF_CORE_READ(task, group_leader, exit_code);

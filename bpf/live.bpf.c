@@ -189,7 +189,7 @@ static __always_inline __u64 enter(struct pt_regs *ctx, struct call_args *args)
 		return COOKIE_WANTS_RETURN(cookie) ? STATE_NOTHING : STATE_SKIPPED;
 	}
 	size = layout == LAYOUT_SIZE ? args->first : requested_size(args, layout);
-	count_size(ctx, counts, size);
+	count_size(ctx, counts, cookie, size);
 	if (counts->space)
 		state = begin_allocation(counts, args, layout, size);
 	/* The return probe is what tells the calls that it makes inside from the program's own. */

@@ -5,8 +5,10 @@
  */
 #include "common.h"
 #include "stack.h"
+#include "unwind_code.h"
 
 #define PAGE_MASK           0xfffUL
+#define PROT_EXEC           4
 #define MAP_FIXED           0x10
 #define MAP_FIXED_NOREPLACE 0x100000
 #define MREMAP_FIXED        2
@@ -85,6 +87,12 @@ static __always_inline int exit_call(struct sys_exit_args *ctx)
 	}
 	if (call->type == REC_MUNMAP && !is_error(result))
 		goto out;
+	if (config.takes_stacks && call->prot & PROT_EXEC && !is_error(result)) {
+		if (call->type == REC_MMAP)
+			add_code(result, 0);
+		else if (call->type == REC_MPROTECT)
+			add_code(call->addr, 0);
+	}
 	rec = reserve_record(sizeof(*rec));
 	if (!rec)
 		goto out;
@@ -93,7 +101,7 @@ static __always_inline int exit_call(struct sys_exit_args *ctx)
 	rec->result = result;
 	if ((call->type == REC_MMAP || call->type == REC_MREMAP) && !is_error(result) &&
 	    (call->type == REC_MMAP ? call->len : call->aux) >= config.stack_min_len)
-		rec->stack = take_stack(ctx);
+		rec->stack = take_stack_of_syscall();
 	/* Code that was mapped from a file may be an allocator: the reader wants to know at once.
 	 */
 	if (call->type == REC_MMAP && call->fd >= 0 && call->prot & 4)

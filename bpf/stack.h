@@ -2,107 +2,196 @@
 #ifndef MEMDRIFT_BPF_STACK_H
 #define MEMDRIFT_BPF_STACK_H
 
+/*
+ * Call stacks, each kept once. A hash finds those that may be the same; whether they are is told
+ * by comparing them whole.
+ */
 #include "common.h"
+#include "unwind.h"
 
-/*
- * User stacks by frame pointers. The kernel compares whole stacks, not only hashes, before it
- * hands out an id (no BPF_F_FAST_STACK_CMP), and refuses when two share a bucket (no
- * BPF_F_REUSE_STACKID): then the next table is tried, so that of 1,000 stacks less than one is
- * lost and of 5,000 some ten; a counted loss, never a wrong stack. 1 KiB each, 14 MiB in all.
- */
-#define STACK_TABLE(name, entries)                               \
-	struct {                                                 \
-		__uint(type, BPF_MAP_TYPE_STACK_TRACE);          \
-		__uint(max_entries, entries);                    \
-		__uint(key_size, sizeof(__u32));                 \
-		__uint(value_size, STACK_DEPTH * sizeof(__u64)); \
-	} name __weak SEC(".maps")
-
-STACK_TABLE(stacks, 8192);
-STACK_TABLE(more_stacks, 4096);
-STACK_TABLE(last_stacks, 2048);
-
-/*
- * Callers alone, where there are no frame pointers to walk: code built without them has anything
- * in the register, and what the kernel then makes of it is another stack each time.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, STACK_CALLERS_MAX);
-	__type(key, __u64);
-	__type(value, __u32);
-} caller_ids __weak SEC(".maps");
-
+/* The loader leaves it out when no stacks are wanted. User space reads it through mmap(2). */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, STACK_CALLERS_MAX);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, STACK_BLOCKS_MAX);
 	__type(key, __u32);
-	__type(value, __u64);
-} callers __weak SEC(".maps");
+	__type(value, struct stack_block);
+} stack_blocks __weak SEC(".maps");
 
-__u32 caller_count __weak;
+/* First blocks by hash; a stack takes one block or more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, STACK_BLOCKS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} stack_ids __weak SEC(".maps");
 
-static __always_inline __s32 take_caller(__u64 address)
+/* Blocks given out. */
+__u32 stack_block_count __weak;
+
+/* Of 2^16 stacks, two have the same 64-bit hash once in 2^33 traces: further keys are for tests
+ * and for who makes such stacks on purpose. */
+#define STACK_KEYS 4
+
+/* The words of the last block that the stack does not fill are zero, and word 0 is the header. */
+static __always_inline void finish_stack(struct unwind_walk *walk, enum stack_leaf leaf)
 {
-	__u32 *known = bpf_map_lookup_elem(&caller_ids, &address), id;
-	__u64 *place;
+	__u64 *words = walk->blocks[0].words;
 
-	if (known)
-		return STACK_ID(STACK_TABLE_CALLERS, *known);
-	id = __sync_fetch_and_add(&caller_count, 1);
-	place = bpf_map_lookup_elem(&callers, &id);
-	if (!place || bpf_map_update_elem(&caller_ids, &address, &id, BPF_ANY)) {
-		count_loss(LOSS_stacks_lost);
-		return STACK_NONE;
-	}
-	*place = address;
-	return STACK_ID(STACK_TABLE_CALLERS, id);
+#pragma unroll
+	for (__u32 i = 1; i < STACK_BLOCK_WORDS; i++)
+		words[BELOW((__u64)walk->depth, WALK_WORDS) + i] = 0;
+	words[0] = STACK_HEADER_MAKE(walk->depth, walk->end, leaf);
+	walk->hash ^= words[0];
 }
 
-/* Frames are rarely larger, threads' stacks mostly not. */
-#define FRAME_BYTES_MAX (1 << 20)
+static __always_inline __u32 blocks_of(const struct unwind_walk *walk)
+{
+	return (walk->depth + STACK_BLOCK_WORDS) / STACK_BLOCK_WORDS;
+}
+
+static long compare_block(__u32 i, struct walk_slot **context)
+{
+	struct walk_slot *slot = *context;
+	__u32 index = slot->first + i;
+	const struct stack_block *kept = bpf_map_lookup_elem(&stack_blocks, &index);
+	const struct stack_block *own = &slot->walk.blocks[BELOW(i, STACK_BLOCKS_EACH)];
+	__u64 difference = 0;
+
+	if (!kept) {
+		slot->difference = 1;
+		return 1;
+	}
+#pragma unroll
+	for (int word = 0; word < STACK_BLOCK_WORDS; word++)
+		difference |= kept->words[word] ^ own->words[word];
+	slot->difference |= difference;
+	return 0;
+}
+
+static __always_inline bool is_kept_at(struct walk_slot *slot, __u32 first)
+{
+	slot->first = first;
+	slot->difference = 0;
+	bpf_loop(blocks_of(&slot->walk), compare_block, &slot, 0);
+	return !slot->difference;
+}
+
+static long store_block(__u32 i, struct walk_slot **context)
+{
+	struct walk_slot *slot = *context;
+	__u32 index = slot->stored + i;
+	struct stack_block *kept = bpf_map_lookup_elem(&stack_blocks, &index);
+
+	if (!kept)
+		return 1;
+	*kept = slot->walk.blocks[BELOW(i, STACK_BLOCKS_EACH)];
+	return 0;
+}
+
+/* Fills blocks with the stack, whose number is in slot->stored. False: none are left. */
+static __always_inline bool store_stack(struct walk_slot *slot)
+{
+	__u32 blocks = blocks_of(&slot->walk);
+
+	/* Asked first, so that the count stops there whoever adds to it. */
+	if (*(volatile __u32 *)&stack_block_count + blocks > config.stack_blocks)
+		return false;
+	slot->stored = __sync_fetch_and_add(&stack_block_count, blocks);
+	if (slot->stored + blocks > config.stack_blocks)
+		return false;
+	bpf_loop(blocks, store_block, &slot, 0);
+	return true;
+}
 
 /*
- * Whether the register holds a frame: it lies on the stack, and so does the caller's frame that is
- * saved there, further up, beside an address that is on no stack.
+ * One key: 1 when the search is over, with the id or without. Who is overtaken by another CPU with
+ * the same stack takes that one's; its own blocks stay unused.
  */
-static __always_inline bool has_frame_pointer(const struct pt_regs *regs)
+static long try_key(__u32 i, struct walk_slot **context)
 {
-	__u64 frame[2];
+	struct walk_slot *slot = *context;
+	__u64 key = (slot->walk.hash & config.stack_hash_mask) + i;
+	__u32 *known = bpf_map_lookup_elem(&stack_ids, &key), first;
 
-	if (regs->bp < regs->sp || regs->bp - regs->sp >= FRAME_BYTES_MAX || regs->bp & 7 ||
-	    bpf_probe_read_user(frame, sizeof(frame), (void *)regs->bp))
-		return false;
-	/* The outermost frame has no caller. */
-	if (frame[0] && (frame[0] <= regs->bp || frame[0] - regs->bp >= FRAME_BYTES_MAX))
-		return false;
-	return frame[1] > 4096 && (frame[1] <= regs->sp || frame[1] - regs->sp >= FRAME_BYTES_MAX);
+	if (!known) {
+		slot->failed = 1;
+		if (!store_stack(slot))
+			return 1;
+		first = slot->stored;
+		if (!bpf_map_update_elem(&stack_ids, &key, &first, BPF_NOEXIST)) {
+			slot->failed = 0;
+			slot->id = (__s32)first;
+			return 1;
+		}
+		known = bpf_map_lookup_elem(&stack_ids, &key);
+		if (!known)
+			return 1;
+		slot->failed = 0;
+	}
+	if (!is_kept_at(slot, *known))
+		return 0;
+	slot->id = (__s32)slot->first;
+	return 1;
 }
 
-/* An id, or STACK_NONE. */
-static __always_inline __s32 take_stack(void *ctx)
+static __always_inline __s32 keep_stack(struct walk_slot *slot)
 {
-	long id = bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK);
+	slot->id = STACK_NONE;
+	slot->failed = 0;
+	bpf_loop(STACK_KEYS, try_key, &slot, 0);
+	if (slot->id == STACK_NONE)
+		count_loss(LOSS_stacks_lost);
+	return slot->id;
+}
 
-	if (id >= 0)
-		return STACK_ID(0, id);
-	/* -EFAULT: there is no user stack to walk; nothing was lost. */
-	if (id == -14)
+/*
+ * An id, or STACK_NONE. A function of its own to the verifier, which looks at it once and not at
+ * each call.
+ */
+__weak __noinline int take_stack(__u64 ip, __u64 sp, __u64 bp, __u32 from)
+{
+	struct walk_slot *slot = claim_slot();
+	__s32 id = STACK_NONE;
+
+	if (!slot) {
+		count_loss(LOSS_stacks_busy);
 		return STACK_NONE;
-	id = bpf_get_stackid(ctx, &more_stacks, BPF_F_USER_STACK);
-	if (id >= 0)
-		return STACK_ID(1, id);
-	id = bpf_get_stackid(ctx, &last_stacks, BPF_F_USER_STACK);
-	if (id >= 0)
-		return STACK_ID(2, id);
-	count_loss(LOSS_stacks_lost);
-	return STACK_NONE;
+	}
+	if (walk_stack(slot, ip, sp, bp, from)) {
+		finish_stack(&slot->walk, from == FROM_RETURN ? STACK_LEAF_CALL : STACK_LEAF_SITE);
+		id = keep_stack(slot);
+	} else {
+		count_loss(LOSS_stacks_stale);
+	}
+	release_slot(slot);
+	return id;
 }
 
-/* The same of a function that returns: the program stands behind the call. */
+/* Of a function that is being called, `pushed` bytes after its entry. */
+static __always_inline __s32 take_stack_of_call(struct pt_regs *regs, __u32 pushed)
+{
+	return take_stack(regs->ip, regs->sp + pushed, regs->bp, FROM_ENTRY);
+}
+
+/* Of a function that returns: the program stands behind the call. */
 static __always_inline __s32 take_callers_stack(struct pt_regs *regs)
 {
-	return has_frame_pointer(regs) ? take_stack(regs) : take_caller(regs->ip);
+	return take_stack(regs->ip, regs->sp, regs->bp, FROM_RETURN);
+}
+
+/* Of a probe somewhere in a function. */
+static __always_inline __s32 take_stack_here(struct pt_regs *regs)
+{
+	return take_stack(regs->ip, regs->sp, regs->bp, FROM_INSTRUCTION);
+}
+
+/* Of the thread that is in a system call. */
+static __always_inline __s32 take_stack_of_syscall(void)
+{
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+
+	return take_stack(regs->ip, regs->sp, regs->bp, FROM_RETURN);
 }
 
 #endif

@@ -24,7 +24,7 @@ GO_TARGETS := $(patsubst tests/targets/go/%/,$(BUILD)/targets/go-%,\
 	$(sort $(wildcard tests/targets/go/*/)))
 
 .PHONY: deps test unit unit-asan kernel-test real-test explain-test vm-test lint acceptance
-.PHONY: unit-bins unit-asan-bins targets go-targets
+.PHONY: unit-bins unit-asan-bins check-bins targets go-targets
 
 deps: ## install the Debian packages that building and testing need (root)
 	tools/deps build
@@ -77,6 +77,31 @@ $(BUILD)/asan/memdrift: $(OBJS:$(BUILD)/obj/%=$(BUILD)/asan/obj/%)
 $(BUILD)/asan/unit/%: tests/unit/%.c $(UNIT_ASAN_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(OWN_CFLAGS) -MF $@.d -o $@ $< $(UNIT_ASAN_OBJS) $(LIBS) -lcmocka
+
+# Programs that check memdrift's own BPF code with more of it beside: all of it is linked into one, as
+# memdrift's is, and what knows of the result is compiled once more against it.
+CHECK_BINS := $(patsubst tests/check/%.bpf.c,$(BUILD)/check/%,$(wildcard tests/check/*.bpf.c))
+KNOWS_SKEL := $(patsubst src/%.c,%.o,$(shell grep -lE \
+	'"(ingest/programs|ingest/tracer_impl)\.h"' $(SRCS)))
+check-bins: $(CHECK_BINS)
+
+$(BUILD)/check/%.bpf.o: tests/check/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
+$(BUILD)/check/%.skel/memdrift.skel.h: $(BUILD)/check/%.bpf.o $(BPF_OBJS)
+	@mkdir -p $(@D)
+	$(BPFTOOL) gen object $(@D)/memdrift.o $^
+	$(BPFTOOL) gen skeleton $(@D)/memdrift.o name memdrift > $@.tmp
+	mv $@.tmp $@
+
+$(BUILD)/check/%: tests/check/%.c $(BUILD)/check/%.skel/memdrift.skel.h $(LIB_OBJS)
+	@mkdir -p $(addprefix $@.obj/,$(sort $(dir $(KNOWS_SKEL))))
+	for object in $(KNOWS_SKEL); do \
+		$(CC) $(CFLAGS) -I$@.skel $(OWN_CFLAGS) -c -o $@.obj/$$object src/$${object%.o}.c || exit; \
+	done
+	$(CC) $(CFLAGS) -I$@.skel $(OWN_CFLAGS) -MF $@.d -o $@ $< $(KNOWS_SKEL:%=$@.obj/%) \
+		$(filter-out $(KNOWS_SKEL:%=$(BUILD)/obj/%),$(LIB_OBJS)) $(LIBS)
 
 # A target says how it is built in comments among its first lines (all optional):
 #   // cc: musl-gcc        compiler; the target is left out, with a word, where that is missing

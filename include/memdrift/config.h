@@ -31,9 +31,14 @@ struct bpf_config {
 	uint32_t cpus;             /* possible ones */
 	uint32_t live_bucket_mask; /* buckets of the live set less 1 */
 	uint32_t live_stacks;      /* each allocation of it with its stack */
-	uint32_t live_temporary; /* what is freed before its thread's next allocation is counted */
-	uint32_t never;          /* 0 */
-	char comm[16];           /* TARGET_COMM */
+	uint32_t live_temporary;  /* what is freed before its thread's next allocation is counted */
+	uint32_t never;           /* 0 */
+	uint32_t walk_slots;      /* scratch memory for walks: a power of two */
+	uint32_t stack_blocks;    /* of the map */
+	uint64_t stack_hash_mask; /* all ones; fewer in tests, for stacks of one hash */
+	uint32_t takes_stacks;    /* else no process has its code looked at */
+	uint32_t reserved;
+	char comm[16]; /* TARGET_COMM */
 };
 
 /* A followed process; presence in the map is what counts. */

@@ -14,7 +14,10 @@
 	X(counters_full, "processes whose allocator calls were not counted: table full")      \
 	X(pid_reused, "processes whose counts were lost: their pid was taken again too soon") \
 	X(tail_notes_full, "calls that an entry point handed on and that were counted twice") \
-	X(stacks_lost, "stacks not kept: the stack table was full or two stacks collided")    \
+	X(stacks_lost, "stacks not kept: the stack table was full")                           \
+	X(stacks_stale, "stacks not kept: their code changed while they were walked")         \
+	X(stacks_busy, "stacks not walked: too many walks at once")                           \
+	X(unwind_images_full, "programs without unwind tables: too many at once")             \
 	X(stack_counts_full, "allocator calls without a stack weight: table full")            \
 	X(live_full, "allocations not kept in the live set: it was full")                     \
 	X(live_spaces_full, "processes whose live memory was not tracked: too many at once")  \

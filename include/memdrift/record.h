@@ -54,14 +54,8 @@ MEMDRIFT_ASSERT_SIZE(struct rec_header, 32);
 #define RECF_UNPAIRED   (1u << 5) /* REC_REREAD: the call had started before the trace */
 #define RECF_BY_THREAD  (1u << 6) /* REC_EXEC: by a thread that was not the first */
 
-/* No stack was taken, or the stack map had no room (a named loss). */
+/* No stack was taken, or there was no room (a named loss). Else a stack's id: memdrift/unwind.h. */
 #define STACK_NONE (-1)
-/* Which of the stack tables of bpf/stack.h, and the id in it. The last one has callers alone. */
-#define STACK_TABLE_CALLERS   3
-#define STACK_CALLERS_MAX     8192
-#define STACK_ID(table, id)   ((int32_t)((table) << 16 | (id)))
-#define STACK_TABLE_OF(stack) ((stack) >> 16)
-#define STACK_KEY_OF(stack)   ((uint32_t)(stack)&0xffff)
 
 struct rec_mapping {
 	struct rec_header hdr;
@@ -74,7 +68,7 @@ struct rec_mapping {
 	uint32_t prot;      /* mmap, mprotect: PROT_*; madvise: advice; mremap: MREMAP_* */
 	uint32_t map_flags; /* mmap: MAP_* */
 	int32_t fd;         /* mmap: file descriptor or -1 */
-	int32_t stack;      /* index into the stack map, STACK_NONE when none */
+	int32_t stack;      /* its id, STACK_NONE when none */
 };
 MEMDRIFT_ASSERT_SIZE(struct rec_mapping, 96);
 

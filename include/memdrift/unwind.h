@@ -37,7 +37,7 @@ enum unwind_bp_kind {
 	UNWIND_BP_SAME,   /* in bp still */
 	UNWIND_BP_AT_CFA, /* at CFA + bp_offset */
 	UNWIND_BP_AT_BP,  /* at bp + bp_offset */
-	UNWIND_BP_LOST,   /* nowhere: bp is 0 from here on */
+	UNWIND_BP_LOST,   /* nowhere: it leads to no frame from here on */
 };
 
 struct unwind_rule {
@@ -108,8 +108,9 @@ struct unwind_object {
 	/* The rule where no table was built at all: UNWIND_FRAME_POINTER for code that is made at
 	 * run time and files without .eh_frame, UNWIND_UNKNOWN for what is still to be read. */
 	uint32_t otherwise;
+	uint32_t reserved; /* values of mmap'ed arrays begin at multiples of 8 */
 };
-MEMDRIFT_ASSERT_SIZE(struct unwind_object, 20);
+MEMDRIFT_ASSERT_SIZE(struct unwind_object, 24);
 
 /* 0 is "code of no file": frame pointers. A host runs some thousands of programs and libraries. */
 #define UNWIND_OBJECTS_MAX      8192
@@ -154,6 +155,45 @@ struct unwind_process {
 MEMDRIFT_ASSERT_SIZE(struct unwind_process, 8);
 
 /*
+ * Images at once: each is one program's code, whoever forked from it. 12 kB each, 12.6 MB. Number 0
+ * is none.
+ */
+#define UNWIND_IMAGES_MAX 1024
+
+/* What a walk asks user space for, by image. */
+#define UNWIND_WANTS_FULL 1u /* full tables of its objects: a frame was interrupted */
+#define UNWIND_WANTS_MAPS 2u /* /proc/PID/maps again: an address lies outside all code */
+
+/* Argument of the program that moves a process to an image that user space has filled. */
+struct unwind_publish {
+	uint32_t pid;
+	uint32_t image;   /* 0: only make the process known */
+	uint32_t changes; /* of its unwind_process, from before /proc/PID/maps was read */
+	uint32_t done;    /* out: 0: the process is gone, or has changed since */
+	uint32_t freed;   /* out: the image that nobody is on any more, to be given back; 0: none */
+	uint32_t reserved;
+};
+MEMDRIFT_ASSERT_SIZE(struct unwind_publish, 24);
+
+/* The file behind a mapping as the kernel knows it: stat() shows other numbers on overlayfs. */
+struct unwind_inode {
+	uint64_t dev; /* s_dev */
+	uint64_t ino;
+	uint64_t size; /* a file that was written anew in its place mostly has another one */
+};
+MEMDRIFT_ASSERT_SIZE(struct unwind_inode, 24);
+
+/* Argument of the program that tells it of a mapping of the caller's own. */
+struct unwind_find_inode {
+	uint64_t address;
+	struct unwind_inode inode; /* out; 0: none */
+};
+MEMDRIFT_ASSERT_SIZE(struct unwind_find_inode, 32);
+
+/* Files that the kernel's side finds by itself when they are mapped. */
+#define UNWIND_INODES_MAX UNWIND_OBJECTS_MAX
+
+/*
  * Stacks are kept by content: a block of 16 words each, as many in a row as the stack needs. The
  * first word tells its depth, how it ended, and what the first frame is; then the addresses, leaf
  * first. A stack's id is the number of its first block.
@@ -193,6 +233,9 @@ enum stack_end { STACK_ENDS(STACK_END_ENUM) STACK_ENDS_COUNT };
 #undef STACK_END_ENUM
 
 #define STACK_END_IS_ROOT(end) ((end) <= STACK_END_address_zero)
+
+/* Blocks in all: 16 MiB, 65,536 stacks of 16 to 31 frames. */
+#define STACK_BLOCKS_MAX 131072
 
 #define STACK_HEADER_MAKE(depth, end, leaf) \
 	((uint64_t)(depth) | (uint64_t)(end) << 8 | (uint64_t)(leaf) << 16)

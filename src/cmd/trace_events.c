@@ -6,6 +6,7 @@
 
 #include "census/proc_stat.h"
 #include "cmd/trace_session.h"
+#include "unwind/unwinder.h"
 
 static void set_exe(struct process *process)
 {
@@ -54,6 +55,7 @@ void trace_process__joined(struct trace_session *session, struct process *proces
 			follower->born = true;
 		return;
 	}
+	unwinder__look(tracer__unwinder(session->tracer), process->pid);
 	sample_rss(session, process);
 	if (is_target && session->options->target != TRACE_HOST)
 		census__read(session->census, process, &cost_ns);
@@ -68,7 +70,7 @@ static void note_stack(struct trace_session *session, uint32_t pid, int32_t stac
 	struct process *process = stack < 0 ? NULL : model__find(&session->model, pid);
 
 	if (process)
-		stack_names__note(session->names, process, stack, STACK_LEAF_SITE);
+		stack_names__note(session->names, process, stack);
 }
 
 static void weigh_mapping(struct trace_session *session, const struct rec_mapping *mapping)
@@ -168,6 +170,7 @@ static void after_exec(struct trace_session *session, const struct rec_header *r
 		return;
 	if (!was_known)
 		trace_process__joined(session, process, true);
+	unwinder__look(tracer__unwinder(session->tracer), process->pid);
 	set_exe(process);
 	sample_rss(session, process);
 	/* A program that has just been loaded holds nothing yet. */
@@ -185,6 +188,7 @@ static void after_exit(struct trace_session *session, const struct rec_header *r
 		return;
 	if (session->coverage)
 		coverage__forget(session->coverage, (pid_t)record->pid);
+	unwinder__ended(tracer__unwinder(session->tracer), record->pid);
 	/* What it has not freed is read later, and its stacks are named then. */
 	if (!trace_live__awaits(session, record->pid, record->start_ns))
 		stack_names__ended(session->names, record->pid, record->start_ns);
@@ -211,7 +215,13 @@ void trace_event(void *ctx, const struct rec_header *record, size_t size)
 	case REC_EXEC:
 		after_exec(session, record, was_known);
 		break;
+	case REC_MPROTECT:
+		if (size >= sizeof(*mapping) && mapping->prot & PROT_EXEC)
+			unwinder__ask(tracer__unwinder(session->tracer), record->pid);
+		break;
 	case REC_MMAP:
+		if (size >= sizeof(*mapping) && mapping->prot & PROT_EXEC)
+			unwinder__ask(tracer__unwinder(session->tracer), record->pid);
 		/* Code from a file: perhaps an allocator that was not there before. */
 		if (size < sizeof(*mapping) || mapping->fd < 0 || !(mapping->prot & PROT_EXEC) ||
 		    record->flags & RECF_FAILED)

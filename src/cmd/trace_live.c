@@ -173,7 +173,7 @@ static void name_stacks(struct trace_session *session, const struct process *pro
 		if (group->named)
 			continue;
 		group->named = true;
-		stack_names__note(session->names, process, group->key.stack, STACK_LEAF_CALLER);
+		stack_names__note(session->names, process, group->key.stack);
 	}
 }
 

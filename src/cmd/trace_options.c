@@ -37,6 +37,7 @@ enum {
 	OPT_OBJECT,
 	OPT_SYMBOLS,
 	OPT_HOLD_READER,
+	OPT_STACK_HASH_BITS,
 	OPT_DUMP_SPACES,
 };
 
@@ -73,6 +74,7 @@ static const struct option long_options[] = {
 	/* For tests; not in the help text. */
 	{"dump-spaces", required_argument, NULL, OPT_DUMP_SPACES},
 	{"hold-reader", no_argument, NULL, OPT_HOLD_READER},
+	{"stack-hash-bits", required_argument, NULL, OPT_STACK_HASH_BITS},
 	{NULL, 0, NULL, 0},
 };
 
@@ -166,6 +168,9 @@ static int parse_option(struct trace_options *options, int option)
 		return -1;
 	case OPT_HOLD_READER:
 		options->hold_reader = true;
+		return -1;
+	case OPT_STACK_HASH_BITS:
+		options->stack_hash_bits = (unsigned int)strtoul(optarg, NULL, 10) & 63;
 		return -1;
 	default:
 		/* getopt has said what is wrong. */

@@ -46,7 +46,8 @@ struct trace_options {
 	uint32_t large_count;
 	uint64_t ring_bytes;
 	struct named_options named;
-	const char *dump_spaces; /* developer: see trace_dump_spaces */
+	const char *dump_spaces;      /* developer: see trace_dump_spaces */
+	unsigned int stack_hash_bits; /* developer: fewer than 64 make stacks collide */
 	bool hold_reader; /* developer: do not read the ring until the end of each interval */
 };
 

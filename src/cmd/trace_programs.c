@@ -11,6 +11,7 @@
 #include "cmd/trace_session.h"
 #include "probe/dependency.h"
 #include "probe/elf_object.h"
+#include "unwind/unwinder.h"
 
 /* A build runs some hundreds of programs; past this they are looked at each time they are loaded.
  */
@@ -106,6 +107,7 @@ bool trace_program__prepare(struct trace_session *session, struct process *proce
 		uint32_t kinds = 0;
 		int n = coverage__prepare(session->coverage, list.paths[i], &kinds);
 
+		unwinder__prepare(tracer__unwinder(session->tracer), list.paths[i]);
 		attached += n > 0 ? n : 0;
 		if (!i)
 			own = n;

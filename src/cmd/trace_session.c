@@ -21,6 +21,7 @@
 #include "ingest/programs.h"
 #include "probe/attach.h"
 #include "probe/hit_cost.h"
+#include "unwind/unwinder.h"
 
 /* How long records of no urgency may lie in the ring. */
 #define POLL_MS 20
@@ -92,11 +93,11 @@ static uint64_t read_clock(void *ctx)
 	return monotonic_ns();
 }
 
-static int read_stack(void *ctx, int32_t id, uint64_t *frames, size_t max)
+static int read_stack(void *ctx, int32_t id, struct kept_stack *stack)
 {
 	struct trace_session *session = ctx;
 
-	return (int)tracer__read_stack(session->tracer, id, frames, max);
+	return tracer__read_stack(session->tracer, id, stack);
 }
 
 static uint32_t count_classes(const struct trace_options *options)
@@ -123,6 +124,8 @@ static int load_tracer(struct trace_session *session)
 		.live_bytes = session->follows_live ? options->live_bytes : 0,
 		.live_stacks = !options->no_stacks,
 		.live_temporary = options->temporary,
+		.stacks = true,
+		.stack_hash_bits = options->stack_hash_bits,
 		.classes = &session->classes,
 		.config =
 			{
@@ -331,6 +334,8 @@ int trace_session__run(struct trace_session *session)
 			n = tracer__poll(session->tracer, POLL_MS, 65536, trace_event, session);
 		if (n < 0 && n != -EINTR)
 			return n;
+		/* First: code that was just mapped is being run. */
+		unwinder__serve(tracer__unwinder(session->tracer));
 		trace_scan__due(session);
 		if (monotonic_ns() >= session->next_guard_ns) {
 			trace_guard(session);

@@ -16,6 +16,7 @@
 #include "cmd/trace_session.h"
 #include "probe/dependency.h"
 #include "probe/keeper.h"
+#include "unwind/unwinder.h"
 
 /* The start as the kernel's records give it is finer than /proc's ticks: 0 until a record tells. */
 static struct process *follow_pid(struct trace_session *session, uint32_t pid,
@@ -244,6 +245,7 @@ void trace_command__prepare(struct trace_session *session)
 					       getenv("LD_LIBRARY_PATH"), &list)) {
 		for (size_t i = 0; i < list.count; i++) {
 			coverage__prepare(session->coverage, list.paths[i], &allocators);
+			unwinder__prepare(tracer__unwinder(session->tracer), list.paths[i]);
 			coverage__prepare_arenas(session->coverage, session->command.pid,
 						 list.paths[i]);
 		}

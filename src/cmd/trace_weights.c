@@ -6,7 +6,6 @@ struct keeping {
 	struct trace_session *session;
 	struct process *process; /* only this one's; NULL: those of all that run */
 	struct stack_weights *weights;
-	enum stack_leaf leaf;
 };
 
 static void keep_weight(void *ctx, const struct stack_key *key, const struct size_count *sums)
@@ -19,16 +18,15 @@ static void keep_weight(void *ctx, const struct stack_key *key, const struct siz
 		    : !(process = model__find(&session->model, key->pid)))
 		return;
 	if (key->stack >= 0)
-		stack_names__note(session->names, process, key->stack, keeping->leaf);
+		stack_names__note(session->names, process, key->stack);
 	stack_weights__set(keeping->weights, process->pid, process->start_ns, key->stack,
 			   sums->count, sums->bytes);
 }
 
 void trace_weights__keep(struct trace_session *session, struct process *process)
 {
-	struct keeping calls = {session, process, &session->alloc_weights, STACK_LEAF_SITE};
-	struct keeping temporary = {session, process, &session->temporary_weights,
-				    STACK_LEAF_CALLER};
+	struct keeping calls = {session, process, &session->alloc_weights};
+	struct keeping temporary = {session, process, &session->temporary_weights};
 	uint32_t pid = process ? process->pid : 0;
 
 	if (trace_options__weighs_calls(session->options))

@@ -10,6 +10,8 @@
 
 #include "base/log.h"
 #include "ingest/tracer_impl.h"
+#include "stack/kept_stack.h"
+#include "unwind/unwinder.h"
 
 /* As many values as there are CPUs. A child may be counted since its birth; its sums must stay. */
 static int add_values(struct bpf_map *map, uint32_t pid, const void *values)
@@ -169,6 +171,7 @@ void tracer__read_losses(struct tracer *tracer, uint64_t *losses)
 
 	for (uint32_t i = 0; i < LOSS_KERNEL_MAX; i++)
 		losses[i] += read_per_cpu(tracer->skel->maps.losses, i);
+	losses[LOSS_unwind_images_full] += unwinder__images_full(tracer->unwinder);
 	bpf_object__for_each_program (prog, tracer->skel->obj) {
 		struct bpf_prog_info info = {0};
 		__u32 size = sizeof(info);
@@ -245,26 +248,9 @@ int tracer__read_inflight(struct tracer *tracer, uint32_t pid, struct address_ra
 	return (int)n;
 }
 
-size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, size_t max)
+int tracer__read_stack(const struct tracer *tracer, int32_t id, struct kept_stack *stack)
 {
-	struct bpf_map *const tables[] = {tracer->skel->maps.stacks, tracer->skel->maps.more_stacks,
-					  tracer->skel->maps.last_stacks};
-	uint64_t kept[STACK_DEPTH];
-	uint32_t key = STACK_KEY_OF(id);
-	size_t n = 0;
-
-	if (id >= 0 && STACK_TABLE_OF(id) == STACK_TABLE_CALLERS)
-		return max && !bpf_map__lookup_elem(tracer->skel->maps.callers, &key, sizeof(key),
-						    frames, sizeof(*frames), 0);
-	if (id < 0 || STACK_TABLE_OF(id) > 2 ||
-	    bpf_map__lookup_elem(tables[STACK_TABLE_OF(id)], &key, sizeof(key), kept, sizeof(kept),
-				 0))
-		return 0;
-	while (n < max && n < STACK_DEPTH && kept[n]) {
-		frames[n] = kept[n];
-		n++;
-	}
-	return n;
+	return kept_stack__decode(tracer->stacks, tracer->stack_blocks, id, stack);
 }
 
 static void each_weight(struct bpf_map *map, uint32_t pid, tracer_weight_fn fn, void *ctx)

@@ -6,18 +6,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "ingest/mapped.h"
 #include "ingest/programs.h"
 
 struct live_set {
 	struct memdrift *skel;
-	struct live_bucket *buckets;
-	size_t bucket_count, bucket_bytes;
+	struct mapped_array bucket_array, space_array;
+	struct live_bucket *buckets; /* in them */
+	size_t bucket_count;
 	struct live_space *spaces;
-	size_t space_bytes;
 	uint32_t thinned_to; /* the shift that all entries have by now */
 };
 
@@ -31,32 +30,19 @@ int64_t live_set__limit(uint64_t slots)
 	return (int64_t)(slots * 2 / 5);
 }
 
-static void *map_array(struct bpf_map *map, size_t *bytes)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *at;
-
-	*bytes = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
-	*bytes = (*bytes + page - 1) & ~(page - 1);
-	at = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-	return at == MAP_FAILED ? NULL : at;
-}
-
 int live_set__open(struct memdrift *skel, uint32_t spaces, struct live_set **out)
 {
 	struct live_set *set = calloc(1, sizeof(*set));
-	int err = 0;
+	int err;
 
 	if (!set)
 		return -ENOMEM;
 	set->skel = skel;
-	set->buckets = map_array(skel->maps.live_buckets, &set->bucket_bytes);
-	set->spaces = map_array(skel->maps.live_spaces, &set->space_bytes);
-	if (!set->buckets || !set->spaces) {
-		err = -errno;
-		live_set__close(set);
-		return err;
-	}
+	err = mapped_array__open(&set->bucket_array, skel->maps.live_buckets);
+	if (!err)
+		err = mapped_array__open(&set->space_array, skel->maps.live_spaces);
+	set->buckets = set->bucket_array.at;
+	set->spaces = set->space_array.at;
 	set->bucket_count = bpf_map__max_entries(skel->maps.live_buckets);
 	for (uint32_t id = 1; id <= spaces && id < LIVE_SPACES_MAX && !err; id++)
 		err = bpf_map__update_elem(skel->maps.live_free_ids, NULL, 0, &id, sizeof(id), 0);
@@ -72,10 +58,8 @@ void live_set__close(struct live_set *set)
 {
 	if (!set)
 		return;
-	if (set->buckets)
-		munmap(set->buckets, set->bucket_bytes);
-	if (set->spaces)
-		munmap(set->spaces, set->space_bytes);
+	mapped_array__close(&set->bucket_array);
+	mapped_array__close(&set->space_array);
 	free(set);
 }
 

@@ -14,6 +14,7 @@
 #include "probe/attach.h"
 #include "probe/keeper.h"
 #include "probe/tracepoint.h"
+#include "unwind/unwinder.h"
 
 static const struct {
 	const char *tracepoint;
@@ -82,6 +83,11 @@ struct live_set *tracer__live_set(struct tracer *tracer)
 	return tracer->live;
 }
 
+struct unwinder *tracer__unwinder(struct tracer *tracer)
+{
+	return tracer->unwinder;
+}
+
 /* The cheapest way to see returns that this kernel has. */
 static enum tracer_calls choose_calls(struct memdrift *skel, const struct tracer_options *options)
 {
@@ -109,8 +115,12 @@ static void choose_programs(struct tracer *tracer, const struct tracer_options *
 	bpf_program__set_autoload(skel->progs.live_session, tracer->calls == CALLS_SESSION);
 	bpf_program__set_autoload(skel->progs.live_enter, tracer->calls == CALLS_PAIR);
 	bpf_program__set_autoload(skel->progs.live_return, tracer->calls == CALLS_PAIR);
+	bpf_program__set_autoload(skel->progs.unwind_publish, options->stacks);
+	bpf_program__set_autoload(skel->progs.unwind_find_inode, options->stacks);
 	bpf_program__set_autoload(skel->progs.live_clock, options->live_bytes != 0);
 	bpf_program__set_autoload(skel->progs.empty_probe, false);
+	bpf_program__set_autoload(skel->progs.bench_walk, false);
+	bpf_program__set_autoload(skel->progs.bench_get_stack, false);
 	bpf_program__set_autoload(skel->progs.empty_session, false);
 	bpf_program__set_autoload(skel->progs.empty_skip, false);
 	bpf_program__set_autoload(skel->progs.empty_return, false);
@@ -140,6 +150,42 @@ static void size_live_maps(struct memdrift *skel, uint64_t bytes)
 	skel->bss->live.limit = live_set__limit(live_set__slots(bytes));
 }
 
+/* bpf/unwind.h: as many programs can be in a walk as there are CPUs, and some that were preempted.
+ */
+#define WALK_SLOTS_MIN     64u
+#define WALK_SLOTS_PER_CPU 4u
+
+static void size_stack_maps(struct memdrift *skel, const struct tracer_options *options,
+			    struct bpf_config *config)
+{
+	struct bpf_map *const maps[] = {
+		skel->maps.stack_blocks, skel->maps.stack_ids,      skel->maps.unwind_pool,
+		skel->maps.unwind_rules, skel->maps.unwind_objects, skel->maps.unwind_images,
+		skel->maps.unwind_procs, skel->maps.unwind_free,    skel->maps.unwind_inodes};
+
+	config->takes_stacks = options->stacks;
+	config->stack_hash_mask =
+		options->stack_hash_bits ? (1ull << options->stack_hash_bits) - 1 : ~0ull;
+	config->walk_slots = WALK_SLOTS_MIN;
+	while (config->walk_slots < WALK_SLOTS_PER_CPU * config->cpus)
+		config->walk_slots *= 2;
+	bpf_map__set_max_entries(skel->maps.walk_slots, config->walk_slots);
+	for (size_t i = 0; !options->stacks && i < sizeof(maps) / sizeof(*maps); i++)
+		bpf_map__set_max_entries(maps[i], 1);
+	config->stack_blocks = bpf_map__max_entries(skel->maps.stack_blocks);
+}
+
+static int open_stacks(struct tracer *tracer)
+{
+	int err = mapped_array__open(&tracer->stack_array, tracer->skel->maps.stack_blocks);
+
+	if (err)
+		return err;
+	tracer->stacks = tracer->stack_array.at;
+	tracer->stack_blocks = bpf_map__max_entries(tracer->skel->maps.stack_blocks);
+	return unwinder__open(tracer->skel, &tracer->unwinder);
+}
+
 static int load_programs(struct tracer *tracer, const struct tracer_options *options)
 {
 	struct memdrift *skel = tracer->skel;
@@ -152,6 +198,7 @@ static int load_programs(struct tracer *tracer, const struct tracer_options *opt
 	if (options->live_bytes)
 		config.live_bucket_mask =
 			(uint32_t)(options->live_bytes / sizeof(struct live_bucket)) - 1;
+	size_stack_maps(skel, options, &config);
 	memcpy((void *)&skel->rodata->config, &config, sizeof(config));
 	choose_programs(tracer, options);
 	bpf_map__set_max_entries(skel->maps.records, (uint32_t)options->ring_bytes);
@@ -185,6 +232,22 @@ static int keep_record(void *ctx, void *data, size_t size)
 	return ++tracer->taken < tracer->max ? 0 : -E2BIG;
 }
 
+/* For tests/kernel/verifier.sh. */
+static void log_verified(struct memdrift *skel)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program (prog, skel->obj) {
+		struct bpf_prog_info info = {0};
+		__u32 size = sizeof(info);
+
+		if (bpf_program__fd(prog) >= 0 &&
+		    !bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size))
+			log_debug("program %s: %u instructions verified", bpf_program__name(prog),
+				  info.verified_insns);
+	}
+}
+
 int tracer__open(const struct tracer_options *options, struct tracer **out)
 {
 	struct tracer *tracer = calloc(1, sizeof(*tracer));
@@ -205,6 +268,7 @@ int tracer__open(const struct tracer_options *options, struct tracer **out)
 			  strerror(-err));
 		goto fail;
 	}
+	log_verified(tracer->skel);
 	/* Here: it knows the loaded programs, and has no part in the large maps. */
 	err = keeper__start(&tracer->keeper);
 	if (err) {
@@ -227,6 +291,12 @@ int tracer__open(const struct tracer_options *options, struct tracer **out)
 		log_error("cannot map the live set: %s", strerror(-err));
 		goto fail;
 	}
+	if (options->stacks)
+		err = open_stacks(tracer);
+	if (err) {
+		log_error("cannot map the unwind tables: %s", strerror(-err));
+		goto fail;
+	}
 	*out = tracer;
 	return 0;
 fail:
@@ -243,6 +313,8 @@ void tracer__close(struct tracer *tracer)
 	keeper__end(tracer->keeper);
 	ring_buffer__free(tracer->ring);
 	live_set__close(tracer->live);
+	unwinder__close(tracer->unwinder);
+	mapped_array__close(&tracer->stack_array);
 	memdrift__destroy(tracer->skel);
 	free(tracer);
 }

@@ -11,9 +11,11 @@
 #include "model/space.h"
 
 struct bpf_program;
+struct kept_stack;
 struct keeper;
 struct live_set;
 struct memdrift;
+struct unwinder;
 
 /*
  * The kernel's side of a trace: the loaded BPF programs and their maps. Everything in it goes
@@ -27,6 +29,8 @@ struct tracer_options {
 	uint64_t live_bytes;  /* memory of the live set; 0: none is kept */
 	bool live_stacks;
 	bool live_temporary;
+	bool stacks;                       /* call stacks are taken */
+	unsigned int stack_hash_bits;      /* of 64, for tests; 0: all */
 	const struct class_table *classes; /* with COUNT_BY_CLASS */
 };
 
@@ -63,6 +67,8 @@ struct keeper *tracer__keeper(struct tracer *tracer);
 enum tracer_calls tracer__calls(const struct tracer *tracer);
 /* NULL: none is kept. */
 struct live_set *tracer__live_set(struct tracer *tracer);
+/* NULL: no stacks are taken. */
+struct unwinder *tracer__unwinder(struct tracer *tracer);
 
 /*
  * Attaches process lifecycle and mapping probes. From here on records of targets are made.
@@ -105,8 +111,8 @@ void tracer__read_losses(struct tracer *tracer, uint64_t *losses);
 /* Ranges that system calls under way may still remove from the process; returns how many. */
 int tracer__read_inflight(struct tracer *tracer, uint32_t pid, struct address_range *ranges,
 			  size_t max);
-/* The frames of a stack, leaf first; 0 when there is none. */
-size_t tracer__read_stack(struct tracer *tracer, int32_t id, uint64_t *frames, size_t max);
+/* 0, or a negative errno when there is no such stack. */
+int tracer__read_stack(const struct tracer *tracer, int32_t id, struct kept_stack *stack);
 /* Each weight of allocator stacks. */
 /* pid 0: those of all processes. */
 typedef void (*tracer_weight_fn)(void *ctx, const struct stack_key *key,

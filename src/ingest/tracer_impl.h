@@ -3,6 +3,7 @@
 #define MEMDRIFT_INGEST_TRACER_IMPL_H
 
 #include "ingest/live_set.h"
+#include "ingest/mapped.h"
 #include "ingest/tracer.h"
 #include "ingest/programs.h"
 
@@ -20,6 +21,10 @@ struct tracer {
 	enum tracer_calls calls;
 	struct live_set *live;
 	bool count_classes;
+	struct mapped_array stack_array;
+	const struct stack_block *stacks; /* in it */
+	size_t stack_blocks;
+	struct unwinder *unwinder; /* NULL: no stacks are taken */
 	/* Of the round under way in tracer__poll. */
 	tracer_record_fn fn;
 	void *fn_ctx;

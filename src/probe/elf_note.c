@@ -59,10 +59,13 @@ static void index_section(struct elf_object *obj, Elf_Scn *section, const Elf64_
 		if (header->sh_flags & SHF_EXECINSTR)
 			obj->is_debug_file = true;
 		break;
+	case SHT_X86_64_UNWIND: /* what clang calls .eh_frame */
 	case SHT_PROGBITS:
 		index_go_section(obj, section, name);
 		if (!strcmp(name, ".eh_frame"))
 			obj->eh_frame = section;
+		else if (!strcmp(name, ".debug_frame"))
+			obj->debug_frame = section;
 		break;
 	}
 }

@@ -123,6 +123,31 @@ void elf_object__each_slot(const struct elf_object *obj, elf_slot_fn fn, void *c
 int elf_object__function_at(const struct elf_object *obj, uint64_t vaddr, uint64_t *start,
 			    uint64_t *end);
 
+/* Call frame information as it is in the file: .eh_frame, or .debug_frame where there is none. */
+struct elf_frame_info {
+	const uint8_t *bytes; /* valid until this is cleared or the object closed */
+	size_t size;
+	uint64_t vaddr; /* of the first byte, .eh_frame only */
+	bool is_debug_frame;
+	bool ends_at_zero; /* there are no section headers: more than .eh_frame, which a length of
+			      0 ends */
+	void *owned;
+};
+
+/* 0, -ENOENT when there is none of at most max_bytes, -EINVAL, -ENOMEM, or what reading gave. */
+int elf_object__frame_info(const struct elf_object *obj, size_t max_bytes,
+			   struct elf_frame_info *info);
+void elf_frame_info__clear(struct elf_frame_info *info);
+
+/* An executable segment, as far as the file has it; not empty, and within the file. */
+struct elf_code_segment {
+	uint64_t vaddr, file_offset, size;
+};
+
+/* How many there are; the first `max` of them are put into segments. */
+size_t elf_object__code_segments(const struct elf_object *obj, struct elf_code_segment *segments,
+				 size_t max);
+
 /*
  * Up to size bytes of code at file_offset, never past its segment. Bytes read, or -ERANGE when
  * that lies in no executable segment, or what reading gave.

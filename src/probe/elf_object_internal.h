@@ -51,6 +51,7 @@ struct elf_object {
 	Elf_Scn *relro;
 	Elf_Scn *go_module;
 	Elf_Scn *eh_frame;
+	Elf_Scn *debug_frame;
 };
 
 /* Warns with the file's name and gives -EINVAL. */

@@ -2,15 +2,11 @@
 #include "stack/image.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "stack/mapped_file.h"
 
 void image__clear(struct image *image)
 {
@@ -76,44 +72,6 @@ const struct image_range *image__find(const struct image *image, uint64_t addres
 	return find_range(image, address);
 }
 
-/* A descriptor of the mapped file, or -1. Only regular files: opening others may have effects. */
-static int open_checked(const char *path, uint64_t inode)
-{
-	struct stat st;
-	int fd;
-
-	if (stat(path, &st) || !S_ISREG(st.st_mode))
-		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -1;
-	/* The device is not compared: btrfs and overlayfs show another one in maps. */
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_ino != inode) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-/* map_files leads to the very file, whatever happened to its name since. */
-static int open_range(const struct image_range *range, uint32_t pid)
-{
-	char path[PATH_MAX + 32];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, pid, range->start,
-		 range->end);
-	fd = open_checked(path, range->inode);
-	if (fd >= 0 || range->path[0] != '/')
-		return fd;
-	if ((size_t)snprintf(path, sizeof(path), "/proc/%u/root%s", pid, range->path) >=
-	    sizeof(path))
-		return -1;
-	fd = open_checked(path, range->inode);
-	/* Gone meanwhile: mostly it saw the files that memdrift sees, and the inode tells. */
-	return fd >= 0 ? fd : open_checked(range->path, range->inode);
-}
-
 static uint32_t resolve_range(const struct image_range *range, struct object_cache *objects,
 			      uint32_t pid)
 {
@@ -130,7 +88,7 @@ static uint32_t resolve_range(const struct image_range *range, struct object_cac
 		return OBJECT_NONE;
 	if (len > tail && !strcmp(path + len - tail, deleted))
 		path[len - tail] = '\0';
-	fd = open_range(range, pid);
+	fd = mapped_file__open(pid, range->start, range->end, range->inode, path);
 	if (fd >= 0)
 		object = object_cache__add(objects, fd, path, pid);
 	else

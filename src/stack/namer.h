@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "memdrift/config.h"
+
 /*
  * How analysis and output ask for the names of a stack, without knowing where they come from.
  * A stack id is only unique within a process (pid, start_ns).
@@ -15,6 +17,12 @@ struct frame_name {
 	const char
 		*object; /* raw base name of the mapped file, "[anon]", "[heap]", ...; never NULL */
 };
+
+/* The last frame of a stack whose outermost frame is not known. */
+#define FRAME_TRUNCATED "[truncated]"
+
+/* As many as a stack can have, with that one. */
+#define STACK_NAMES_MAX (STACK_DEPTH + 1)
 
 struct stack_namer {
 	void *ctx;

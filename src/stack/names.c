@@ -176,41 +176,34 @@ static void locate_frame(struct stack_names *names, struct image *image,
 	image->wait = image->backoff;
 }
 
-int stack_names__note(struct stack_names *names, const struct process *process, int32_t id,
-		      enum stack_leaf leaf)
+int stack_names__note(struct stack_names *names, const struct process *process, int32_t id)
 {
-	uint64_t addresses[STACK_DEPTH];
+	struct kept_stack kept;
 	struct image *image;
 	struct stack *stack;
-	int depth;
+	int err;
 
 	if (id < 0 || stack_table__find(&names->stacks, process->pid, process->start_ns, id))
 		return 0;
-	depth = names->source.read_stack(names->source.ctx, id, addresses, STACK_DEPTH);
-	if (depth < 0)
-		return depth;
-	if (depth > STACK_DEPTH)
-		return -EINVAL;
-	/* The kernel's entries are padded with zeroes; a chain of frame pointers can end in one. */
-	while (depth && !addresses[depth - 1])
-		depth--;
+	err = names->source.read_stack(names->source.ctx, id, &kept);
+	if (err)
+		return err;
 	image = current_image(names, process);
 	if (!image)
 		return -ENOMEM;
-	stack = stack_table__add(&names->stacks, process->pid, process->start_ns, id,
-				 (uint32_t)depth);
+	stack = stack_table__add(&names->stacks, process->pid, process->start_ns, id, kept.depth);
 	if (!stack)
 		return -ENOSPC;
-	for (int i = 0; i < depth; i++) {
-		locate_frame(names, image, process, addresses[i],
-			     i > 0 || leaf == STACK_LEAF_CALLER, &stack->frames[i]);
-		/*
-		 * A caller outside all code is what code without frame pointers had in the
-		 * register: the walk went astray there, and what follows is no caller either.
-		 */
-		if (i && stack->frames[i].object == OBJECT_NONE &&
+	stack->leaf = kept.leaf;
+	stack->truncated = !STACK_END_IS_ROOT(kept.end);
+	for (uint32_t i = 0; i < kept.depth; i++) {
+		locate_frame(names, image, process, kept.frames[i],
+			     i > 0 || kept.leaf == STACK_LEAF_CALL, &stack->frames[i]);
+		/* By frame pointers that may be anything: what lies behind no code is no caller. */
+		if (i && kept.end == STACK_END_no_tables &&
+		    stack->frames[i].object == OBJECT_NONE &&
 		    stack->frames[0].object != OBJECT_NONE) {
-			stack->depth = (uint32_t)i;
+			stack->depth = i;
 			break;
 		}
 	}
@@ -301,13 +294,16 @@ static size_t name_stack(void *ctx, uint32_t pid, uint64_t start_ns, int32_t id,
 
 	for (; stack && n < stack->depth && n < max; n++) {
 		const struct stack_frame *frame = &stack->frames[n];
-		/* All frames but the leaf are return addresses: one past the call. */
+		/* Return addresses lie one past the call. */
+		bool is_return = n > 0 || stack->leaf == STACK_LEAF_CALL;
 		const char *function = object_cache__function(names->objects, frame->object,
-							      frame->offset - (n > 0));
+							      frame->offset - is_return);
 
 		frames[n].object = frame_object(names, frame);
 		frames[n].text = function ? function : written_name(names, frame);
 	}
+	if (stack && stack->truncated && n < max)
+		frames[n++] = (struct frame_name){FRAME_TRUNCATED, ""};
 	return n;
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "model/process.h"
+#include "stack/kept_stack.h"
 #include "stack/namer.h"
 
 /*
@@ -17,8 +18,8 @@ struct stack_names;
 
 struct stack_source {
 	void *ctx;
-	/* The addresses of a stack of the kernel's map, leaf first; how many, or -errno. */
-	int (*read_stack)(void *ctx, int32_t id, uint64_t *frames, size_t max);
+	/* A stack that the kernel's side has kept. 0 or a negative errno. */
+	int (*read_stack)(void *ctx, int32_t id, struct kept_stack *stack);
 	/* As in struct model_reader. */
 	int (*read_maps)(void *ctx, uint32_t pid, uint64_t start_ticks, struct maps_entry **entries,
 			 size_t *n);
@@ -38,17 +39,12 @@ struct stack_source {
 struct stack_names *stack_names__new(const struct stack_source *source);
 void stack_names__free(struct stack_names *names);
 
-/* What the first frame is: where the program stood, or, when the stack was taken as a function
- * returned, the address behind the call. */
-enum stack_leaf { STACK_LEAF_SITE, STACK_LEAF_CALLER };
-
 /*
  * Keeps a stack of a running process; does nothing for one that is known or for STACK_NONE. To be
  * called as soon as a record or a weight brings one. 0, -ENOMEM, -ENOSPC (room is out), or what
  * reading the stack gave. A process that is gone gets addresses for names.
  */
-int stack_names__note(struct stack_names *names, const struct process *process, int32_t stack,
-		      enum stack_leaf leaf);
+int stack_names__note(struct stack_names *names, const struct process *process, int32_t stack);
 
 /* Reads what code a running process has mapped now, so that its stacks can be named later. */
 void stack_names__learn(struct stack_names *names, const struct process *process);

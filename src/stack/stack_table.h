@@ -2,9 +2,12 @@
 #ifndef MEMDRIFT_STACK_STACK_TABLE_H
 #define MEMDRIFT_STACK_STACK_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uthash.h>
+
+#include "memdrift/unwind.h"
 
 /*
  * Stacks that were seen, each once per process. The kernel's ids are shared by all processes whose
@@ -27,6 +30,8 @@ struct stack {
 	UT_hash_handle hh;
 	struct stack_identity key;
 	uint32_t depth;
+	enum stack_leaf leaf;
+	bool truncated;              /* its outermost frame is not known */
 	struct stack_frame frames[]; /* leaf first */
 };
 

@@ -9,6 +9,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
 . "$TESTS/real/common.bash"
+# shellcheck source=tests/real/servers.bash
+. "$TESTS/real/servers.bash"
 # shellcheck source=tests/real/libc.bash
 . "$TESTS/real/libc.bash"
 # shellcheck source=tests/explain/ledger.bash
@@ -61,19 +63,9 @@ allocator() {
 	expect_json out.json '.thread_stacks.live == 4' "a stack for each thread"
 }
 
-redis_answers() {
-	[ "$(redis-cli -s "$WORK/socket" ping)" = PONG ]
-}
-
 on_redis() {
 	need_root
-	need_package redis-server
-	PATH=$package_dir/usr/bin:$PATH
-	redis-server --port 0 --unixsocket "$WORK/socket" --dir "$WORK" --save '' \
-		--enable-debug-command local >redis.log 2>&1 &
-	server=$!
-	trap 'kill -KILL "$server"' EXIT
-	wait_for 20 redis_answers
+	start_redis
 	redis-cli -s "$WORK/socket" debug populate 200000 key 100
 	expect_ledger "$server" 1.1
 	expect_share jemalloc 70
@@ -109,64 +101,21 @@ on_memcached() {
 	expect_ledger "$server" 1
 }
 
-postgres_answers() {
-	"$bin/pg_isready" -q -h "$dir"
-}
-
 # The postmaster and the backend of a session that holds a few megabytes.
 on_postgres() {
-	local package backend
-
 	need_root
-	need_command setpriv
-	package=$(apt-cache depends postgresql 2>/dev/null |
-		sed -n 's/^ *Depends: \(postgresql-[0-9]*\)$/\1/p')
-	need_package "${package:-postgresql-15}"
-	chmod a+x "$WORK" "$(dirname "$WORK")"
-	mkdir -p server/usr/lib server/usr/share
-	cp -r "$package_dir/usr/lib/postgresql" "$LD_LIBRARY_PATH" server/usr/lib
-	cp -r "$package_dir/usr/share/postgresql" server/usr/share
-	export LD_LIBRARY_PATH=$WORK/server/usr/lib/x86_64-linux-gnu
-	bin=$(echo "$WORK"/server/usr/lib/postgresql/*/bin)
-	dir=$(private_dir postgres)
-	"${as_nobody[@]}" "$bin/initdb" -D "$dir/data" -U nobody -A trust --no-sync >initdb.log
-	"${as_nobody[@]}" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= \
-		-c fsync=off -c shared_buffers=64MB >postgres.log 2>&1 &
-	server=$!
-	trap 'kill -KILL "$server"' EXIT
-	wait_for 40 postgres_answers
-	mkfifo input
-	"$bin/psql" -h "$dir" -U nobody -d postgres -AtXq <input >output 2>&1 &
-	exec 8>input
-	echo "CREATE TABLE t AS SELECT i, repeat('x', 100) AS x FROM generate_series(1, 50000) i;
-		SELECT count(*) FROM t; SELECT 'pid ' || pg_backend_pid();" >&8
-	wait_for 40 grep -q '^pid ' output
-	backend=$(sed -n 's/^pid //p' output)
+	start_postgres
+	begin_session "CREATE TABLE t AS SELECT i, repeat('x', 100) AS x
+		FROM generate_series(1, 50000) i; SELECT count(*) FROM t;"
 	expect_ledger "$backend" 0.05
 	expect_share shmem 30
 	expect_ledger "$server" 0.05
 	exec 8>&-
 }
 
-mariadb_answers() {
-	"$package_dir/usr/bin/mariadb-admin" --no-defaults -S "$WORK/socket" ping
-}
-
 on_mariadb() {
 	need_root
-	need_package mariadb-server
-	(cd "$package_dir/usr" && bash ./bin/mariadb-install-db --no-defaults --user=root \
-		--basedir="$PWD" --datadir="$WORK/data" --skip-test-db \
-		--auth-root-authentication-method=normal) >install.log 2>&1 || {
-		cat install.log
-		fail "mariadb-install-db"
-	}
-	"$package_dir/usr/sbin/mariadbd" --no-defaults --user=root --basedir="$package_dir/usr" \
-		--datadir="$WORK/data" --socket="$WORK/socket" --skip-networking \
-		--lc-messages-dir="$package_dir/usr/share/mysql" >mariadb.log 2>&1 &
-	server=$!
-	trap 'kill -KILL "$server"' EXIT
-	wait_for 60 mariadb_answers
+	start_mariadb
 	expect_ledger "$server" 22.6
 }
 

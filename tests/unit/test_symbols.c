@@ -114,22 +114,26 @@ static void what_is_no_elf_file_is_refused(void **state)
 /* This very process as the one that was traced. */
 struct self {
 	uint64_t stack[4];
-	int depth;
+	uint32_t depth;
+	enum stack_end end;
+	enum stack_leaf leaf;
 	bool gone;
 	int maps_read;
 	int stacks_read;
 };
 
-static int read_stack(void *ctx, int32_t id, uint64_t *frames, size_t max)
+static int read_stack(void *ctx, int32_t id, struct kept_stack *stack)
 {
 	struct self *self = ctx;
 
 	self->stacks_read++;
 	if (id == 99)
 		return -ENOENT;
-	assert_true((size_t)self->depth <= max);
-	memcpy(frames, self->stack, (size_t)self->depth * sizeof(*frames));
-	return self->depth;
+	stack->depth = self->depth;
+	stack->end = self->end;
+	stack->leaf = self->leaf;
+	memcpy(stack->frames, self->stack, self->depth * sizeof(*stack->frames));
+	return 0;
 }
 
 static int read_maps(void *ctx, uint32_t pid, uint64_t start_ticks, struct maps_entry **entries,
@@ -171,7 +175,7 @@ static struct process own_process(void)
 
 static void stacks_are_named_by_function_and_return_addresses_by_their_call(void **state)
 {
-	struct self self = {.depth = 3};
+	struct self self = {.leaf = STACK_LEAF_SITE, .depth = 2};
 	struct stack_source source = {&self, read_stack, read_maps};
 	struct stack_names *names = stack_names__new(&source);
 	struct process process = own_process();
@@ -184,9 +188,8 @@ static void stacks_are_named_by_function_and_return_addresses_by_their_call(void
 	 */
 	self.stack[0] = (uint64_t)(uintptr_t)landmark_one;
 	self.stack[1] = (uint64_t)(uintptr_t)landmark_two + 1;
-	self.stack[2] = 0;
-	assert_int_equal(stack_names__note(names, &process, 3, STACK_LEAF_SITE), 0);
-	assert_int_equal(stack_names__note(names, &process, 3, STACK_LEAF_SITE), 0);
+	assert_int_equal(stack_names__note(names, &process, 3), 0);
+	assert_int_equal(stack_names__note(names, &process, 3), 0);
 	assert_int_equal(self.stacks_read, 1);
 	self.gone = true;
 	stack_names__ended(names, process.pid, process.start_ns);
@@ -204,7 +207,7 @@ static void stacks_are_named_by_function_and_return_addresses_by_their_call(void
 
 static void unknown_code_is_named_by_object_and_offset(void **state)
 {
-	struct self self = {.depth = 2};
+	struct self self = {.leaf = STACK_LEAF_SITE, .depth = 2};
 	struct stack_source source = {&self, read_stack, read_maps};
 	struct stack_names *names = stack_names__new(&source);
 	struct process process = own_process();
@@ -215,13 +218,12 @@ static void unknown_code_is_named_by_object_and_offset(void **state)
 	assert_true(code != MAP_FAILED);
 	self.stack[0] = (uint64_t)(uintptr_t)code + 0x40;
 	self.stack[1] = 0x123;
-	assert_int_equal(stack_names__note(names, &process, 1, STACK_LEAF_SITE), 0);
-	/* A caller outside all code is none: the stack ends before it. */
-	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 1, frames, 4), 1);
+	assert_int_equal(stack_names__note(names, &process, 1), 0);
+	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 1, frames, 4), 2);
 	assert_string_equal(frames[0].text, "[anon]+0x40");
 	assert_string_equal(frames[0].object, "[anon]");
 	self.stack[0] = 0x456;
-	assert_int_equal(stack_names__note(names, &process, 2, STACK_LEAF_SITE), 0);
+	assert_int_equal(stack_names__note(names, &process, 2), 0);
 	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 2, frames, 4), 2);
 	assert_string_equal(frames[0].text, "[unknown]+0x456");
 	assert_string_equal(frames[1].text, "[unknown]+0x123");
@@ -229,23 +231,48 @@ static void unknown_code_is_named_by_object_and_offset(void **state)
 	stack_names__free(names);
 }
 
+static void a_stack_without_its_root_says_so(void **state)
+{
+	struct self self = {.leaf = STACK_LEAF_CALL, .depth = 1, .end = STACK_END_no_rule};
+	struct stack_source source = {&self, read_stack, read_maps};
+	struct stack_names *names = stack_names__new(&source);
+	struct process process = own_process();
+	struct stack_namer namer = stack_names__namer(names);
+	struct frame_name frames[4];
+
+	/* The leaf is a return address as well. */
+	self.stack[0] = (uint64_t)(uintptr_t)landmark_one + 1;
+	assert_int_equal(stack_names__note(names, &process, 1), 0);
+	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 1, frames, 4), 2);
+	assert_string_equal(frames[0].text, "landmark_one");
+	assert_string_equal(frames[1].text, FRAME_TRUNCATED);
+	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 1, frames, 1), 1);
+	/* Found by frame pointers that may be anything: a caller outside all code is none. */
+	self.depth = 2;
+	self.stack[1] = 0x123;
+	self.end = STACK_END_no_tables;
+	assert_int_equal(stack_names__note(names, &process, 2), 0);
+	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 2, frames, 4), 2);
+	assert_string_equal(frames[1].text, FRAME_TRUNCATED);
+	stack_names__free(names);
+}
+
 static void strange_frames_do_not_make_maps_be_read_each_time(void **state)
 {
-	struct self self = {.depth = 1, .stack = {0x123}};
+	struct self self = {.leaf = STACK_LEAF_SITE, .depth = 1, .stack = {0x123}};
 	struct stack_source source = {&self, read_stack, read_maps};
 	struct stack_names *names = stack_names__new(&source);
 	struct process process = own_process();
 
 	for (int i = 0; i < 1000; i++)
-		assert_int_equal(
-			stack_names__note(names, &process, i == 99 ? 1001 : i, STACK_LEAF_SITE), 0);
+		assert_int_equal(stack_names__note(names, &process, i == 99 ? 1001 : i), 0);
 	assert_true(self.maps_read < 14);
 	stack_names__free(names);
 }
 
 static void a_child_has_its_parents_stacks(void **state)
 {
-	struct self self = {.depth = 1};
+	struct self self = {.leaf = STACK_LEAF_SITE, .depth = 1};
 	struct stack_source source = {&self, read_stack, read_maps};
 	struct stack_names *names = stack_names__new(&source);
 	struct process process = own_process();
@@ -253,7 +280,7 @@ static void a_child_has_its_parents_stacks(void **state)
 	struct frame_name frames[4];
 
 	self.stack[0] = (uint64_t)(uintptr_t)landmark_two;
-	assert_int_equal(stack_names__note(names, &process, 1, STACK_LEAF_SITE), 0);
+	assert_int_equal(stack_names__note(names, &process, 1), 0);
 	assert_int_equal(stack_namer__name(&namer, 77, 8, 1, frames, 4), 0);
 	stack_names__fork(names, 77, 8, process.pid, 5);
 	assert_int_equal(stack_namer__name(&namer, 77, 8, 1, frames, 4), 1);
@@ -264,17 +291,17 @@ static void a_child_has_its_parents_stacks(void **state)
 
 static void a_process_that_is_gone_has_addresses_for_names(void **state)
 {
-	struct self self = {.depth = 1, .stack = {0xabc}, .gone = true};
+	struct self self = {.leaf = STACK_LEAF_SITE, .depth = 1, .stack = {0xabc}, .gone = true};
 	struct stack_source source = {&self, read_stack, read_maps};
 	struct stack_names *names = stack_names__new(&source);
 	struct process process = own_process();
 	struct stack_namer namer = stack_names__namer(names);
 	struct frame_name frames[4];
 
-	assert_int_equal(stack_names__note(names, &process, 1, STACK_LEAF_SITE), 0);
+	assert_int_equal(stack_names__note(names, &process, 1), 0);
 	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 1, frames, 4), 1);
 	assert_string_equal(frames[0].text, "[unknown]+0xabc");
-	assert_int_equal(stack_names__note(names, &process, 99, STACK_LEAF_SITE), -ENOENT);
+	assert_int_equal(stack_names__note(names, &process, 99), -ENOENT);
 	assert_int_equal(stack_namer__name(&namer, process.pid, 5, 99, frames, 4), 0);
 	stack_names__free(names);
 }
@@ -290,6 +317,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_elf_file_is_refused),
 		cmocka_unit_test(stacks_are_named_by_function_and_return_addresses_by_their_call),
 		cmocka_unit_test(unknown_code_is_named_by_object_and_offset),
+		cmocka_unit_test(a_stack_without_its_root_says_so),
 		cmocka_unit_test(strange_frames_do_not_make_maps_be_read_each_time),
 		cmocka_unit_test(a_child_has_its_parents_stacks),
 		cmocka_unit_test(a_process_that_is_gone_has_addresses_for_names),

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_UNWIND_GO_TEXT_H
+#define MEMDRIFT_UNWIND_GO_TEXT_H
+
+#include "probe/elf_object.h"
+#include "unwind/eh_frame.h"
+
+/*
+ * Go's own code has no .eh_frame and keeps frame pointers: that is what gaps get anyway. What is
+ * left is runtime.asmcgocall, which calls C on another stack: where its calls return to, the rule
+ * is UNWIND_GO_SWITCH. Without it the walk goes on all the same, but for runtime.cgocall.
+ */
+
+/* Puts the rows in; none when the object has no Go code or another asmcgocall than the one whose
+ * frame is known (Go 1.17 to 1.25). 0 or -ENOMEM. */
+int go_text__add_rows(const struct elf_object *obj, struct frame_rows *rows);
+
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "unwind/unwinder.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ingest/programs.h"
+#include "unwind/unwinder_impl.h"
+
+/* The images are swept, and processes without one looked for. */
+#define SWEEP_NS 1000000000ull
+
+static int open_arrays(struct unwinder *unwinder)
+{
+	struct memdrift *skel = unwinder->skel;
+	int err = mapped_array__open(&unwinder->blocks, skel->maps.unwind_pool);
+
+	if (!err)
+		err = mapped_array__open(&unwinder->rules, skel->maps.unwind_rules);
+	if (!err)
+		err = mapped_array__open(&unwinder->objects, skel->maps.unwind_objects);
+	if (!err)
+		err = mapped_array__open(&unwinder->image_array, skel->maps.unwind_images);
+	return err;
+}
+
+int unwinder__open(struct memdrift *skel, struct unwinder **out)
+{
+	struct unwinder *unwinder = calloc(1, sizeof(*unwinder));
+	struct unwind_memory memory = {
+		.block_count = bpf_map__max_entries(skel->maps.unwind_pool),
+		.epoch = (uint64_t *)&skel->bss->unwind_epoch,
+	};
+	int err;
+
+	if (!unwinder)
+		return -ENOMEM;
+	unwinder->skel = skel;
+	err = open_arrays(unwinder);
+	memory.blocks = unwinder->blocks.at;
+	memory.rules = unwinder->rules.at;
+	memory.objects = unwinder->objects.at;
+	if (!err) {
+		unwinder->pool = unwind_pool__new(&memory);
+		err = unwinder->pool ? 0 : -ENOMEM;
+	}
+	if (err) {
+		unwinder__close(unwinder);
+		return err;
+	}
+	if (!unwind_pool__vdso(unwinder->pool, &skel->bss->unwind_vdso))
+		unwind_pool__hold(unwinder->pool, skel->bss->unwind_vdso);
+	images__init(&unwinder->images, unwinder->image_array.at, unwinder->pool);
+	for (uint32_t i = 1; i < UNWIND_IMAGES_MAX; i++)
+		unwinder__give_back(unwinder, i);
+	*out = unwinder;
+	return 0;
+}
+
+void unwinder__close(struct unwinder *unwinder)
+{
+	struct waiting *waiting, *next;
+
+	if (!unwinder)
+		return;
+	HASH_ITER (hh, unwinder->waiting, waiting, next) {
+		HASH_DEL(unwinder->waiting, waiting);
+		free(waiting);
+	}
+	if (unwinder->pool)
+		images__clear(&unwinder->images);
+	unwind_pool__free(unwinder->pool);
+	mapped_array__close(&unwinder->blocks);
+	mapped_array__close(&unwinder->rules);
+	mapped_array__close(&unwinder->objects);
+	mapped_array__close(&unwinder->image_array);
+	free(unwinder);
+}
+
+static void load_full(struct unwinder *unwinder, uint32_t number)
+{
+	struct unwind_image *image = &unwinder->images.images[number];
+	uint32_t built = 0;
+
+	for (uint32_t i = 0; i < image->count && i < UNWIND_MAPPINGS_MAX; i++) {
+		uint32_t object = image->mappings[i].object;
+		int err = 0;
+
+		if (object > UNWIND_OBJECT_UNREAD && object < UNWIND_OBJECTS_MAX)
+			err = unwind_pool__load_full(unwinder->pool, object);
+		if (err)
+			log_debug("unwind: no full table for object %u: %s", object,
+				  strerror(-err));
+		else
+			built++;
+	}
+	log_info(
+		"a stack leads through a signal handler: the full unwind tables of %u mappings are "
+		"there",
+		built);
+}
+
+/* Calls fn for each process that the kernel's side knows. */
+static void each_process(struct unwinder *unwinder,
+			 void (*fn)(struct unwinder *unwinder, uint32_t pid,
+				    const struct unwind_process *process))
+{
+	struct bpf_map *map = unwinder->skel->maps.unwind_procs;
+	struct unwind_process process;
+	uint32_t key, next;
+	void *from = NULL;
+
+	/* A walk starts anew when the key at hand is deleted: bounded. */
+	for (uint32_t i = 0; i < 2 * bpf_map__max_entries(map); i++) {
+		if (bpf_map__get_next_key(map, from, &next, sizeof(next)))
+			return;
+		key = next;
+		from = &key;
+		if (!bpf_map__lookup_elem(map, &key, sizeof(key), &process, sizeof(process), 0))
+			fn(unwinder, key, &process);
+	}
+}
+
+static void ask_if_wanted(struct unwinder *unwinder, uint32_t pid,
+			  const struct unwind_process *process)
+{
+	uint32_t image = process->image;
+
+	if (image < UNWIND_IMAGES_MAX &&
+	    unwinder->skel->bss->unwind_wants[image] & UNWIND_WANTS_MAPS)
+		unwinder__ask(unwinder, pid);
+}
+
+static void ask_if_without(struct unwinder *unwinder, uint32_t pid,
+			   const struct unwind_process *process)
+{
+	if (!process->image)
+		unwinder__ask(unwinder, pid);
+}
+
+/* What walks have asked for since the last time. */
+static void serve_wants(struct unwinder *unwinder)
+{
+	uint8_t *wants = unwinder->skel->bss->unwind_wants;
+	uint32_t asked = __atomic_load_n(&unwinder->skel->bss->unwind_asked, __ATOMIC_ACQUIRE);
+	bool maps = false;
+
+	if (asked == unwinder->asked)
+		return;
+	unwinder->asked = asked;
+	for (uint32_t i = 1; i < UNWIND_IMAGES_MAX; i++) {
+		if (wants[i] & UNWIND_WANTS_FULL) {
+			load_full(unwinder, i);
+			__atomic_fetch_and(&wants[i], (uint8_t)~UNWIND_WANTS_FULL,
+					   __ATOMIC_ACQ_REL);
+		}
+		maps |= wants[i] & UNWIND_WANTS_MAPS;
+	}
+	if (!maps)
+		return;
+	each_process(unwinder, ask_if_wanted);
+	for (uint32_t i = 1; i < UNWIND_IMAGES_MAX; i++)
+		__atomic_fetch_and(&wants[i], (uint8_t)~UNWIND_WANTS_MAPS, __ATOMIC_ACQ_REL);
+}
+
+void unwinder__serve(struct unwinder *unwinder)
+{
+	struct waiting *waiting, *next;
+	uint64_t now_ns = monotonic_ns();
+
+	if (!unwinder)
+		return;
+	serve_wants(unwinder);
+	if (now_ns >= unwinder->sweep_ns) {
+		images__sweep(&unwinder->images);
+		each_process(unwinder, ask_if_without);
+		unwinder->sweep_ns = now_ns + SWEEP_NS;
+	}
+	HASH_ITER (hh, unwinder->waiting, waiting, next)
+		if (waiting->due && now_ns >= waiting->due_ns)
+			unwinder__look(unwinder, waiting->pid);
+}
+
+void unwinder__stats(const struct unwinder *unwinder, struct unwind_pool_stats *stats)
+{
+	memset(stats, 0, sizeof(*stats));
+	if (unwinder)
+		unwind_pool__stats(unwinder->pool, stats);
+}
+
+uint64_t unwinder__images_full(const struct unwinder *unwinder)
+{
+	return unwinder ? unwinder->images_full : 0;
+}

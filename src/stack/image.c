@@ -144,6 +144,7 @@ bool image__locate(struct image *image, struct object_cache *objects, uint64_t a
 {
 	struct image_range *range;
 
+	frame->is_return = is_return;
 	if (!address)
 		return false;
 	range = find_range(image, address - is_return);

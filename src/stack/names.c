@@ -301,11 +301,15 @@ static size_t name_stack(void *ctx, uint32_t pid, uint64_t start_ns, int32_t id,
 
 	for (; stack && n < stack->depth && n < max; n++) {
 		const struct stack_frame *frame = &stack->frames[n];
-		/* All frames but the leaf are return addresses: one past the call. */
+		/* Return addresses are one past the call. */
 		const char *function = object_cache__function(names->objects, frame->object,
-							      frame->offset - (n > 0));
+							      frame->offset - frame->is_return);
 
+		memset(&frames[n], 0, sizeof(frames[n]));
+		frames[n].offset = frame->offset;
+		frames[n].is_return = frame->is_return;
 		frames[n].object = frame_object(names, frame);
+		frames[n].function = function;
 		frames[n].text = function ? function : written_name(names, frame);
 	}
 	return n;

@@ -2,6 +2,7 @@
 #ifndef MEMDRIFT_STACK_STACK_TABLE_H
 #define MEMDRIFT_STACK_STACK_TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uthash.h>
@@ -15,6 +16,7 @@
 struct stack_frame {
 	uint64_t offset; /* into the object's file; of the mapping when it has no file */
 	uint32_t object; /* of an object_cache; OBJECT_NONE: offset is a bare address */
+	bool is_return;  /* offset is behind a call, which tells the function */
 };
 
 struct stack_identity {

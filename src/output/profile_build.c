@@ -190,26 +190,35 @@ static void read_totals(const struct process *process, uint64_t totals[WEIGHT_MA
 }
 
 /*
- * Calls that came while counters were read are weighed and not in the report: so few that the
- * heaviest stacks can lack them.
+ * Calls that came between the reading of the report's counters and that of the stacks' are weighed
+ * and not in the report. Which stacks they belong to is not known: each lacks its share.
  */
 static void take_back(struct building *building, enum profile_weight weight, uint64_t excess)
 {
-	while (excess) {
-		struct entry *most = NULL;
-		uint64_t taken;
+	double share;
 
-		for (size_t i = 0; i < building->entry_count; i++) {
-			struct entry *entry = &building->entries[i];
+	if (!building->listed[weight])
+		return;
+	share = fmin((double)excess / (double)building->listed[weight], 1);
+	for (size_t i = 0; i < building->entry_count; i++) {
+		struct entry *entry = &building->entries[i];
+		uint64_t taken = (uint64_t)((double)entry->value * share);
 
-			if (entry->weight == weight && (!most || entry->value > most->value))
-				most = entry;
-		}
-		if (!most || !most->value)
-			return;
-		taken = excess < most->value ? excess : most->value;
-		most->value -= taken;
+		if (entry->weight != weight)
+			continue;
+		if (taken > excess)
+			taken = excess;
+		entry->value -= taken;
 		excess -= taken;
+	}
+	/* Rounding down left less than one a stack. */
+	for (size_t i = 0; i < building->entry_count && excess; i++) {
+		struct entry *entry = &building->entries[i];
+
+		if (entry->weight == weight && entry->value) {
+			entry->value--;
+			excess--;
+		}
 	}
 }
 
@@ -301,7 +310,7 @@ static void add_process(struct building *building, const struct process *process
 		profile->totals[i] += totals[i];
 		if (totals[i] > had)
 			without[i] = totals[i] - had;
-		else
+		else if (totals[i] < had)
 			take_back(building, (enum profile_weight)i, had - totals[i]);
 	}
 	make_samples(building, process, without);

@@ -52,7 +52,7 @@ struct trace_session {
 	/* Opened before anything is traced. */
 	FILE *output; /* NULL: stdout */
 	struct profile_files profile;
-	struct rlimit files;   /* as the command shall have them */
+	struct rlimit files; /* as the command shall have them */
 	void (*sigpipe)(int);
 	struct tracer *tracer;
 	struct allocator_cache *allocators;

@@ -10,7 +10,8 @@
 #include <time.h>
 
 #include "base/units.h"
-#include "output/flame_graph.h"
+#include "output/flame_colours.h"
+#include "output/xml.h"
 
 static const char style[] =
 #include "output/flame.css.inc"
@@ -28,47 +29,13 @@ static const char script[] =
 
 enum { HEAD_ROWS = 98, ROW = 18, NOTE_ROW = 17 };
 
-/* The files that most of the weight passes through have colours of their own. */
-#define COLOURS_MAX 8
-#define COLOUR_REST COLOURS_MAX
-
 struct svg_writer {
 	FILE *out;
 	const struct flame_graph *graph;
 	const struct weight_info *info;
-	uint32_t coloured[COLOURS_MAX]; /* numbers of objects, heaviest first */
-	uint32_t coloured_count;
-	uint8_t *colours; /* by object */
+	struct flame_colours colours;
 	uint64_t drawn;
 };
-
-/* Printable text for an element or an attribute. XML has no U+FFFE and no U+FFFF. */
-static void put_xml(FILE *out, const char *text)
-{
-	for (const char *at = text; *at; at++) {
-		switch (*at) {
-		case '&':
-			fputs("&amp;", out);
-			break;
-		case '<':
-			fputs("&lt;", out);
-			break;
-		case '>':
-			fputs("&gt;", out);
-			break;
-		case '"':
-			fputs("&quot;", out);
-			break;
-		default:
-			if (!strncmp(at, "\xef\xbf\xbe", 3) || !strncmp(at, "\xef\xbf\xbf", 3)) {
-				fputs("\xef\xbf\xbd", out);
-				at += 2;
-			} else {
-				fputc(*at, out);
-			}
-		}
-	}
-}
 
 static const char *format_weight(const struct svg_writer *writer, char buf[UNIT_TEXT_MAX],
 				 uint64_t value)
@@ -77,57 +44,7 @@ static const char *format_weight(const struct svg_writer *writer, char buf[UNIT_
 				      : units_format_count(buf, value);
 }
 
-/* ---- colours ---- */
-
-static void weigh_objects(const struct flame_graph *graph, double *weights, size_t *seen)
-{
-	for (size_t i = 0; i < graph->count; i++) {
-		const struct profile_sample *sample = graph->samples[i].sample;
-
-		for (uint32_t k = 0; k < sample->depth; k++) {
-			uint32_t frame = graph->profile->stack_frames[sample->first + k];
-			uint32_t object = graph->frame_objects[frame];
-
-			/* Once a stack. */
-			if (seen[object] == i + 1)
-				continue;
-			seen[object] = i + 1;
-			weights[object] += (double)graph->samples[i].value;
-		}
-	}
-}
-
-static int choose_colours(struct svg_writer *writer)
-{
-	const struct string_set *objects = &writer->graph->objects;
-	double *weights = calloc(objects->count + 1, sizeof(*weights));
-	size_t *seen = calloc(objects->count + 1, sizeof(*seen));
-
-	writer->colours = malloc(objects->count + 1);
-	if (!weights || !seen || !writer->colours) {
-		free(weights);
-		free(seen);
-		return -ENOMEM;
-	}
-	memset(writer->colours, COLOUR_REST, objects->count + 1);
-	weigh_objects(writer->graph, weights, seen);
-	while (writer->coloured_count < COLOURS_MAX) {
-		uint32_t best = 0;
-
-		for (uint32_t i = 1; i < objects->count; i++) {
-			if (weights[i] > weights[best])
-				best = i;
-		}
-		if (!objects->count || weights[best] <= 0)
-			break;
-		weights[best] = 0;
-		writer->colours[best] = (uint8_t)writer->coloured_count;
-		writer->coloured[writer->coloured_count++] = best;
-	}
-	free(weights);
-	free(seen);
-	return 0;
-}
+/* ---- blocks ---- */
 
 /* Neighbours in one file differ by a shade, which a name keeps. */
 static unsigned int shade_of(const char *name)
@@ -150,11 +67,9 @@ static void put_class(const struct svg_writer *writer, uint32_t name)
 	else if (object == STRING_NONE)
 		fputs("f cp", writer->out);
 	else
-		fprintf(writer->out, "f c%u s%u", writer->colours[object],
+		fprintf(writer->out, "f c%u s%u", writer->colours.by_object[object],
 			shade_of(graph->names.list[name]));
 }
-
-/* ---- blocks ---- */
 
 /* In millionths of the whole, so that blocks that touch have the same edge. */
 static uint64_t edge(const struct flame_graph *graph, uint64_t value)
@@ -178,7 +93,7 @@ static void put_label(FILE *out, const char *name, double columns)
 		end++;
 	cut = strndup(name, end);
 	fputs("<text x=\"3\" y=\"13\">", out);
-	put_xml(out, cut ? cut : "");
+	xml__put(out, cut ? cut : "");
 	fputs("</text>", out);
 	free(cut);
 }
@@ -190,10 +105,10 @@ static void put_title(const struct svg_writer *writer, const struct flame_block 
 	char value[UNIT_TEXT_MAX];
 
 	fputs("<title>", writer->out);
-	put_xml(writer->out, name);
+	xml__put(writer->out, name);
 	fputc('\n', writer->out);
 	if (block->name != FLAME_ROOT && graph->name_objects[block->name] != STRING_NONE) {
-		put_xml(writer->out, graph->objects.list[graph->name_objects[block->name]]);
+		xml__put(writer->out, graph->objects.list[graph->name_objects[block->name]]);
 		fputc('\n', writer->out);
 	}
 	fprintf(writer->out, "%s, %.2f %%</title>", format_weight(writer, value, block->value),
@@ -243,7 +158,7 @@ static void put_whose(const struct svg_writer *writer)
 		processes++;
 	}
 	if (processes == 1) {
-		put_xml(writer->out, graph->profile->processes[first].comm);
+		xml__put(writer->out, graph->profile->processes[first].comm);
 		fprintf(writer->out, " (pid %u)", graph->profile->processes[first].pid);
 	} else {
 		fprintf(writer->out, "%u processes", processes);
@@ -273,8 +188,8 @@ static void put_legend(const struct svg_writer *writer)
 	const struct flame_graph *graph = writer->graph;
 	double x = 10;
 
-	for (uint32_t i = 0; i < writer->coloured_count; i++) {
-		const char *name = graph->objects.list[writer->coloured[i]];
+	for (uint32_t i = 0; i < writer->colours.count; i++) {
+		const char *name = graph->objects.list[writer->colours.objects[i]];
 		double columns = 30 + CHARACTER_COLUMNS * (double)strlen(name);
 
 		if (x + columns > PAGE_COLUMNS)
@@ -283,7 +198,7 @@ static void put_legend(const struct svg_writer *writer)
 			"<rect class=\"key c%u\" x=\"%.0f\" y=\"76\" width=\"12\" height=\"12\"/>"
 			"<text class=\"legend\" x=\"%.0f\" y=\"86\">",
 			i, x, x + 17);
-		put_xml(writer->out, name);
+		xml__put(writer->out, name);
 		fputs("</text>\n", writer->out);
 		x += columns;
 	}
@@ -314,7 +229,7 @@ static void put_notes(const struct svg_writer *writer, const struct flame_walk *
 	}
 	for (size_t i = 0; i < profile->note_count; i++, y += NOTE_ROW) {
 		fprintf(writer->out, "<text class=\"note\" x=\"10\" y=\"%u\">", y);
-		put_xml(writer->out, profile->notes[i]);
+		xml__put(writer->out, profile->notes[i]);
 		fputs("</text>\n", writer->out);
 	}
 }
@@ -361,10 +276,10 @@ int profile_svg__write(FILE *out, const struct profile *profile, enum profile_we
 	int err = flame_graph__make(&graph, profile, weight);
 
 	if (!err)
-		err = choose_colours(&writer);
+		err = flame_colours__choose(&writer.colours, &graph);
 	if (!err)
 		err = put_page(&writer);
-	free(writer.colours);
+	free(writer.colours.by_object);
 	flame_graph__free(&graph);
 	if (err)
 		return err;

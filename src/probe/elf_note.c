@@ -186,11 +186,11 @@ int elf_object__open_below(const char *root, const char *path)
 	return fd;
 }
 
-static int check_build_id(int fd, const char *path, const uint8_t *id, size_t id_bytes)
+int elf_object__check_debug_file(const struct elf_object *obj, int fd, const char *path)
 {
-	uint8_t other[ELF_BUILD_ID_MAX];
+	uint8_t id[ELF_BUILD_ID_MAX], other[ELF_BUILD_ID_MAX];
+	size_t id_bytes = elf_object__build_id(obj, id), other_bytes;
 	struct elf_object *debug;
-	size_t other_bytes;
 	int err;
 
 	err = elf_object__open(fd, path, &debug);
@@ -224,7 +224,7 @@ int elf_object__open_debug_file(const struct elf_object *obj, const char *root)
 	fd = elf_object__open_below(root, path);
 	if (fd < 0)
 		return fd;
-	err = check_build_id(fd, path, id, bytes);
+	err = elf_object__check_debug_file(obj, fd, path);
 	if (err) {
 		close(fd);
 		return err;

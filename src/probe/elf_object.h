@@ -33,6 +33,7 @@ struct elf_function {
 	const char *name;     /* never empty; the object's, valid until it is closed */
 	const char *version;  /* "GLIBC_2.2.5", or NULL when it has none or cannot be told */
 	bool default_version; /* name@@version: what a new program links with */
+	bool is_label;        /* no type, often no size: of assembler (each_code_symbol only) */
 	bool local;           /* binding STB_LOCAL: not visible to other objects */
 	uint64_t vaddr;
 	uint64_t file_offset; /* of the first byte; lies in an executable segment */
@@ -113,6 +114,8 @@ int elf_object__each_code_symbol(struct elf_object *obj, enum elf_symbol_table t
  */
 int elf_object__each_plt(const struct elf_object *obj, elf_function_fn fn, void *ctx);
 
+bool elf_object__has_symtab(const struct elf_object *obj);
+
 /*
  * Where the variables (STT_OBJECT) of these names lie by .symtab, to vaddrs: 0 for one that is not
  * there. How many were found (0 as well without such a table), or -EINVAL for a damaged one.
@@ -161,6 +164,9 @@ long elf_object__read_code(const struct elf_object *obj, uint64_t file_offset, v
  * file offsets must be asked of the object itself.
  */
 int elf_object__open_debug_file(const struct elf_object *obj, const char *root);
+
+/* Whether the file behind fd has the object's build-id: 0, or -ENOENT or why it cannot be read. */
+int elf_object__check_debug_file(const struct elf_object *obj, int fd, const char *path);
 
 /*
  * The same by .gnu_debuglink, for files without a build-id or whose debug file lies beside them:

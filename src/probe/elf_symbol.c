@@ -133,6 +133,7 @@ static bool read_function(const struct elf_object *obj, const Elf64_Sym *symbol,
 		return false;
 	memset(function, 0, sizeof(*function));
 	function->name = strings->bytes + symbol->st_name;
+	function->is_label = ELF64_ST_TYPE(symbol->st_info) == STT_NOTYPE;
 	function->local = ELF64_ST_BIND(symbol->st_info) == STB_LOCAL;
 	function->vaddr = symbol->st_value;
 	function->size = symbol->st_size;
@@ -193,6 +194,11 @@ int elf_object__each_code_symbol(struct elf_object *obj, enum elf_symbol_table t
 				 elf_function_fn fn, void *ctx)
 {
 	return each_symbol(obj, table, TYPES_CODE, fn, ctx);
+}
+
+bool elf_object__has_symtab(const struct elf_object *obj)
+{
+	return obj->symtab && elf64_getshdr(obj->symtab)->sh_type != SHT_NOBITS;
 }
 
 static void match_variable(const Elf64_Sym *symbol, const struct strings *strings,

@@ -101,16 +101,6 @@ static void the_public_name_wins(void **state)
 	symbol_table__free(table);
 }
 
-static void what_is_no_elf_file_is_refused(void **state)
-{
-	struct symbol_table *table = NULL;
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	assert_true(symbol_table__load(fd, "/dev/null", NULL, &table) < 0);
-	assert_null(table);
-	close(fd);
-}
-
 /* This very process as the one that was traced. */
 struct self {
 	uint64_t stack[4];
@@ -287,7 +277,6 @@ int main(void)
 		cmocka_unit_test(a_function_without_size_reaches_to_the_next),
 		cmocka_unit_test(a_function_around_another_is_found_behind_it),
 		cmocka_unit_test(the_public_name_wins),
-		cmocka_unit_test(what_is_no_elf_file_is_refused),
 		cmocka_unit_test(stacks_are_named_by_function_and_return_addresses_by_their_call),
 		cmocka_unit_test(unknown_code_is_named_by_object_and_offset),
 		cmocka_unit_test(strange_frames_do_not_make_maps_be_read_each_time),

@@ -49,11 +49,10 @@ static int receive_place(int fd, size_t n, struct answer *answer, struct lines_h
 	return err;
 }
 
-int source_lines__read(const int *fds, size_t fd_count, const uint64_t *vaddrs, size_t n,
-		       source_line_fn fn, void *ctx)
+int source_lines__ask(const struct lines_request *request, const struct child_limits *within,
+		      uint64_t wall_ns, source_line_fn fn, void *ctx)
 {
-	struct lines_request request = {fds, fd_count, vaddrs, n};
-	uint64_t deadline_ns = monotonic_ns() + WALL_NS_MAX;
+	uint64_t deadline_ns = monotonic_ns() + wall_ns;
 	struct answer *answer = malloc(sizeof(*answer));
 	struct lines_head head;
 	struct child child;
@@ -62,10 +61,11 @@ int source_lines__read(const int *fds, size_t fd_count, const uint64_t *vaddrs, 
 
 	if (!answer)
 		return -ENOMEM;
-	err = child__start(&child, &limits, fds, fd_count, source_lines__answer, &request);
+	err = child__start(&child, within, request->fds, request->fd_count, source_lines__answer,
+			   (void *)request);
 	/* At most one answer a place: what sends more is not ours any longer. */
-	while (!err && found < n) {
-		err = receive_place(child.fd, n, answer, &head, deadline_ns);
+	while (!err && found < request->n) {
+		err = receive_place(child.fd, request->n, answer, &head, deadline_ns);
 		if (err)
 			break;
 		fn(ctx, head.at, answer->lines, head.count);
@@ -74,4 +74,12 @@ int source_lines__read(const int *fds, size_t fd_count, const uint64_t *vaddrs, 
 	child__stop(&child);
 	free(answer);
 	return found ? 0 : -ENOENT;
+}
+
+int source_lines__read(const int *fds, size_t fd_count, const uint64_t *vaddrs, size_t n,
+		       source_line_fn fn, void *ctx)
+{
+	const struct lines_request request = {fds, fd_count, vaddrs, n};
+
+	return source_lines__ask(&request, &limits, WALL_NS_MAX, fn, ctx);
 }

@@ -4,6 +4,7 @@
 
 /* What source_lines.c asks and source_lines_dwarf.c, in a child, answers; no one else. */
 
+#include "base/child.h"
 #include "stack/source_lines.h"
 
 /* What the child sends for each place that it found, in any order; then so many entries. */
@@ -28,6 +29,10 @@ struct lines_request {
 	const uint64_t *vaddrs;
 	size_t n;
 };
+
+/* source_lines__read() with other bounds. */
+int source_lines__ask(const struct lines_request *request, const struct child_limits *limits,
+		      uint64_t wall_ns, source_line_fn fn, void *ctx);
 
 /* In the child: a child_fn with a struct lines_request. */
 void source_lines__answer(void *request, int fd);

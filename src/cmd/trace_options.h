@@ -41,6 +41,8 @@ struct trace_options {
 	bool budget_given;
 	const char *output;           /* -o */
 	struct profile_paths profile; /* --folded, --pprof, --svg, --weight */
+	bool lines;                   /* source lines and inlined functions of stacks */
+	bool debuginfod;              /* ask servers for debug files */
 	enum size_rules size_rules;   /* --buckets */
 	uint64_t large[TRACE_LARGE_MAX];
 	uint32_t large_count;

@@ -225,7 +225,7 @@ static void leave_out(const struct flame_graph *graph, struct flame_walk *walk,
 	}
 }
 
-/* As deep as the deepest stack, PROFILE_DEPTH_MAX: some 150 kB of stack. */
+/* As deep as the deepest stack, STACK_ENTRIES_MAX: some 150 kB of stack. */
 static int walk_range(const struct flame_graph *graph, struct flame_walk *walk,
 		      const struct range *range, uint32_t depth, uint64_t start)
 {

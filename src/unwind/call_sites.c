@@ -94,15 +94,13 @@ static bool may_end_call(struct window *window, uint64_t start, uint64_t end)
 {
 	while (start < end) {
 		uint64_t piece = end - start > WINDOW_BYTES / 2 ? WINDOW_BYTES / 2 : end - start;
-		uint64_t back = start < LOOK_BACK ? start : LOOK_BACK;
-		const uint8_t *code = look_at(window, start - back, start + piece);
+		const uint8_t *code = NULL;
+		uint64_t back = LOOK_BACK + 1;
 
-		/* The first bytes of a segment have none before them. */
-		if (!code) {
-			back = 0;
-			code = look_at(window, start, start + piece);
-		}
-		if (!code || has_call_end(code, back, back + piece))
+		/* The first bytes of a segment have fewer before them. */
+		while (!code && back--)
+			code = look_at(window, start - back, start + piece);
+		if (!code || has_call_end(code, (size_t)back, (size_t)(back + piece)))
 			return true;
 		start += piece;
 	}

@@ -150,6 +150,7 @@ void pool_tables__withdraw(struct unwind_pool *pool, struct pool_object *object)
 
 	for (unsigned int kind = 0; kind < UNWIND_TABLE_KINDS; kind++)
 		__atomic_store_n(&shown->index[kind], UNWIND_NO_TABLE, __ATOMIC_RELAXED);
+	__atomic_store_n(&shown->page_count, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&shown->otherwise, UNWIND_UNKNOWN, __ATOMIC_RELAXED);
 	/* A full barrier: no reader that sees the new epoch finds a way to the blocks, and nothing
 	 * is written to them before. */

@@ -36,10 +36,10 @@ static int make_room(struct unwind_pool *pool, uint32_t index_count, uint32_t ro
 	if (err != -ENOSPC || index_count + row_count > count_available(pool))
 		return err;
 	while (err == -ENOSPC) {
-		victim = unwind_pool__oldest(pool, true);
+		victim = pool_objects__oldest(pool, true);
 		if (!victim)
 			break;
-		unwind_pool__evict(pool, victim);
+		pool_objects__evict(pool, victim);
 		pool->stats.evicted++;
 		err = pool_blocks__take(&pool->blocks, index_count, row_count, place);
 	}

@@ -20,9 +20,8 @@ struct machine {
 	int stopped;
 };
 
-/* One of the three registers, or one to write to that nobody looks at. */
-static struct cfi_register *pick_register(struct machine *machine, uint64_t number,
-					  struct cfi_register *other)
+/* One of the three registers; NULL for one that nobody looks at, as most are. */
+static struct cfi_register *pick_register(struct machine *machine, uint64_t number)
 {
 	switch (number) {
 	case CFI_RBP:
@@ -32,14 +31,15 @@ static struct cfi_register *pick_register(struct machine *machine, uint64_t numb
 	case CFI_RA:
 		return &machine->state.ra;
 	}
-	return other;
+	return NULL;
 }
 
-static void set_register(struct machine *machine, uint64_t number, struct cfi_register value)
+static void set_register(struct machine *machine, uint64_t number, enum cfi_where where)
 {
-	struct cfi_register other;
+	struct cfi_register *place = pick_register(machine, number);
 
-	*pick_register(machine, number, &other) = value;
+	if (place)
+		*place = (struct cfi_register){.where = where};
 }
 
 static int64_t scale(struct machine *machine, uint64_t offset)
@@ -54,18 +54,21 @@ static int64_t scale(struct machine *machine, uint64_t offset)
 static void set_offset(struct machine *machine, uint64_t number, enum cfi_where where,
 		       uint64_t offset)
 {
-	struct cfi_register value = {.where = where, .offset = scale(machine, offset)};
+	struct cfi_register *place = pick_register(machine, number);
 
-	set_register(machine, number, value);
+	if (place)
+		*place = (struct cfi_register){.where = where, .offset = scale(machine, offset)};
 }
 
 static void set_expression(struct machine *machine, enum cfi_where where)
 {
 	uint64_t number = eh_reader__uleb(&machine->reader);
-	struct cfi_register value = {.where = where};
+	struct cfi_register *place = pick_register(machine, number);
+	uint64_t size = eh_reader__uleb(&machine->reader);
+	struct eh_span expression = eh_reader__span(&machine->reader, size);
 
-	value.expression = eh_reader__span(&machine->reader, eh_reader__uleb(&machine->reader));
-	set_register(machine, number, value);
+	if (place)
+		*place = (struct cfi_register){.where = where, .expression = expression};
 }
 
 static void restore_initial(struct machine *machine, uint64_t number)
@@ -208,16 +211,16 @@ static bool run_register(struct machine *machine, uint8_t code)
 		return true;
 	case DW_CFA_undefined:
 		number = eh_reader__uleb(reader);
-		set_register(machine, number, (struct cfi_register){.where = CFI_UNDEFINED});
+		set_register(machine, number, CFI_UNDEFINED);
 		return true;
 	case DW_CFA_same_value:
 		number = eh_reader__uleb(reader);
-		set_register(machine, number, (struct cfi_register){.where = CFI_SAME});
+		set_register(machine, number, CFI_SAME);
 		return true;
 	case DW_CFA_register:
 		number = eh_reader__uleb(reader);
 		eh_reader__uleb(reader);
-		set_register(machine, number, (struct cfi_register){.where = CFI_OTHER});
+		set_register(machine, number, CFI_OTHER);
 		return true;
 	case DW_CFA_expression:
 		set_expression(machine, CFI_EXPRESSION);
@@ -240,7 +243,7 @@ static void run_rest(struct machine *machine, uint8_t code)
 		go_to(machine, eh_reader__pointer(reader, machine->cie->pointer_encoding, true));
 		break;
 	case DW_CFA_advance_loc1:
-		advance(machine, eh_reader__fixed(reader, 1));
+		advance(machine, eh_reader__byte(reader));
 		break;
 	case DW_CFA_advance_loc2:
 		advance(machine, eh_reader__fixed(reader, 2));
@@ -265,7 +268,7 @@ static void run_rest(struct machine *machine, uint8_t code)
 /* One instruction, of at least one byte. */
 static void run_one(struct machine *machine)
 {
-	uint8_t code = (uint8_t)eh_reader__fixed(&machine->reader, 1);
+	uint8_t code = eh_reader__byte(&machine->reader);
 	uint8_t operand = code & OPERAND_MASK;
 
 	switch (code & PRIMARY_MASK) {

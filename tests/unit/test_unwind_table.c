@@ -8,9 +8,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include <capstone/capstone.h>
 #include <cmocka.h>
+#include <elf.h>
 
 #include "unwind/call_sites.h"
 #include "unwind/table_pages.h"
@@ -140,6 +142,35 @@ static void test_rows_of_installed_files(void **state)
 		unload_file(&loaded);
 	}
 	assert_int_equal(unwind_rules__refused(rules), 0);
+	unwind_rules__free(rules);
+}
+
+/* Without section headers .eh_frame is found as the unwinder of gcc finds it. */
+static void test_file_without_sections(void **state)
+{
+	struct unwind_rules *rules = unwind_rules__new(shown_rules);
+	struct unwind_table table;
+	struct elf_object *elf;
+	struct loaded loaded;
+	int fd = memfd_create("bare", MFD_CLOEXEC);
+	Elf64_Ehdr *header;
+	size_t size;
+
+	assert_true(load_file(&loaded, unwind_files[0]));
+	size = (size_t)lseek(loaded.fd, 0, SEEK_END);
+	header = malloc(size);
+	assert_int_equal(pread(loaded.fd, header, size, 0), size);
+	header->e_shoff = 0;
+	header->e_shnum = header->e_shstrndx = 0;
+	assert_int_equal(write(fd, header, size), size);
+	assert_int_equal(elf_object__open(fd, "bare", &elf), 0);
+	build_table(&table, elf, UNWIND_FULL, rules);
+	compare_rows(&loaded, &table);
+	unwind_table__clear(&table);
+	elf_object__close(elf);
+	unload_file(&loaded);
+	free(header);
+	close(fd);
 	unwind_rules__free(rules);
 }
 
@@ -413,6 +444,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_of_installed_files),
+		cmocka_unit_test(test_file_without_sections),
 		cmocka_unit_test(test_rules_behind_calls),
 		cmocka_unit_test(test_forms_of_calls),
 		cmocka_unit_test(test_long_rows),

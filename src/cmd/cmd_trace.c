@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "cmd/trace_session.h"
 #include "probe/feature.h"
+#include "stack/debuginfod.h"
 
 static int open_output(const char *path, FILE **file)
 {
@@ -41,9 +42,13 @@ int cmd_trace(int argc, char **argv)
 	/* Before the trace: a long one must not end in a report that cannot be written. */
 	code = open_output(options.output, &session.output);
 	if (code == EXIT_OK)
-		code = open_output(options.folded, &session.folded);
-	if (code != EXIT_OK)
+		code = profile_files__open(&session.profile, &options.profile);
+	if (code == EXIT_OK && options.debuginfod && debuginfod__load())
+		code = EXIT_FAILED;
+	if (code != EXIT_OK) {
+		profile_files__close(&session.profile);
 		return code;
+	}
 
 	code = trace_session__start(&session, &options);
 	if (code < 0) {
@@ -57,6 +62,7 @@ int cmd_trace(int argc, char **argv)
 		if (err && code == EXIT_OK)
 			code = EXIT_FAILED;
 	}
+	profile_files__close(&session.profile);
 	trace_session__free(&session);
 	trace_options__free(&options);
 	return code;

@@ -25,6 +25,8 @@ enum {
 	OPT_ALL,
 	OPT_FOLDED,
 	OPT_WEIGHT,
+	OPT_PPROF,
+	OPT_SVG,
 	OPT_LIVE,
 	OPT_NO_STACKS,
 	OPT_LIVE_MEMORY,
@@ -36,6 +38,8 @@ enum {
 	OPT_PRINT,
 	OPT_OBJECT,
 	OPT_SYMBOLS,
+	OPT_LINES,
+	OPT_DEBUGINFOD,
 	OPT_HOLD_READER,
 	OPT_STACK_HASH_BITS,
 	OPT_DUMP_SPACES,
@@ -58,6 +62,8 @@ static const struct option long_options[] = {
 	{"all", no_argument, NULL, OPT_ALL},
 	{"folded", required_argument, NULL, OPT_FOLDED},
 	{"weight", required_argument, NULL, OPT_WEIGHT},
+	{"pprof", required_argument, NULL, OPT_PPROF},
+	{"svg", required_argument, NULL, OPT_SVG},
 	{"live", no_argument, NULL, OPT_LIVE},
 	{"no-stacks", no_argument, NULL, OPT_NO_STACKS},
 	{"live-memory", required_argument, NULL, OPT_LIVE_MEMORY},
@@ -69,6 +75,8 @@ static const struct option long_options[] = {
 	{"print", no_argument, NULL, OPT_PRINT},
 	{"object", required_argument, NULL, OPT_OBJECT},
 	{"symbols", required_argument, NULL, OPT_SYMBOLS},
+	{"lines", no_argument, NULL, OPT_LINES},
+	{"debuginfod", no_argument, NULL, OPT_DEBUGINFOD},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	/* For tests; not in the help text. */
@@ -133,7 +141,13 @@ static int parse_option(struct trace_options *options, int option)
 		options->all = true;
 		return -1;
 	case OPT_FOLDED:
-		options->folded = optarg;
+		options->profile.folded = optarg;
+		return -1;
+	case OPT_PPROF:
+		options->profile.pprof = optarg;
+		return -1;
+	case OPT_SVG:
+		options->profile.svg = optarg;
 		return -1;
 	case OPT_WEIGHT:
 		return trace_value__weight(options, optarg);
@@ -141,6 +155,12 @@ static int parse_option(struct trace_options *options, int option)
 		return named_options__object(&options->named, optarg);
 	case OPT_SYMBOLS:
 		return named_options__symbols(&options->named, optarg);
+	case OPT_LINES:
+		options->lines = true;
+		return -1;
+	case OPT_DEBUGINFOD:
+		options->debuginfod = true;
+		return -1;
 	case OPT_DUMP_SPACES:
 		options->dump_spaces = optarg;
 		return -1;
@@ -184,19 +204,14 @@ bool trace_options__counts_mallocs(const struct trace_options *options)
 	return options->target != TRACE_HOST || options->malloc;
 }
 
-bool trace_options__weighs_calls(const struct trace_options *options)
-{
-	return options->folded &&
-	       (options->weight == FOLDED_ALLOC_BYTES || options->weight == FOLDED_ALLOC_COUNT);
-}
-
 static bool live_option_given(const struct trace_options *options)
 {
 	const struct live_filter *filter = &options->live_filter;
 
 	return filter->older_s > 0 || filter->min_bytes || filter->max_bytes != UINT64_MAX ||
 	       options->no_stacks || options->temporary ||
-	       (options->folded && options->weight == FOLDED_LIVE_BYTES);
+	       trace_options__shows(options, WEIGHT_LIVE_BYTES) ||
+	       trace_options__shows(options, WEIGHT_LIVE_COUNT);
 }
 
 static int check_combination(const struct trace_options *options)
@@ -207,7 +222,7 @@ static int check_combination(const struct trace_options *options)
 	}
 	if (!options->live && live_option_given(options)) {
 		log_error("--older, --min-size, --max-size, --no-stacks, --temporary and "
-			  "--weight live_bytes are about outstanding allocations: add --live");
+			  "--weight live_... are about outstanding allocations: add --live");
 		return EXIT_USAGE;
 	}
 	if (options->live && !trace_options__counts_mallocs(options)) {
@@ -227,7 +242,7 @@ static int check_combination(const struct trace_options *options)
 		log_error("--object needs allocator probes: name a target, or add --malloc");
 		return EXIT_USAGE;
 	}
-	if (trace_options__weighs_calls(options) && !trace_options__counts_mallocs(options)) {
+	if (trace_options__shows_calls(options) && !trace_options__counts_mallocs(options)) {
 		log_error("--weight alloc_... needs allocator probes: name a target, or add "
 			  "--malloc");
 		return EXIT_USAGE;
@@ -249,7 +264,7 @@ int trace_options__parse(int argc, char **argv, struct trace_options *options)
 	options->duration_s = -1;
 	options->interval_s = 1;
 	options->budget = 0.05;
-	options->weight = FOLDED_MMAP_BYTES;
+	options->profile.weight = WEIGHT_MMAP_BYTES;
 	options->ring_bytes = TRACER_RING_BYTES;
 	options->live_bytes = LIVE_BYTES_DEFAULT;
 	options->live_filter.max_bytes = UINT64_MAX;

@@ -49,8 +49,10 @@ struct follower {
 /* All of one run of `memdrift trace`. The stages are in src/ingest, src/model, src/analysis. */
 struct trace_session {
 	const struct trace_options *options;
-	FILE *output, *folded; /* opened before anything is traced; NULL: stdout, none */
-	struct rlimit files;   /* as the command shall have them */
+	/* Opened before anything is traced. */
+	FILE *output; /* NULL: stdout */
+	struct profile_files profile;
+	struct rlimit files; /* as the command shall have them */
 	void (*sigpipe)(int);
 	struct tracer *tracer;
 	struct allocator_cache *allocators;

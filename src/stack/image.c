@@ -72,6 +72,22 @@ const struct image_range *image__find(const struct image *image, uint64_t addres
 	return find_range(image, address);
 }
 
+bool image__is_generated(const struct image *image, uint64_t address)
+{
+	/* .NET maps what it generates twice, through a memfd; Java's can be in shared memory. */
+	static const char *const made[] = {"/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage",
+					   "//anon"};
+	const struct image_range *range = find_range(image, address);
+
+	if (!range)
+		return false;
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+		if (!strncmp(range->path, made[i], strlen(made[i])))
+			return true;
+	}
+	return !range->inode && strcmp(range->path, "[vdso]") && strcmp(range->path, "[vsyscall]");
+}
+
 static uint32_t resolve_range(const struct image_range *range, struct object_cache *objects,
 			      uint32_t pid)
 {
@@ -102,6 +118,7 @@ bool image__locate(struct image *image, struct object_cache *objects, uint64_t a
 {
 	struct image_range *range;
 
+	frame->is_return = is_return;
 	if (!address)
 		return false;
 	range = find_range(image, address - is_return);

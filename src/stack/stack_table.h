@@ -18,6 +18,7 @@
 struct stack_frame {
 	uint64_t offset; /* into the object's file; of the mapping when it has no file */
 	uint32_t object; /* of an object_cache; OBJECT_NONE: offset is a bare address */
+	bool is_return;  /* offset is behind a call, which tells the function */
 };
 
 struct stack_identity {
@@ -30,7 +31,6 @@ struct stack {
 	UT_hash_handle hh;
 	struct stack_identity key;
 	uint32_t depth;
-	enum stack_leaf leaf;
 	bool truncated;              /* its outermost frame is not known */
 	struct stack_frame frames[]; /* leaf first */
 };

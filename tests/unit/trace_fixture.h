@@ -39,19 +39,24 @@ struct fixture {
 	uint64_t unread; /* an address whose residency alone is unknown */
 };
 
+#define FIX_FRAME(name, file)                                        \
+	{                                                            \
+		.text = (name), .function = (name), .object = (file) \
+	}
+
 static inline size_t fix_name(void *ctx, uint32_t pid, uint64_t start_ns, int32_t stack,
 			      struct frame_name *frames, size_t max)
 {
-	static const struct frame_name arena[] = {{"arena_get2", "libc.so.6"},
-						  {"calloc", "libc.so.6"},
-						  {"_cgo_0_Cfunc_calloc", "cal"},
-						  {"main.main.func1", "cal"}};
+	static const struct frame_name arena[] = {
+		FIX_FRAME("arena_get2", "libc.so.6"), FIX_FRAME("calloc", "libc.so.6"),
+		FIX_FRAME("_cgo_0_Cfunc_calloc", "cal"), FIX_FRAME("main.main.func1", "cal")};
 	static const struct frame_name chunk[] = {
-		{"syscall.Syscall6", "cal"},
-		{"golang.org/x/sys/unix.mmap", "cal"},
-		{"github.com/VictoriaMetrics/fastcache.getChunk", "cal"},
-		{"main.main", "cal"}};
-	static const struct frame_name hostile[] = {{"a b;c\n\033[31m", "x"}, {"root\xff", "x"}};
+		FIX_FRAME("syscall.Syscall6", "cal"),
+		FIX_FRAME("golang.org/x/sys/unix.mmap", "cal"),
+		FIX_FRAME("github.com/VictoriaMetrics/fastcache.getChunk", "cal"),
+		FIX_FRAME("main.main", "cal")};
+	static const struct frame_name hostile[] = {FIX_FRAME("a b;c\n\033[31m", "x"),
+						    FIX_FRAME("root\xff", "x")};
 	const struct frame_name *from = stack == FIX_STACK_ARENA   ? arena
 					: stack == FIX_STACK_CHUNK ? chunk
 								   : hostile;

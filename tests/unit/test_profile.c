@@ -96,8 +96,8 @@ static void a_mapping_in_pieces_is_one(void **state)
 	bool whole;
 
 	fix_init(&fix);
-	assert_int_equal(space__unmap(fix.cal.space, FIX_CHUNK + FIX_MB, FIX_MB, &whole), FIX_MB);
-	assert_int_equal(space__unmap(fix.cal.space, FIX_CHUNK, 4096, &whole), 4096);
+	assert_int_equal(space__unmap(fix.cal.space, FIX_ARENA + FIX_MB, FIX_MB, &whole), FIX_MB);
+	assert_int_equal(space__unmap(fix.cal.space, FIX_ARENA, 4096, &whole), 4096);
 	profile = build(&fix);
 	expect_total(profile, WEIGHT_UNRELEASED_COUNT, 2);
 	expect_total(profile, WEIGHT_UNRELEASED_BYTES, 127 * FIX_MB - 4096);

@@ -41,8 +41,8 @@ struct trace_options {
 	const char *output; /* -o */
 	const char *folded;
 	enum folded_weight weight;
-	bool lines;      /* source lines and inlined functions of stacks */
-	bool debuginfod; /* ask servers for debug files */
+	bool lines;                 /* source lines and inlined functions of stacks */
+	bool debuginfod;            /* ask servers for debug files */
 	enum size_rules size_rules; /* --buckets */
 	uint64_t large[TRACE_LARGE_MAX];
 	uint32_t large_count;

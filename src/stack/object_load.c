@@ -149,6 +149,12 @@ static int open_vdso(void)
 	return fd;
 }
 
+static void close_unneeded(struct object_cache *cache, struct object *object)
+{
+	if (!cache->keep_files || cache->open_fds > OBJECT_FDS_MAX)
+		object_cache__close(cache, object);
+}
+
 void object_cache__load(struct object_cache *cache, struct object *object)
 {
 	bool is_vdso = !strcmp(object->path, VDSO_NAME);
@@ -172,8 +178,7 @@ void object_cache__load(struct object_cache *cache, struct object *object)
 		load_symbols(cache, object, elf);
 		elf_object__close(elf);
 	}
-	if (!cache->keep_files)
-		object_cache__close(cache, object);
+	close_unneeded(cache, object);
 }
 
 const char *object_cache__function(struct object_cache *cache, uint32_t object,
@@ -265,5 +270,6 @@ int object_cache__lines(struct object_cache *cache, uint32_t index, const uint64
 	err = source_lines__read((const int[]){object->fd, object->debug_fd}, 2, vaddrs, n, fn,
 				 ctx);
 	free(vaddrs);
+	close_unneeded(cache, object);
 	return err;
 }

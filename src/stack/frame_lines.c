@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 /* The byte that is looked up: within the call for a return address. */
 struct byte_key {
@@ -119,7 +120,9 @@ static void ask_object(struct frame_lines *lines, struct known_lines **wanted, s
 {
 	struct asking asking = {lines, wanted};
 	uint64_t started_ns = monotonic_ns();
+	uint32_t object = (uint32_t)wanted[0]->key.object;
 	uint64_t *offsets;
+	char name[128];
 
 	if (lines->spent_ns > FRAME_LINES_NS_MAX)
 		return;
@@ -128,8 +131,11 @@ static void ask_object(struct frame_lines *lines, struct known_lines **wanted, s
 		return;
 	for (size_t i = 0; i < n; i++)
 		offsets[i] = wanted[i]->key.offset;
-	object_cache__lines(lines->objects, (uint32_t)wanted[0]->key.object, offsets, n, take_lines,
-			    &asking);
+	log_progress(
+		"reading source lines of %s",
+		text_printable(name, sizeof(name), object_cache__name(lines->objects, object)));
+	object_cache__lines(lines->objects, object, offsets, n, take_lines, &asking);
+	log_progress("%s", "");
 	free(offsets);
 	lines->spent_ns += monotonic_ns() - started_ns;
 	if (lines->spent_ns > FRAME_LINES_NS_MAX)

@@ -196,9 +196,9 @@ static const char *without_path(const char *name)
 const char *stack_line(const struct trace_result *result, const struct process *process,
 		       int32_t stack, char *buf, size_t size, size_t columns)
 {
-	struct frame_name frames[STACK_NAMES_MAX];
+	struct frame_name frames[STACK_ENTRIES_MAX];
 	size_t n = stack_namer__name(&result->namer, process->pid, process->start_ns, stack, frames,
-				     STACK_NAMES_MAX);
+				     STACK_ENTRIES_MAX);
 	size_t used = 0, width = 0, first = 0;
 
 	snprintf(buf, size, "unknown");

@@ -82,7 +82,7 @@ static void put_frame(FILE *out, const char *raw, char before)
 static void fold_stack(struct folding *folding, const struct process *process, int32_t stack,
 		       uint64_t weight)
 {
-	struct frame_name frames[STACK_NAMES_MAX];
+	struct frame_name frames[STACK_ENTRIES_MAX];
 	char comm[COMM_TEXT_MAX], *text = NULL;
 	size_t size, n;
 	FILE *out;
@@ -97,7 +97,7 @@ static void fold_stack(struct folding *folding, const struct process *process, i
 	put_frame(out, process__comm(process, comm), 0);
 	fprintf(out, "-%u", process->pid);
 	n = stack_namer__name(&folding->result->namer, process->pid, process->start_ns, stack,
-			      frames, STACK_NAMES_MAX);
+			      frames, STACK_ENTRIES_MAX);
 	for (size_t i = n; i; i--)
 		put_frame(out, frames[i - 1].text, ';');
 	if (!n)

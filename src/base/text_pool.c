@@ -30,8 +30,11 @@ void text_pool__free(struct text_pool *pool)
 
 	if (!pool)
 		return;
-	HASH_ITER (hh, pool->texts, pooled, next) {
-		HASH_DEL(pool->texts, pooled);
+	/* The table alone: its entries stay in their list. */
+	pooled = pool->texts;
+	HASH_CLEAR(hh, pool->texts);
+	for (; pooled; pooled = next) {
+		next = pooled->hh.next;
 		free(pooled);
 	}
 	free(pool);

@@ -2,17 +2,11 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "census/proc_file.h"
+#include "base/child.h"
+#include "base/clock.h"
 #include "golang/go_layout.h"
 
 /*
@@ -32,7 +26,7 @@
  * second and 200 MB.
  */
 #define CPU_SECONDS_MAX 3
-#define WALL_MS_MAX     6000
+#define WALL_NS_MAX     6000000000ull
 #define MEMORY_MAX      (384ull << 20)
 
 #define PREFIX "runtime."
@@ -199,56 +193,30 @@ static int read_dwarf(int fd, struct go_layout *layout)
 	return go_layout__is_usable(layout) ? 0 : -ENOENT;
 }
 
-/* Beyond what is mapped already, which a sanitizer makes much of. */
-static bool bound_memory(void)
-{
-	unsigned long long pages;
-	FILE *f = fopen("/proc/self/statm", "re");
-	struct rlimit limit;
-	bool known;
+struct reading {
+	int fd;
+};
 
-	if (!f)
-		return false;
-	known = fscanf(f, "%llu", &pages) == 1;
-	fclose(f);
-	limit.rlim_cur = pages * (unsigned long long)sysconf(_SC_PAGESIZE) + MEMORY_MAX;
-	limit.rlim_max = limit.rlim_cur;
-	return known && !setrlimit(RLIMIT_AS, &limit);
-}
-
-static _Noreturn void read_as_child(int fd, int to)
+static void answer(void *ctx, int to)
 {
-	struct rlimit cpu = {CPU_SECONDS_MAX, CPU_SECONDS_MAX}, core = {0, 0};
+	const struct reading *reading = ctx;
 	struct go_layout layout;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || setrlimit(RLIMIT_CORE, &core) ||
-	    setrlimit(RLIMIT_CPU, &cpu) || !bound_memory() || read_dwarf(fd, &layout))
-		_exit(1);
-	_exit(write(to, &layout, sizeof(layout)) != (ssize_t)sizeof(layout));
+	if (!read_dwarf(reading->fd, &layout))
+		child__send(to, &layout, sizeof(layout));
 }
 
 /* In a process of its own, whose time and memory the kernel bounds. */
 int go_layout__read_dwarf(int fd, struct go_layout *layout)
 {
-	struct pollfd answer;
-	bool read_all;
-	int ends[2];
-	pid_t child;
+	static const struct child_limits limits = {CPU_SECONDS_MAX, MEMORY_MAX};
+	struct reading reading = {fd};
+	struct child child;
+	int err = child__start(&child, &limits, &fd, 1, answer, &reading);
 
-	if (pipe2(ends, O_CLOEXEC))
-		return -errno;
-	child = fork();
-	if (!child)
-		read_as_child(fd, ends[1]);
-	close(ends[1]);
-	answer = (struct pollfd){.fd = ends[0], .events = POLLIN};
-	read_all = child > 0 && poll(&answer, 1, WALL_MS_MAX) == 1 &&
-		   read_fully(ends[0], layout, sizeof(*layout)) == (ssize_t)sizeof(*layout);
-	close(ends[0]);
-	if (child < 0)
-		return -ENOMEM;
-	kill(child, SIGKILL);
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
-	return read_all ? 0 : -ENOENT;
+	if (err)
+		return err;
+	err = child__receive(child.fd, layout, sizeof(*layout), monotonic_ns() + WALL_NS_MAX);
+	child__stop(&child);
+	return err ? -ENOENT : 0;
 }

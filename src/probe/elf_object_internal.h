@@ -48,6 +48,10 @@ struct elf_object {
 	Elf_Scn *gnu_hash;
 	Elf_Scn *stapsdt;
 	Elf_Scn *build_id;
+	/* Where more names are: symbols packed by xz, and the name of a separate debug file. */
+	Elf_Scn *mini_debug;
+	Elf_Scn *debug_link;
+	Elf_Scn *plts[ELF_PLTS_MAX]; /* stubs that jump through the GOT */
 	/* Of Go: version, table of functions (or where it may lie), description of the module. */
 	Elf_Scn *go_buildinfo;
 	Elf_Scn *go_functab;
@@ -55,10 +59,6 @@ struct elf_object {
 	Elf_Scn *go_module;
 	Elf_Scn *eh_frame;
 	Elf_Scn *debug_frame;
-	/* Where more names are: symbols packed by xz, and the name of a separate debug file. */
-	Elf_Scn *mini_debug;
-	Elf_Scn *debug_link;
-	Elf_Scn *plts[ELF_PLTS_MAX]; /* stubs that jump through the GOT */
 };
 
 /* Warns with the file's name and gives -EINVAL. */

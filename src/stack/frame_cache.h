@@ -16,15 +16,9 @@
  */
 struct frame_cache;
 
-/* Of a frame that stands in an object without a file: code made at run time, by jit_names. */
-#define OBJECT_JIT (OBJECT_NONE - 1)
-
 /* All texts together. Past this, frames are named by object and offset only as long as that can be
  * kept, and then by their object. */
 #define FRAME_TEXTS_MAX_BYTES (512u << 20)
-/* Reading source lines of all objects: afterwards the rest has none. */
-#define FRAME_LINES_NS_MAX 180000000000ull
-
 /* Both outlive it. NULL when memory is out. */
 struct frame_cache *frame_cache__new(struct object_cache *objects, const struct jit_names *jit);
 void frame_cache__free(struct frame_cache *cache);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "stack/debug_file.h"
 #include "stack/objects_internal.h"
 #include "stack/symbol_load.h"
@@ -18,7 +18,8 @@
 #define VDSO_NAME      "[vdso]"
 #define VDSO_BYTES_MAX (64u << 10)
 
-static const char *root_of(const struct object *object, char root[32])
+/* root: of 32 bytes. */
+static const char *root_of(const struct object *object, char *root)
 {
 	snprintf(root, 32, "/proc/%u/root", object->pid);
 	return root;
@@ -38,15 +39,29 @@ static int open_debug_file(struct object_cache *cache, struct object *object,
 	return 0;
 }
 
+static bool is_same(const char *path, const char *other)
+{
+	struct stat a, b;
+
+	return !stat(path, &a) && !stat(other, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* By its root and by what is mounted below. */
+static bool sees_our_files(const struct object *object)
+{
+	char path[48];
+
+	if (!is_same("/", root_of(object, path)))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%u/ns/mnt", object->pid);
+	return is_same("/proc/self/ns/mnt", path);
+}
+
 void object_cache__hold_debug_file(struct object_cache *cache, struct object *object)
 {
-	struct stat own, other;
 	struct elf_object *elf;
-	char root[32];
 
-	if (stat("/", &own) || stat(root_of(object, root), &other) ||
-	    (own.st_dev == other.st_dev && own.st_ino == other.st_ino) ||
-	    elf_object__open(object->fd, object->path, &elf))
+	if (sees_our_files(object) || elf_object__open(object->fd, object->path, &elf))
 		return;
 	open_debug_file(cache, object, elf, false);
 	elf_object__close(elf);
@@ -135,6 +150,12 @@ static int open_vdso(void)
 	return fd;
 }
 
+static void close_unneeded(struct object_cache *cache, struct object *object)
+{
+	if (!cache->keep_files || cache->open_fds > OBJECT_FDS_MAX)
+		object_cache__close(cache, object);
+}
+
 void object_cache__load(struct object_cache *cache, struct object *object)
 {
 	bool is_vdso = !strcmp(object->path, VDSO_NAME);
@@ -158,8 +179,7 @@ void object_cache__load(struct object_cache *cache, struct object *object)
 		load_symbols(cache, object, elf);
 		elf_object__close(elf);
 	}
-	if (!cache->keep_files)
-		object_cache__close(cache, object);
+	close_unneeded(cache, object);
 }
 
 const char *object_cache__function(struct object_cache *cache, uint32_t object,
@@ -251,5 +271,6 @@ int object_cache__lines(struct object_cache *cache, uint32_t index, const uint64
 	err = source_lines__read((const int[]){object->fd, object->debug_fd}, 2, vaddrs, n, fn,
 				 ctx);
 	free(vaddrs);
+	close_unneeded(cache, object);
 	return err;
 }

@@ -20,6 +20,10 @@ struct object_cache;
 /* Index of an object; stays valid as long as the cache. */
 #define OBJECT_NONE UINT32_MAX
 
+/* Of a stack's frame in generated code, whose offset is then of jit_names. No object of the cache.
+ */
+#define OBJECT_JIT (OBJECT_NONE - 1)
+
 /*
  * A host runs some hundreds of programs with some thousands of libraries between them. Past this
  * files are known by path only.

@@ -1,41 +1,16 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/*
- * Runs in a child (base/child.h), which bounds what a file can make libdw do. Split DWARF (.dwo) is
- * not read: its paths could name anything, a device among them.
- */
+/* One unit of DWARF, in the child. */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
-#include <elfutils/libdwelf.h>
-#include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/child.h"
-#include "stack/source_lines_internal.h"
+#include "stack/source_lines_dwarf.h"
 
 /* Blocks in blocks of generated code; what is deeper is left out. */
 #define DEPTH_MAX 256
-
-/* The functions around one place, outermost first. */
-struct place {
-	size_t at;
-	unsigned int count;
-	Dwarf_Die functions[SOURCE_LINES_MAX];
-};
-
-struct reading {
-	const struct lines_request *request;
-	bool *done;           /* by place */
-	bool *in_cu;          /* by place: the unit at hand claims it */
-	struct place *places; /* of the unit at hand, by address */
-	size_t count;
-	int to;
-};
 
 /* The first place at or above the address. */
 static size_t first_at(const struct lines_request *request, uint64_t vaddr)
@@ -54,7 +29,7 @@ static size_t first_at(const struct lines_request *request, uint64_t vaddr)
 }
 
 /* Marks what the unit's ranges hold; how many. */
-static size_t mark_unit(struct reading *reading, Dwarf_Die *unit)
+static size_t mark_unit(struct lines_reading *reading, Dwarf_Die *unit)
 {
 	const struct lines_request *request = reading->request;
 	Dwarf_Addr base, start, end;
@@ -76,7 +51,7 @@ static size_t mark_unit(struct reading *reading, Dwarf_Die *unit)
 	return marked;
 }
 
-static bool collect_places(struct reading *reading, size_t marked)
+static bool collect_places(struct lines_reading *reading, size_t marked)
 {
 	reading->count = 0;
 	reading->places = calloc(marked, sizeof(*reading->places));
@@ -91,12 +66,12 @@ static bool collect_places(struct reading *reading, size_t marked)
 	return true;
 }
 
-static uint64_t vaddr_of(const struct reading *reading, const struct place *place)
+static uint64_t vaddr_of(const struct lines_reading *reading, const struct place *place)
 {
 	return reading->request->vaddrs[place->at];
 }
 
-static size_t first_place(const struct reading *reading, uint64_t vaddr)
+static size_t first_place(const struct lines_reading *reading, uint64_t vaddr)
 {
 	size_t low = 0, high = reading->count;
 
@@ -112,7 +87,7 @@ static size_t first_place(const struct reading *reading, uint64_t vaddr)
 }
 
 /* Whether the entry's code holds places; they get it as their next function inwards. */
-static bool note_entry(struct reading *reading, Dwarf_Die *die, bool is_function)
+static bool note_entry(struct lines_reading *reading, Dwarf_Die *die, bool is_function)
 {
 	Dwarf_Addr base, start, end;
 	ptrdiff_t at = 0;
@@ -138,7 +113,7 @@ static bool is_scope(int tag)
 	       tag == DW_TAG_structure_type || tag == DW_TAG_union_type;
 }
 
-static void walk(struct reading *reading, Dwarf_Die *parent, unsigned int depth)
+static void walk(struct lines_reading *reading, Dwarf_Die *parent, unsigned int depth)
 {
 	Dwarf_Die die;
 
@@ -198,7 +173,7 @@ static bool send_entry(int to, const char *function, const char *source, uint32_
 }
 
 /* Innermost first: its line is the place's own, that of the others is where the inner is called. */
-static bool send_place(struct reading *reading, Dwarf_Die *unit, Dwarf_Files *files,
+static bool send_place(struct lines_reading *reading, Dwarf_Die *unit, Dwarf_Files *files,
 		       struct place *place)
 {
 	Dwarf_Line *found = dwarf_getsrc_die(unit, vaddr_of(reading, place));
@@ -227,7 +202,7 @@ static bool send_place(struct reading *reading, Dwarf_Die *unit, Dwarf_Files *fi
 	return true;
 }
 
-static bool read_unit(struct reading *reading, Dwarf_Die *unit)
+bool source_lines__read_unit(struct lines_reading *reading, Dwarf_Die *unit)
 {
 	size_t marked = mark_unit(reading, unit), count;
 	Dwarf_Files *files;
@@ -244,81 +219,4 @@ static bool read_unit(struct reading *reading, Dwarf_Die *unit)
 		sent = send_place(reading, unit, files, &reading->places[i]);
 	free(reading->places);
 	return sent;
-}
-
-/* Debian's debug files have what several share in one of its own (dwz), known by build-id. */
-static void set_shared(Dwarf *dwarf)
-{
-	char path[sizeof("/usr/lib/debug/.build-id//.debug") + 2 * 64];
-	const uint8_t *id;
-	const char *name;
-	const void *bytes;
-	struct stat st;
-	Dwarf *shared;
-	ssize_t count = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &bytes);
-	size_t at;
-	int fd;
-
-	if (count < 2 || count > 64)
-		return;
-	id = bytes;
-	at = (size_t)sprintf(path, "/usr/lib/debug/.build-id/%02x/", id[0]);
-	for (ssize_t i = 1; i < count; i++)
-		at += (size_t)sprintf(path + at, "%02x", id[i]);
-	strcpy(path + at, ".debug");
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return;
-	shared = dwarf_begin(fd, DWARF_C_READ);
-	if (shared)
-		dwarf_setalt(dwarf, shared);
-}
-
-/* libdw's own would write to stderr. */
-static void __attribute__((noreturn)) out_of_memory(void)
-{
-	_exit(1);
-}
-
-static bool read_file(struct reading *reading, int fd)
-{
-	const struct rlimit none = {0, 0};
-	Dwarf_CU *unit = NULL;
-	bool any = false;
-	Dwarf *dwarf;
-	Dwarf_Die die;
-	uint8_t type;
-	/* Mapped: should it shrink meanwhile, it is only this child that ends. */
-	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-
-	dwarf = elf ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
-	if (!dwarf)
-		return false;
-	dwarf_new_oom_handler(dwarf, out_of_memory);
-	set_shared(dwarf);
-	/* It opens whatever paths a file gives. */
-	setrlimit(RLIMIT_NOFILE, &none);
-	while (!dwarf_get_units(dwarf, unit, &unit, NULL, &type, &die, NULL)) {
-		any = true;
-		if (type == DW_UT_compile && !read_unit(reading, &die))
-			break;
-	}
-	return any;
-}
-
-void source_lines__answer(void *ctx, int fd)
-{
-	const struct lines_request *request = ctx;
-	struct reading reading = {.request = request, .to = fd};
-
-	if (elf_version(EV_CURRENT) == EV_NONE)
-		return;
-	reading.done = calloc(request->n, sizeof(*reading.done));
-	reading.in_cu = calloc(request->n, sizeof(*reading.in_cu));
-	if (!reading.done || !reading.in_cu)
-		return;
-	for (size_t i = 0; i < request->fd_count; i++) {
-		if (request->fds[i] >= 0 && read_file(&reading, request->fds[i]))
-			return;
-	}
 }

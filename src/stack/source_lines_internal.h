@@ -2,7 +2,7 @@
 #ifndef MEMDRIFT_STACK_SOURCE_LINES_INTERNAL_H
 #define MEMDRIFT_STACK_SOURCE_LINES_INTERNAL_H
 
-/* What source_lines.c asks and source_lines_dwarf.c, in a child, answers; no one else. */
+/* What source_lines.c asks and source_lines_child.c, in a child, answers; no one else. */
 
 #include "base/child.h"
 #include "stack/source_lines.h"

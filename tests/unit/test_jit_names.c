@@ -118,10 +118,13 @@ static void many_lines_are_found_as_a_few_are(void **state)
 	char expected[32];
 	FILE *f = fopen(path, "we");
 
+	/* Freed code lies in what took its place. */
+	fprintf(f, "50040 10 freed\n50000 100 around it\n");
 	for (unsigned int i = 0; i < lines; i++)
 		fprintf(f, "%x 10 generation1_%u\n", 0x100000 + i * 0x10, i);
 	fclose(f);
 	expect(0x100000, "generation1_0");
+	expect(0x50044, "around it");
 	/* In another order, over every second of them. */
 	f = fopen(path, "ae");
 	for (unsigned int i = lines; i; i -= 2)

@@ -6,12 +6,14 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <dlfcn.h>
+#include <signal.h>
 #include <sys/auxv.h>
 
 #include "elf_files.h"
 #include "memdrift/record.h"
 #include "self_stacks.h"
 #include "stack/debuginfod.h"
+#include "stack/jit_names.h"
 #include "stack/objects.h"
 
 #define START 5
@@ -264,6 +266,53 @@ static void debuginfod_is_asked_when_it_shall_be(void **state)
 	object_cache__free(cache);
 }
 
+/* A process with files and PIDs of its own: it is 1 there, and only it sees these files. */
+static FILE *start_apart(unsigned int *pid)
+{
+	FILE *apart = read_output(
+		"cd %s && exec unshare -fpm sh -c '"
+		"id=$(readelf -n one | sed -n \"s/.*Build ID: //p\") && "
+		"mkdir -p debug/.build-id/${id%%${id#??}} && "
+		"cp one.debug debug/.build-id/${id%%${id#??}}/${id#??}.debug && "
+		"mount --bind debug /usr/lib/debug && "
+		"mount -t tmpfs none /tmp && echo 7000 100 generated >/tmp/perf-1.map && "
+		"read pid rest </proc/self/stat && echo $pid && exec sleep 100'",
+		work_dir);
+
+	return fscanf(apart, "%u", pid) == 1 ? apart : NULL;
+}
+
+static void names_are_where_the_process_sees_its_files(void **state)
+{
+	struct object_cache *cache = object_cache__new();
+	struct jit_names *jit = jit_names__new();
+	const struct jit_frame *frame;
+	const char *found;
+	unsigned int pid;
+	uint32_t object;
+	FILE *apart;
+	int fd;
+
+	if (getuid() || access("/usr/lib/debug", F_OK))
+		skip();
+	build_pair();
+	apart = start_apart(&pid);
+	assert_non_null(apart);
+	fd = open(in_work_dir("stripped"), O_RDONLY | O_CLOEXEC);
+	object = object_cache__add(cache, fd, in_work_dir("stripped"), pid);
+	frame = jit_names__frame(jit, jit_names__find(jit, pid, START, 0x7010, false));
+	kill((pid_t)pid, SIGKILL);
+	pclose(apart);
+	assert_non_null(frame);
+	assert_string_equal(frame->name, "generated");
+	/* The process is gone, and its files with it. */
+	found = object_cache__function(cache, object, hidden_offset("one"), NULL);
+	assert_non_null(found);
+	assert_string_equal(found, "hidden");
+	jit_names__free(jit);
+	object_cache__free(cache);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(generated_code_has_the_name_that_its_maker_wrote,
 						make, drop),
 		cmocka_unit_test(files_with_one_build_id_share_their_names),
+		cmocka_unit_test(names_are_where_the_process_sees_its_files),
 		cmocka_unit_test(debuginfod_is_asked_when_it_shall_be),
 	};
 

@@ -86,8 +86,10 @@ void unwinder__close(struct unwinder *unwinder)
 static bool load_full(struct unwinder *unwinder, uint32_t number, bool *reopen)
 {
 	struct unwind_image *image = &unwinder->images.images[number];
+	struct unwind_pool_stats before, after;
 	uint32_t failed = 0;
 
+	unwind_pool__stats(unwinder->pool, &before);
 	for (uint32_t i = 0; i < image->count && i < UNWIND_MAPPINGS_MAX; i++) {
 		uint32_t object = image->mappings[i].object;
 		int err;
@@ -101,9 +103,10 @@ static bool load_full(struct unwinder *unwinder, uint32_t number, bool *reopen)
 		*reopen |= err == -ESTALE;
 		failed++;
 	}
-	if (!failed)
-		log_info("a stack leads through a signal handler: the full unwind tables of the "
-			 "program are there");
+	unwind_pool__stats(unwinder->pool, &after);
+	if (!failed && after.builds != before.builds)
+		log_info("the full unwind tables of a program are there, for stacks that lead "
+			 "through a signal handler");
 	return !failed;
 }
 
@@ -162,6 +165,17 @@ static void serve_full(struct unwinder *unwinder, uint32_t image)
 	if (reopen)
 		__atomic_fetch_or(&unwinder->skel->bss->unwind_wants[image], UNWIND_WANTS_MAPS,
 				  __ATOMIC_ACQ_REL);
+}
+
+void unwinder__load_full(struct unwinder *unwinder, uint32_t pid)
+{
+	struct unwind_process process;
+
+	if (unwinder &&
+	    !bpf_map__lookup_elem(unwinder->skel->maps.unwind_procs, &pid, sizeof(pid), &process,
+				  sizeof(process), 0) &&
+	    process.image && process.image < UNWIND_IMAGES_MAX)
+		serve_full(unwinder, process.image);
 }
 
 /* What walks have asked for since the last time; `again`: and what could not be had then. */

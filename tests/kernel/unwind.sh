@@ -18,7 +18,7 @@ own_chains() {
 }
 
 full_tables_are_there() {
-	grep -q 'full unwind tables of the program are there' trace.err
+	grep -q 'full unwind tables of a program are there' trace.err
 }
 
 hard_chains() {

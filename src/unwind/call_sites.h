@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "unwind/code_window.h"
 #include "unwind/eh_frame.h"
 
 /*
@@ -13,15 +14,11 @@
  * bytes alone, at every byte: whatever could be a call counts as one, so that nothing is lost.
  */
 
-/* Bytes of code at an address into buf: size, fewer at the end of its segment, or negative errno.
- */
-typedef long (*call_sites_read_fn)(void *ctx, uint64_t vaddr, void *buf, size_t size);
-
 /*
  * Takes out the rows that no call ends in, but for the first one, signal frames and roots: there
  * the rule of the row before holds on. `end` is where the last row's range ends. Code that cannot
  * be read keeps its rows. 0 or -ENOMEM, with the rows as they were.
  */
-int call_sites__prune(struct frame_rows *rows, uint64_t end, call_sites_read_fn read, void *ctx);
+int call_sites__prune(struct frame_rows *rows, uint64_t end, code_read_fn read, void *ctx);
 
 #endif

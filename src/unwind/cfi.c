@@ -1,103 +1,13 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-#include "unwind/cfi.h"
-
 #include <dwarf.h>
+
+#include "unwind/cfi_machine.h"
 
 /* What the two instructions in the top bits of a byte leave for their operand. */
 #define PRIMARY_MASK 0xc0
 #define OPERAND_MASK 0x3f
 
-struct machine {
-	const struct cfi_cie *cie;
-	struct eh_reader reader;
-	struct cfi_state state;
-	struct cfi_state remembered[CFI_REMEMBER_MAX];
-	unsigned int depth;
-	uint64_t location, end;
-	bool in_cie; /* whose instructions are about no address */
-	cfi_row_fn fn;
-	void *ctx;
-	int stopped;
-};
-
-/* One of the three registers, or one to write to that nobody looks at. */
-static struct cfi_register *pick_register(struct machine *machine, uint64_t number,
-					  struct cfi_register *other)
-{
-	switch (number) {
-	case CFI_RBP:
-		return &machine->state.rbp;
-	case CFI_RSP:
-		return &machine->state.rsp;
-	case CFI_RA:
-		return &machine->state.ra;
-	}
-	return other;
-}
-
-static void set_register(struct machine *machine, uint64_t number, struct cfi_register value)
-{
-	struct cfi_register other;
-
-	*pick_register(machine, number, &other) = value;
-}
-
-static int64_t scale(struct machine *machine, uint64_t offset)
-{
-	int64_t result;
-
-	if (__builtin_mul_overflow((int64_t)offset, machine->cie->data_align, &result))
-		machine->reader.failed = true;
-	return result;
-}
-
-static void set_offset(struct machine *machine, uint64_t number, enum cfi_where where,
-		       uint64_t offset)
-{
-	struct cfi_register value = {.where = where, .offset = scale(machine, offset)};
-
-	set_register(machine, number, value);
-}
-
-static void set_expression(struct machine *machine, enum cfi_where where)
-{
-	uint64_t number = eh_reader__uleb(&machine->reader);
-	struct cfi_register value = {.where = where};
-
-	value.expression = eh_reader__span(&machine->reader, eh_reader__uleb(&machine->reader));
-	set_register(machine, number, value);
-}
-
-static void restore_initial(struct machine *machine, uint64_t number)
-{
-	const struct cfi_state *initial = &machine->cie->initial;
-
-	if (machine->in_cie)
-		machine->reader.failed = true;
-	else if (number == CFI_RBP)
-		machine->state.rbp = initial->rbp;
-	else if (number == CFI_RSP)
-		machine->state.rsp = initial->rsp;
-	else if (number == CFI_RA)
-		machine->state.ra = initial->ra;
-}
-
-static void define_cfa(struct machine *machine, uint64_t number, int64_t offset)
-{
-	machine->state.cfa_is_expression = false;
-	machine->state.cfa_register = number;
-	machine->state.cfa_offset = offset;
-}
-
-/* Half of a CFA: the other half must be there. */
-static void change_cfa(struct machine *machine, uint64_t number, int64_t offset)
-{
-	if (machine->state.cfa_is_expression)
-		machine->reader.failed = true;
-	define_cfa(machine, number, offset);
-}
-
-static void remember(struct machine *machine)
+static void remember(struct cfi_machine *machine)
 {
 	if (machine->in_cie || machine->depth == CFI_REMEMBER_MAX)
 		machine->reader.failed = true;
@@ -105,7 +15,7 @@ static void remember(struct machine *machine)
 		machine->remembered[machine->depth++] = machine->state;
 }
 
-static void recall(struct machine *machine)
+static void recall(struct cfi_machine *machine)
 {
 	if (!machine->depth)
 		machine->reader.failed = true;
@@ -113,14 +23,14 @@ static void recall(struct machine *machine)
 		machine->state = machine->remembered[--machine->depth];
 }
 
-static void give_row(struct machine *machine)
+static void give_row(struct cfi_machine *machine)
 {
 	machine->stopped = machine->fn(machine->ctx, machine->location,
 				       cfi_state__rule(&machine->state, machine->cie->is_signal));
 }
 
 /* The state so far holds up to there. */
-static void go_to(struct machine *machine, uint64_t location)
+static void go_to(struct cfi_machine *machine, uint64_t location)
 {
 	if (machine->in_cie || location < machine->location) {
 		machine->reader.failed = true;
@@ -131,7 +41,7 @@ static void go_to(struct machine *machine, uint64_t location)
 	machine->location = location;
 }
 
-static void advance(struct machine *machine, uint64_t count)
+static void advance(struct cfi_machine *machine, uint64_t count)
 {
 	uint64_t location;
 
@@ -142,94 +52,7 @@ static void advance(struct machine *machine, uint64_t count)
 		go_to(machine, location);
 }
 
-/* Instructions about the CFA. False for others. */
-static bool run_cfa(struct machine *machine, uint8_t code)
-{
-	struct eh_reader *reader = &machine->reader;
-	struct cfi_state *state = &machine->state;
-	uint64_t number;
-
-	switch (code) {
-	case DW_CFA_def_cfa:
-		number = eh_reader__uleb(reader);
-		define_cfa(machine, number, (int64_t)eh_reader__uleb(reader));
-		return true;
-	case DW_CFA_def_cfa_sf:
-		number = eh_reader__uleb(reader);
-		define_cfa(machine, number, scale(machine, (uint64_t)eh_reader__sleb(reader)));
-		return true;
-	case DW_CFA_def_cfa_register:
-		change_cfa(machine, eh_reader__uleb(reader), state->cfa_offset);
-		return true;
-	case DW_CFA_def_cfa_offset:
-		change_cfa(machine, state->cfa_register, (int64_t)eh_reader__uleb(reader));
-		return true;
-	case DW_CFA_def_cfa_offset_sf:
-		change_cfa(machine, state->cfa_register,
-			   scale(machine, (uint64_t)eh_reader__sleb(reader)));
-		return true;
-	case DW_CFA_def_cfa_expression:
-		state->cfa_is_expression = true;
-		state->cfa_expression = eh_reader__span(reader, eh_reader__uleb(reader));
-		return true;
-	}
-	return false;
-}
-
-/* Instructions about one register. False for others. */
-static bool run_register(struct machine *machine, uint8_t code)
-{
-	struct eh_reader *reader = &machine->reader;
-	uint64_t number;
-
-	switch (code) {
-	case DW_CFA_offset_extended:
-		number = eh_reader__uleb(reader);
-		set_offset(machine, number, CFI_OFFSET, eh_reader__uleb(reader));
-		return true;
-	case DW_CFA_offset_extended_sf:
-		number = eh_reader__uleb(reader);
-		set_offset(machine, number, CFI_OFFSET, (uint64_t)eh_reader__sleb(reader));
-		return true;
-	case DW_CFA_GNU_negative_offset_extended:
-		number = eh_reader__uleb(reader);
-		set_offset(machine, number, CFI_OFFSET, -eh_reader__uleb(reader));
-		return true;
-	case DW_CFA_val_offset:
-		number = eh_reader__uleb(reader);
-		set_offset(machine, number, CFI_VALUE, eh_reader__uleb(reader));
-		return true;
-	case DW_CFA_val_offset_sf:
-		number = eh_reader__uleb(reader);
-		set_offset(machine, number, CFI_VALUE, (uint64_t)eh_reader__sleb(reader));
-		return true;
-	case DW_CFA_restore_extended:
-		restore_initial(machine, eh_reader__uleb(reader));
-		return true;
-	case DW_CFA_undefined:
-		number = eh_reader__uleb(reader);
-		set_register(machine, number, (struct cfi_register){.where = CFI_UNDEFINED});
-		return true;
-	case DW_CFA_same_value:
-		number = eh_reader__uleb(reader);
-		set_register(machine, number, (struct cfi_register){.where = CFI_SAME});
-		return true;
-	case DW_CFA_register:
-		number = eh_reader__uleb(reader);
-		eh_reader__uleb(reader);
-		set_register(machine, number, (struct cfi_register){.where = CFI_OTHER});
-		return true;
-	case DW_CFA_expression:
-		set_expression(machine, CFI_EXPRESSION);
-		return true;
-	case DW_CFA_val_expression:
-		set_expression(machine, CFI_OTHER);
-		return true;
-	}
-	return false;
-}
-
-static void run_rest(struct machine *machine, uint8_t code)
+static void run_rest(struct cfi_machine *machine, uint8_t code)
 {
 	struct eh_reader *reader = &machine->reader;
 
@@ -240,7 +63,7 @@ static void run_rest(struct machine *machine, uint8_t code)
 		go_to(machine, eh_reader__pointer(reader, machine->cie->pointer_encoding, true));
 		break;
 	case DW_CFA_advance_loc1:
-		advance(machine, eh_reader__fixed(reader, 1));
+		advance(machine, eh_reader__byte(reader));
 		break;
 	case DW_CFA_advance_loc2:
 		advance(machine, eh_reader__fixed(reader, 2));
@@ -263,9 +86,9 @@ static void run_rest(struct machine *machine, uint8_t code)
 }
 
 /* One instruction, of at least one byte. */
-static void run_one(struct machine *machine)
+static void run_one(struct cfi_machine *machine)
 {
-	uint8_t code = (uint8_t)eh_reader__fixed(&machine->reader, 1);
+	uint8_t code = eh_reader__byte(&machine->reader);
 	uint8_t operand = code & OPERAND_MASK;
 
 	switch (code & PRIMARY_MASK) {
@@ -273,18 +96,20 @@ static void run_one(struct machine *machine)
 		advance(machine, operand);
 		break;
 	case DW_CFA_offset:
-		set_offset(machine, operand, CFI_OFFSET, eh_reader__uleb(&machine->reader));
+		cfi_machine__set_offset(machine, operand, CFI_OFFSET,
+					eh_reader__uleb(&machine->reader));
 		break;
 	case DW_CFA_restore:
-		restore_initial(machine, operand);
+		cfi_machine__restore(machine, operand);
 		break;
 	default:
-		if (!run_cfa(machine, code) && !run_register(machine, code))
+		if (!cfi_machine__run_cfa(machine, code) &&
+		    !cfi_machine__run_register(machine, code))
 			run_rest(machine, code);
 	}
 }
 
-static void run(struct machine *machine, uint64_t *budget)
+static void run(struct cfi_machine *machine, uint64_t *budget)
 {
 	struct eh_reader *reader = &machine->reader;
 
@@ -301,7 +126,8 @@ static void run(struct machine *machine, uint64_t *budget)
 
 bool cfi__initial(struct cfi_cie *cie, struct eh_reader reader, uint64_t *budget)
 {
-	struct machine machine = {.cie = cie, .reader = reader, .end = UINT64_MAX, .in_cie = true};
+	struct cfi_machine machine = {
+		.cie = cie, .reader = reader, .end = UINT64_MAX, .in_cie = true};
 
 	/* A CFA that nothing defines: of no register. */
 	machine.state.cfa_register = UINT64_MAX;
@@ -313,13 +139,13 @@ bool cfi__initial(struct cfi_cie *cie, struct eh_reader reader, uint64_t *budget
 int cfi__each_row(const struct cfi_program *program, cfi_row_fn fn, void *ctx)
 {
 	static const struct unwind_rule unknown = {.kind = UNWIND_UNKNOWN};
-	struct machine machine = {.cie = program->cie,
-				  .reader = program->reader,
-				  .state = program->cie->initial,
-				  .location = program->start,
-				  .end = program->end,
-				  .fn = fn,
-				  .ctx = ctx};
+	struct cfi_machine machine = {.cie = program->cie,
+				      .reader = program->reader,
+				      .state = program->cie->initial,
+				      .location = program->start,
+				      .end = program->end,
+				      .fn = fn,
+				      .ctx = ctx};
 
 	run(&machine, program->budget);
 	if (machine.stopped || machine.location >= machine.end)

@@ -100,10 +100,11 @@ static int sweep_fde(struct sweep *sweep, const struct eh_fde *fde, uint64_t nex
 	struct window window = {.rows = sweep->rows, .start = fde->start, .end = fde->end};
 	int err = 0;
 
-	if (window.start > sweep->covered)
+	if (window.start > sweep->covered) {
 		err = frame_rows__append(sweep->rows, sweep->covered, sweep->gap);
-	if (window.start < sweep->covered)
-		window.start = sweep->covered;
+		sweep->covered = window.start;
+	}
+	window.start = sweep->covered;
 	if (window.end > next_start)
 		window.end = next_start;
 	if (!err && window.start < window.end) {

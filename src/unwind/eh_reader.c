@@ -18,7 +18,11 @@ uint64_t eh_reader__fixed(struct eh_reader *reader, size_t bytes)
 		reader->failed = true;
 		return 0;
 	}
-	memcpy(&value, reader->bytes + reader->at, bytes);
+	/* Of a size that the compiler knows. */
+	if (bytes == 4)
+		memcpy(&value, reader->bytes + reader->at, 4);
+	else
+		memcpy(&value, reader->bytes + reader->at, bytes);
 	reader->at += bytes;
 	return value;
 }
@@ -31,7 +35,7 @@ static uint64_t read_leb(struct eh_reader *reader, bool is_signed)
 	uint8_t byte;
 
 	do {
-		byte = (uint8_t)eh_reader__fixed(reader, 1);
+		byte = eh_reader__byte(reader);
 		/* 10 bytes hold 64 bits; nobody pads them further. */
 		if (shift >= 70)
 			reader->failed = true;
@@ -46,7 +50,7 @@ static uint64_t read_leb(struct eh_reader *reader, bool is_signed)
 	return value;
 }
 
-uint64_t eh_reader__uleb(struct eh_reader *reader)
+uint64_t eh_reader__long_uleb(struct eh_reader *reader)
 {
 	return read_leb(reader, false);
 }

@@ -27,8 +27,26 @@ struct eh_reader {
 #define EH_INDIRECT 0x80
 #define EH_OMIT     0xff
 
+/* Most of what is read: instructions and short operands. */
+static inline uint8_t eh_reader__byte(struct eh_reader *reader)
+{
+	if (reader->failed || reader->at >= reader->size) {
+		reader->failed = true;
+		return 0;
+	}
+	return reader->bytes[reader->at++];
+}
+
 uint64_t eh_reader__fixed(struct eh_reader *reader, size_t bytes);
-uint64_t eh_reader__uleb(struct eh_reader *reader);
+uint64_t eh_reader__long_uleb(struct eh_reader *reader);
+
+static inline uint64_t eh_reader__uleb(struct eh_reader *reader)
+{
+	if (!reader->failed && reader->at < reader->size && reader->bytes[reader->at] < 0x80)
+		return reader->bytes[reader->at++];
+	return eh_reader__long_uleb(reader);
+}
+
 int64_t eh_reader__sleb(struct eh_reader *reader);
 struct eh_span eh_reader__span(struct eh_reader *reader, uint64_t size);
 /* A pointer as it is encoded; with relative = false only its size and sign (lengths). Those that

@@ -2,8 +2,8 @@
 #ifndef MEMDRIFT_UNWIND_POOL_INTERNAL_H
 #define MEMDRIFT_UNWIND_POOL_INTERNAL_H
 
-/* Shared by unwind_pool.c (which object is which), pool_tables.c (their tables, the room for them)
- * and pool_vdso.c; no one else. */
+/* Shared by unwind_pool.c, pool_objects.c (which are known, which go), pool_tables.c (their tables,
+ * the room for them) and pool_vdso.c; no one else. */
 
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -86,9 +86,22 @@ bool pool_tables__fits_now(const struct unwind_pool *pool, const struct pool_obj
 /* Takes an object's tables from the readers, and raises the epoch before its blocks are free. */
 void pool_tables__withdraw(struct unwind_pool *pool, struct pool_object *object);
 
+struct pool_file_key pool_objects__file_key(const struct stat *st);
+struct pool_id_key pool_objects__id_key(const struct elf_object *elf, const struct stat *st);
+/* A new one, perhaps in place of an older one. 0, -ENOSPC or -ENOMEM. */
+int pool_objects__add(struct unwind_pool *pool, const char *display_name,
+		      const struct pool_id_key *id, struct pool_object **out);
+/* Without memory or room the file is just not known by itself next time. */
+void pool_objects__add_alias(struct unwind_pool *pool, struct pool_object *object,
+			     const struct pool_file_key *key);
+/* Keeps a descriptor of its own for the full table; without one there will be none. */
+void pool_objects__keep_fd(struct unwind_pool *pool, struct pool_object *object, int fd);
 /* The object that nobody holds and nobody used for longest; NULL when all are held. With
  * with_blocks only those that blocks can be had from. */
-struct pool_object *unwind_pool__oldest(struct unwind_pool *pool, bool with_blocks);
-void unwind_pool__evict(struct unwind_pool *pool, struct pool_object *object);
+struct pool_object *pool_objects__oldest(struct unwind_pool *pool, bool with_blocks);
+/* With its tables. */
+void pool_objects__evict(struct unwind_pool *pool, struct pool_object *object);
+/* Without its tables: nobody looks at them any more. */
+void pool_objects__free(struct unwind_pool *pool, struct pool_object *object);
 
 #endif

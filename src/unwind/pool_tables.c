@@ -36,10 +36,10 @@ static int make_room(struct unwind_pool *pool, uint32_t index_count, uint32_t ro
 	if (err != -ENOSPC || index_count + row_count > count_available(pool))
 		return err;
 	while (err == -ENOSPC) {
-		victim = unwind_pool__oldest(pool, true);
+		victim = pool_objects__oldest(pool, true);
 		if (!victim)
 			break;
-		unwind_pool__evict(pool, victim);
+		pool_objects__evict(pool, victim);
 		pool->stats.evicted++;
 		err = pool_blocks__take(&pool->blocks, index_count, row_count, place);
 	}
@@ -150,6 +150,7 @@ void pool_tables__withdraw(struct unwind_pool *pool, struct pool_object *object)
 
 	for (unsigned int kind = 0; kind < UNWIND_TABLE_KINDS; kind++)
 		__atomic_store_n(&shown->index[kind], UNWIND_NO_TABLE, __ATOMIC_RELAXED);
+	__atomic_store_n(&shown->page_count, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&shown->otherwise, UNWIND_UNKNOWN, __ATOMIC_RELAXED);
 	/* A full barrier: no reader that sees the new epoch finds a way to the blocks, and nothing
 	 * is written to them before. */

@@ -94,8 +94,8 @@ static void add_row(struct filler *filler, uint32_t from, uint16_t rule)
 		return;
 	if (filler->count == ROWS_A_BLOCK) {
 		/* From the last row that has room on nothing is known. */
+		filler->table->rows_dropped += last->rule ? 2 : 1;
 		last->rule = 0;
-		filler->table->rows_dropped++;
 		return;
 	}
 	filler->rows[filler->count++] = (struct unwind_row){(uint16_t)from, rule};

@@ -2,13 +2,11 @@
 #include "unwind/unwind_pool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "unwind/pool_internal.h"
 
 struct unwind_pool *unwind_pool__new(const struct unwind_memory *memory)
@@ -29,185 +27,17 @@ struct unwind_pool *unwind_pool__new(const struct unwind_memory *memory)
 	return pool;
 }
 
-static void close_fd(struct unwind_pool *pool, struct pool_object *object)
-{
-	if (object->fd < 0)
-		return;
-	close(object->fd);
-	object->fd = -1;
-	pool->fd_count--;
-}
-
-/* Without its tables: nobody looks at them any more. */
-static void free_object(struct unwind_pool *pool, struct pool_object *object)
-{
-	while (object->aliases) {
-		struct pool_alias *alias = object->aliases;
-
-		object->aliases = alias->next;
-		HASH_DEL(pool->by_file, alias);
-		pool->alias_count--;
-		free(alias);
-	}
-	if (object->id.id_bytes)
-		HASH_DEL(pool->by_id, object);
-	close_fd(pool, object);
-	for (unsigned int kind = 0; kind < UNWIND_TABLE_KINDS; kind++)
-		free(object->places[kind].rows);
-	pool->objects[object->index] = NULL;
-	if (object->index < pool->lowest_free)
-		pool->lowest_free = object->index;
-	pool->object_count--;
-	free(object->name);
-	free(object);
-}
-
 void unwind_pool__free(struct unwind_pool *pool)
 {
 	if (!pool)
 		return;
 	for (uint32_t i = 0; i < UNWIND_OBJECTS_MAX; i++) {
 		if (pool->objects[i])
-			free_object(pool, pool->objects[i]);
+			pool_objects__free(pool, pool->objects[i]);
 	}
 	unwind_rules__free(pool->rules);
 	pool_blocks__clear(&pool->blocks);
 	free(pool);
-}
-
-struct pool_object *unwind_pool__oldest(struct unwind_pool *pool, bool with_blocks)
-{
-	struct pool_object *oldest = NULL;
-
-	for (uint32_t i = 0; i < UNWIND_OBJECTS_MAX; i++) {
-		struct pool_object *object = pool->objects[i];
-
-		if (!object || object->holders ||
-		    (with_blocks && !object->places[UNWIND_CALL_SITES].index_count))
-			continue;
-		if (!oldest || object->used_at < oldest->used_at)
-			oldest = object;
-	}
-	return oldest;
-}
-
-void unwind_pool__evict(struct unwind_pool *pool, struct pool_object *object)
-{
-	pool_tables__withdraw(pool, object);
-	free_object(pool, object);
-}
-
-/* A number for a new object, or 0 when all are held. */
-static uint32_t find_number(struct unwind_pool *pool)
-{
-	struct pool_object *oldest;
-
-	for (uint32_t i = pool->lowest_free; i < UNWIND_OBJECTS_MAX; i++) {
-		if (!pool->objects[i])
-			return pool->lowest_free = i;
-	}
-	pool->lowest_free = UNWIND_OBJECTS_MAX;
-	oldest = unwind_pool__oldest(pool, false);
-	if (!oldest)
-		return 0;
-	unwind_pool__evict(pool, oldest);
-	pool->stats.evicted++;
-	return pool->lowest_free;
-}
-
-/* Keeps a descriptor of its own for the full table; without one there will be none. */
-static void keep_fd(struct unwind_pool *pool, struct pool_object *object, int fd)
-{
-	if (object->fd >= 0)
-		return;
-	if (pool->fd_count >= POOL_FDS_MAX) {
-		struct pool_object *oldest = NULL;
-
-		for (uint32_t i = 0; i < UNWIND_OBJECTS_MAX; i++) {
-			struct pool_object *other = pool->objects[i];
-
-			if (other && other->fd >= 0 && !other->keeps_fd &&
-			    (!oldest || other->used_at < oldest->used_at))
-				oldest = other;
-		}
-		if (!oldest)
-			return;
-		close_fd(pool, oldest);
-	}
-	object->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (object->fd >= 0)
-		pool->fd_count++;
-}
-
-static struct pool_file_key make_key(const struct stat *st)
-{
-	struct pool_file_key key;
-
-	memset(&key, 0, sizeof(key));
-	key.dev = st->st_dev;
-	key.inode = st->st_ino;
-	key.size = (uint64_t)st->st_size;
-	key.changed_s = (uint64_t)st->st_mtim.tv_sec;
-	key.changed_ns = (uint64_t)st->st_mtim.tv_nsec;
-	return key;
-}
-
-/* Without memory or room the file is just not known by itself next time. */
-static void add_alias(struct unwind_pool *pool, struct pool_object *object,
-		      const struct pool_file_key *key)
-{
-	struct pool_alias *alias;
-
-	if (pool->alias_count >= POOL_ALIASES_MAX)
-		return;
-	alias = calloc(1, sizeof(*alias));
-	if (!alias)
-		return;
-	alias->key = *key;
-	alias->object = object;
-	alias->next = object->aliases;
-	object->aliases = alias;
-	HASH_ADD(hh, pool->by_file, key, sizeof(alias->key), alias);
-	pool->alias_count++;
-}
-
-static struct pool_id_key make_id(const struct elf_object *elf, const struct stat *st)
-{
-	struct pool_id_key id;
-
-	memset(&id, 0, sizeof(id));
-	id.size = (uint64_t)st->st_size;
-	id.owner = st->st_uid;
-	id.id_bytes = (uint32_t)elf_object__build_id(elf, id.id);
-	return id;
-}
-
-/* 0, -ENOSPC or -ENOMEM. */
-static int add_object(struct unwind_pool *pool, const char *display_name,
-		      const struct pool_id_key *id, struct pool_object **out)
-{
-	struct pool_object *object;
-	uint32_t number = find_number(pool);
-
-	if (!number)
-		return -ENOSPC;
-	object = calloc(1, sizeof(*object));
-	if (!object)
-		return -ENOMEM;
-	object->name = text_printable_dup(display_name);
-	if (!object->name) {
-		free(object);
-		return -ENOMEM;
-	}
-	object->id = *id;
-	object->index = number;
-	object->fd = -1;
-	pool->objects[number] = object;
-	pool->object_count++;
-	if (id->id_bytes)
-		HASH_ADD(hh, pool->by_id, id, sizeof(object->id), object);
-	*out = object;
-	return 0;
 }
 
 static void set_otherwise(struct unwind_pool *pool, const struct pool_object *object,
@@ -237,7 +67,7 @@ static int load_call_sites(struct unwind_pool *pool, struct pool_object *object,
 static int open_object(struct unwind_pool *pool, int fd, const struct stat *st,
 		       const char *display_name, struct pool_object **out)
 {
-	struct pool_file_key key = make_key(st);
+	struct pool_file_key key = pool_objects__file_key(st);
 	struct elf_object *elf = NULL;
 	struct pool_id_key id;
 	int err = elf_object__open(fd, display_name, &elf);
@@ -247,19 +77,19 @@ static int open_object(struct unwind_pool *pool, int fd, const struct stat *st,
 		return err;
 	memset(&id, 0, sizeof(id));
 	if (elf)
-		id = make_id(elf, st);
+		id = pool_objects__id_key(elf, st);
 	if (id.id_bytes)
 		HASH_FIND(hh, pool->by_id, &id, sizeof(id), *out);
 	err = 0;
 	if (!*out) {
-		err = add_object(pool, display_name, &id, out);
+		err = pool_objects__add(pool, display_name, &id, out);
 		if (!err)
 			err = load_call_sites(pool, *out, elf);
 		if (err && *out)
-			unwind_pool__evict(pool, *out);
+			pool_objects__evict(pool, *out);
 	}
 	if (!err)
-		add_alias(pool, *out, &key);
+		pool_objects__add_alias(pool, *out, &key);
 	elf_object__close(elf);
 	return err;
 }
@@ -292,7 +122,7 @@ int unwind_pool__object(struct unwind_pool *pool, int fd, const char *display_na
 	*index = UNWIND_OBJECT_UNREAD;
 	if (fstat(fd, &st))
 		return -errno;
-	key = make_key(&st);
+	key = pool_objects__file_key(&st);
 	HASH_FIND(hh, pool->by_file, &key, sizeof(key), alias);
 	if (alias)
 		object = alias->object;
@@ -306,7 +136,7 @@ int unwind_pool__object(struct unwind_pool *pool, int fd, const char *display_na
 		return err;
 	}
 	object->used_at = ++pool->clock;
-	keep_fd(pool, object, fd);
+	pool_objects__keep_fd(pool, object, fd);
 	*index = object->index;
 	return 0;
 }
@@ -324,7 +154,7 @@ static bool is_unchanged(const struct pool_object *object)
 
 	if (fstat(object->fd, &st))
 		return false;
-	key = make_key(&st);
+	key = pool_objects__file_key(&st);
 	for (const struct pool_alias *alias = object->aliases; alias; alias = alias->next) {
 		if (!memcmp(&alias->key, &key, sizeof(key)))
 			return true;

@@ -9,6 +9,7 @@
 #include "unwind/call_sites.h"
 #include "unwind/eh_frame.h"
 #include "unwind/go_text.h"
+#include "unwind/padding.h"
 #include "unwind/table_pages.h"
 
 static int compare_by_vaddr(const void *a, const void *b)
@@ -97,8 +98,9 @@ static int build(struct unwind_table *table, struct elf_object *obj, enum unwind
 	table->bad_entries = rows->bad_entries;
 	table->overlaps = rows->overlaps;
 	last = &map.segments[map.count - 1];
-	if (kind == UNWIND_CALL_SITES)
-		err = call_sites__prune(rows, last->vaddr + last->size, read_code, obj);
+	err = kind == UNWIND_CALL_SITES
+		      ? call_sites__prune(rows, last->vaddr + last->size, read_code, obj)
+		      : padding__drop_rows(rows, read_code, obj);
 	table->frame_rows = rows->count;
 	return err ? err : table_pages__fill(table, rows, &map, rules);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/trace_session.h"
+#include "unwind/unwinder.h"
 
 /*
  * A child of a running target gets probes of its own, which takes longer than many a child lives:
@@ -92,6 +93,8 @@ void trace_scan(struct trace_session *session, struct process *process, struct f
 	process->allocators |= scan.allocators;
 	process->arenas.symbol_probed |= scan.symbol_probed;
 	process->arenas.usdt_probed |= scan.usdt_probed;
+	if (scan.usdt_probed)
+		unwinder__load_full(tracer__unwinder(session->tracer), process->pid);
 	/* Now its code is known, and stacks can be named after it has ended. */
 	stack_names__learn(session->names, process);
 	if (want.mallocs)

@@ -82,27 +82,32 @@ void unwinder__close(struct unwinder *unwinder)
 	free(unwinder);
 }
 
-static void load_full(struct unwinder *unwinder, uint32_t number)
+/* False: not all of them are there. *reopen: a file has to be opened anew for it. */
+static bool load_full(struct unwinder *unwinder, uint32_t number, bool *reopen)
 {
 	struct unwind_image *image = &unwinder->images.images[number];
-	uint32_t built = 0;
+	struct unwind_pool_stats before, after;
+	uint32_t failed = 0;
 
+	unwind_pool__stats(unwinder->pool, &before);
 	for (uint32_t i = 0; i < image->count && i < UNWIND_MAPPINGS_MAX; i++) {
 		uint32_t object = image->mappings[i].object;
-		int err = 0;
+		int err;
 
-		if (object > UNWIND_OBJECT_UNREAD && object < UNWIND_OBJECTS_MAX)
-			err = unwind_pool__load_full(unwinder->pool, object);
-		if (err)
-			log_debug("unwind: no full table for object %u: %s", object,
-				  strerror(-err));
-		else
-			built++;
+		if (object <= UNWIND_OBJECT_UNREAD || object >= UNWIND_OBJECTS_MAX)
+			continue;
+		err = unwind_pool__load_full(unwinder->pool, object);
+		if (!err)
+			continue;
+		log_debug("unwind: no full table for object %u: %s", object, strerror(-err));
+		*reopen |= err == -ESTALE;
+		failed++;
 	}
-	log_info(
-		"a stack leads through a signal handler: the full unwind tables of %u mappings are "
-		"there",
-		built);
+	unwind_pool__stats(unwinder->pool, &after);
+	if (!failed && after.builds != before.builds)
+		log_info("the full unwind tables of a program are there, for stacks that lead "
+			 "through a signal handler");
+	return !failed;
 }
 
 /* Calls fn for each process that the kernel's side knows. */
@@ -143,29 +148,56 @@ static void ask_if_without(struct unwinder *unwinder, uint32_t pid,
 		unwinder__ask(unwinder, pid);
 }
 
-/* What walks have asked for since the last time. */
-static void serve_wants(struct unwinder *unwinder)
+static void clear_wants(struct unwinder *unwinder, uint32_t image, uint8_t wants)
 {
-	uint8_t *wants = unwinder->skel->bss->unwind_wants;
+	__atomic_fetch_and(&unwinder->skel->bss->unwind_wants[image], (uint8_t)~wants,
+			   __ATOMIC_ACQ_REL);
+}
+
+/* Full tables that could not be had stay asked for, and nobody asks again meanwhile. */
+static void serve_full(struct unwinder *unwinder, uint32_t image)
+{
+	bool reopen = false;
+
+	if (load_full(unwinder, image, &reopen))
+		clear_wants(unwinder, image, UNWIND_WANTS_FULL);
+	/* The pool takes a descriptor when its object is looked for. */
+	if (reopen)
+		__atomic_fetch_or(&unwinder->skel->bss->unwind_wants[image], UNWIND_WANTS_MAPS,
+				  __ATOMIC_ACQ_REL);
+}
+
+void unwinder__load_full(struct unwinder *unwinder, uint32_t pid)
+{
+	struct unwind_process process;
+
+	if (unwinder &&
+	    !bpf_map__lookup_elem(unwinder->skel->maps.unwind_procs, &pid, sizeof(pid), &process,
+				  sizeof(process), 0) &&
+	    process.image && process.image < UNWIND_IMAGES_MAX)
+		serve_full(unwinder, process.image);
+}
+
+/* What walks have asked for since the last time; `again`: and what could not be had then. */
+static void serve_wants(struct unwinder *unwinder, bool again)
+{
+	const uint8_t *wants = unwinder->skel->bss->unwind_wants;
 	uint32_t asked = __atomic_load_n(&unwinder->skel->bss->unwind_asked, __ATOMIC_ACQUIRE);
 	bool maps = false;
 
-	if (asked == unwinder->asked)
+	if (asked == unwinder->asked && !again)
 		return;
 	unwinder->asked = asked;
 	for (uint32_t i = 1; i < UNWIND_IMAGES_MAX; i++) {
-		if (wants[i] & UNWIND_WANTS_FULL) {
-			load_full(unwinder, i);
-			__atomic_fetch_and(&wants[i], (uint8_t)~UNWIND_WANTS_FULL,
-					   __ATOMIC_ACQ_REL);
-		}
+		if (wants[i] & UNWIND_WANTS_FULL)
+			serve_full(unwinder, i);
 		maps |= wants[i] & UNWIND_WANTS_MAPS;
 	}
 	if (!maps)
 		return;
 	each_process(unwinder, ask_if_wanted);
 	for (uint32_t i = 1; i < UNWIND_IMAGES_MAX; i++)
-		__atomic_fetch_and(&wants[i], (uint8_t)~UNWIND_WANTS_MAPS, __ATOMIC_ACQ_REL);
+		clear_wants(unwinder, i, UNWIND_WANTS_MAPS);
 }
 
 void unwinder__serve(struct unwinder *unwinder)
@@ -175,7 +207,7 @@ void unwinder__serve(struct unwinder *unwinder)
 
 	if (!unwinder)
 		return;
-	serve_wants(unwinder);
+	serve_wants(unwinder, now_ns >= unwinder->sweep_ns);
 	if (now_ns >= unwinder->sweep_ns) {
 		images__sweep(&unwinder->images);
 		each_process(unwinder, ask_if_without);

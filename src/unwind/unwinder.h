@@ -29,6 +29,8 @@ void unwinder__close(struct unwinder *unwinder);
 int unwinder__look(struct unwinder *unwinder, uint32_t pid);
 /* The same soon, by unwinder__serve: code was mapped. */
 void unwinder__ask(struct unwinder *unwinder, uint32_t pid);
+/* Has the full tables of what it has mapped built: it has probes inside of functions. */
+void unwinder__load_full(struct unwinder *unwinder, uint32_t pid);
 /* It ended; also when the pid is to be given to another one. */
 void unwinder__ended(struct unwinder *unwinder, uint32_t pid);
 /* Does what is due, and what walks have asked for. To be called often: it costs little. */

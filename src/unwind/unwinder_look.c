@@ -145,12 +145,15 @@ int unwinder__look(struct unwinder *unwinder, uint32_t pid)
 	waiting = find_waiting(unwinder, pid);
 	for (int i = 0; err == -EAGAIN && i < LOOK_TRIES; i++)
 		err = look_once(unwinder, pid);
-	if (err == -ESRCH)
-		drop_process(unwinder, pid);
 	log_debug("unwind: code of process %u: %s", pid,
 		  err > 0 ? "as before"
 		  : err   ? strerror(-err)
 			  : "read");
+	if (err == -ESRCH) {
+		drop_process(unwinder, pid);
+		unwinder__ended(unwinder, pid);
+		return err;
+	}
 	if (!waiting)
 		return err < 0 ? err : 0;
 	waiting->due = err == -EAGAIN;

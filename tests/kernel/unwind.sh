@@ -18,7 +18,7 @@ own_chains() {
 }
 
 full_tables_are_there() {
-	grep -q 'full unwind tables' trace.err
+	grep -q 'full unwind tables of a program are there' trace.err
 }
 
 hard_chains() {
@@ -68,11 +68,12 @@ same_hashes() {
 	# Through libc, and where a timer interrupts, one chain has several stacks.
 	own_chains folded | grep -vF '*' >got
 	grep -vF '*' truth.json | sort >expected
-	comm -23 got expected >wrong
+	awk 'NR == FNR { known[$0] = 1; next } !($0 in known)' expected got >wrong
 	[ ! -s wrong ] || fail "chains with another one's weight: $(head -c 500 wrong)"
 	[ "$(wc -l <got)" -ge 3 ] || fail "only $(wc -l <got) chains were kept"
-	expect_json report.json '.losses.stacks_lost > 0 and .losses.total == .losses.stacks_lost' \
-		"lost stacks are counted"
+	expect_json report.json '.losses | .stacks_lost > 0 and
+		.total == .stacks_lost + (.[$u] // 0)' "lost stacks are counted" \
+		--arg u "$(unavoidable_losses)"
 	tell_target
 }
 
@@ -92,8 +93,26 @@ whole_from_the_start() {
 	fail "stacks of a new program that do not reach its root"
 }
 
+# A library that nobody foresaw: its first calls may come before memdrift has read it, and say so.
+later_library() {
+	need_bpf
+	need_target liballoc_plugin.so
+	start_target alloc_mix --wait --threads 1 --rounds 20000 --dlopen "$TARGETS/liballoc_plugin.so"
+	start_trace -p "$TARGET" --folded "$PWD/folded" --weight alloc_count --budget none
+	tell_target
+	wait_done
+	end_trace
+	expect_no_call_losses
+	awk '/;plugin_run;/ { all += $NF; if (!/;main;/) short += $NF }
+		END { print all + 0, short + 0; exit !(all > 1000 && short * 10 < all) }' folded ||
+		fail "calls below plugin_run: all, and those without main"
+	! grep ';plugin_run;' folded | grep -v ';main;' | grep -vF '[truncated]' || fail "stacks without main and mark"
+	tell_target
+}
+
 test_case "walks chains of calls that are hard to walk" hard_chains
 test_case "the same with allocations followed to their return" hard_chains --live
 test_case "eight threads' stacks stay apart" crowd_keeps_apart
 test_case "two stacks of one hash stay two" same_hashes
+test_case "a library that is loaded later is walked through" later_library
 test_case "a command's stacks are whole from its first call on" whole_from_the_start

@@ -56,8 +56,8 @@ print_unwind() {
 	for depth in "${stack_depths[@]}"; do
 		stack_row "$depth"
 	done
-	awk -v more="$((stack_frames[walk_$last] - stack_frames[walk_$first]))" \
+	awk -v few="${stack_frames[walk_$first]}" -v many="${stack_frames[walk_$last]}" \
 		-v least="${least[walk_$first]}" -v most="${least[walk_$last]}" 'BEGIN {
-		printf "  each frame more: %.1f ns\n\n", (most - least) / more
+		printf "  each frame more: %.1f ns\n\n", (most - least) / (many - few)
 	}'
 }

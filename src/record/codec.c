@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "record/codec.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* 7 bits a byte. */
+#define VARINT_BYTES_MAX 10
+
+void codec__init_writer(struct codec *codec, uint32_t minor)
+{
+	*codec = (struct codec){.writes = true, .minor = minor};
+}
+
+void codec__init_reader(struct codec *codec, uint32_t minor, const void *bytes, size_t size,
+			struct record_budget *budget)
+{
+	*codec = (struct codec){.minor = minor, .in = bytes, .size = size, .budget = budget};
+}
+
+void codec__free(struct codec *codec)
+{
+	free(codec->out);
+	codec->out = NULL;
+	codec->used = codec->room = 0;
+}
+
+static void fail(struct codec *codec, int err, const char *field, const char *fmt, va_list args)
+{
+	int used;
+
+	if (codec->err)
+		return;
+	codec->err = err;
+	used = snprintf(codec->error, sizeof(codec->error), "%s: ", field);
+	if (used > 0 && (size_t)used < sizeof(codec->error))
+		vsnprintf(codec->error + used, sizeof(codec->error) - (size_t)used, fmt, args);
+}
+
+void codec__refuse(struct codec *codec, const char *field, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	fail(codec, -EINVAL, field, fmt, args);
+	va_end(args);
+}
+
+static void fail_with(struct codec *codec, int err, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static void fail_with(struct codec *codec, int err, const char *field, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	fail(codec, err, field, fmt, args);
+	va_end(args);
+}
+
+bool codec__more(const struct codec *codec)
+{
+	return !codec->err && codec->at < codec->size;
+}
+
+/* Room for n bytes more, or NULL. */
+static uint8_t *put(struct codec *codec, const char *field, size_t n)
+{
+	uint8_t *at;
+
+	if (codec->err)
+		return NULL;
+	if (codec->room - codec->used < n) {
+		size_t room = codec->room + (codec->room > n ? codec->room : n) + 4096;
+		uint8_t *bigger = realloc(codec->out, room);
+
+		if (!bigger) {
+			fail_with(codec, -ENOMEM, field, "out of memory");
+			return NULL;
+		}
+		codec->out = bigger;
+		codec->room = room;
+	}
+	at = codec->out + codec->used;
+	codec->used += n;
+	return at;
+}
+
+/* The next n bytes, or NULL. */
+static const uint8_t *take(struct codec *codec, const char *field, size_t n)
+{
+	const uint8_t *at = codec->in + codec->at;
+
+	if (codec->err)
+		return NULL;
+	if (codec->size - codec->at < n) {
+		codec__refuse(codec, field, "%zu bytes are missing at the section's end",
+			      n - (codec->size - codec->at));
+		return NULL;
+	}
+	codec->at += n;
+	return at;
+}
+
+static void put_number(struct codec *codec, const char *field, uint64_t value)
+{
+	uint8_t bytes[VARINT_BYTES_MAX], *at;
+	size_t n = 0;
+
+	do {
+		bytes[n++] = (uint8_t)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
+		value >>= 7;
+	} while (value);
+	at = put(codec, field, n);
+	if (at)
+		memcpy(at, bytes, n);
+}
+
+static bool take_number(struct codec *codec, const char *field, uint64_t *value)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < VARINT_BYTES_MAX; i++) {
+		const uint8_t *byte = take(codec, field, 1);
+
+		if (!byte)
+			return false;
+		/* Of the tenth byte only one bit is left to 64. */
+		if (i == VARINT_BYTES_MAX - 1 && *byte > 1)
+			break;
+		sum |= (uint64_t)(*byte & 0x7f) << 7 * i;
+		if (!(*byte & 0x80)) {
+			*value = sum;
+			return true;
+		}
+	}
+	codec__refuse(codec, field, "a number of more than 64 bits");
+	return false;
+}
+
+/* Writes or reads one; false when it is not to be used. */
+static bool number(struct codec *codec, const char *field, uint64_t *value)
+{
+	if (!codec->writes)
+		return take_number(codec, field, value);
+	put_number(codec, field, *value);
+	return !codec->err;
+}
+
+void codec__u64(struct codec *codec, const char *field, uint64_t *value, uint64_t max)
+{
+	uint64_t found = *value;
+
+	/* Before it is written, and after it was read. */
+	if ((!codec->writes && !number(codec, field, &found)) || codec->err)
+		return;
+	if (found > max) {
+		codec__refuse(codec, field, "%" PRIu64 " where at most %" PRIu64 " was expected",
+			      found, max);
+		return;
+	}
+	if (codec->writes)
+		number(codec, field, &found);
+	else
+		*value = found;
+}
+
+void codec__u32(struct codec *codec, const char *field, uint32_t *value, uint32_t max)
+{
+	uint64_t wide = *value;
+
+	codec__u64(codec, field, &wide, max);
+	*value = (uint32_t)wide;
+}
+
+static uint64_t fold(int64_t value)
+{
+	return value < 0 ? ~(uint64_t)value << 1 | 1 : (uint64_t)value << 1;
+}
+
+static int64_t unfold(uint64_t folded)
+{
+	return folded & 1 ? (int64_t) ~(folded >> 1) : (int64_t)(folded >> 1);
+}
+
+void codec__i64(struct codec *codec, const char *field, int64_t *value, int64_t min, int64_t max)
+{
+	uint64_t folded = fold(*value);
+	int64_t found;
+
+	if ((!codec->writes && !number(codec, field, &folded)) || codec->err)
+		return;
+	found = unfold(folded);
+	if (found < min || found > max) {
+		codec__refuse(codec, field,
+			      "%" PRId64 " where %" PRId64 " to %" PRId64 " was expected", found,
+			      min, max);
+		return;
+	}
+	if (codec->writes)
+		number(codec, field, &folded);
+	else
+		*value = found;
+}
+
+void codec__i32(struct codec *codec, const char *field, int32_t *value, int32_t min, int32_t max)
+{
+	int64_t wide = *value;
+
+	codec__i64(codec, field, &wide, min, max);
+	*value = (int32_t)wide;
+}
+
+void codec__bool(struct codec *codec, const char *field, bool *value)
+{
+	uint64_t wide = *value;
+
+	codec__u64(codec, field, &wide, 1);
+	*value = wide != 0;
+}
+
+void codec__real(struct codec *codec, const char *field, double *value)
+{
+	uint64_t bits = 0;
+	uint8_t *to = NULL;
+	const uint8_t *from;
+
+	if (codec->writes) {
+		memcpy(&bits, value, sizeof(bits));
+		to = put(codec, field, sizeof(bits));
+		for (unsigned int i = 0; to && i < sizeof(bits); i++)
+			to[i] = (uint8_t)(bits >> 8 * i);
+		return;
+	}
+	from = take(codec, field, sizeof(bits));
+	if (!from)
+		return;
+	for (unsigned int i = 0; i < sizeof(bits); i++)
+		bits |= (uint64_t)from[i] << 8 * i;
+	memcpy(value, &bits, sizeof(bits));
+}
+
+/* The length of a string and, when reading, its bytes. */
+static const uint8_t *text_bytes(struct codec *codec, const char *field, size_t *length, size_t max)
+{
+	const uint8_t *from;
+
+	*length = codec__count(codec, field, *length, max, 1);
+	if (codec->writes || codec->err)
+		return NULL;
+	from = take(codec, field, *length);
+	if (from && memchr(from, '\0', *length)) {
+		codec__refuse(codec, field, "a text with a NUL in it");
+		return NULL;
+	}
+	return from;
+}
+
+static void put_text(struct codec *codec, const char *field, const char *text, size_t length)
+{
+	uint8_t *to = put(codec, field, length);
+
+	if (to && length)
+		memcpy(to, text, length);
+}
+
+void codec__chars(struct codec *codec, const char *field, char *buf, size_t size)
+{
+	size_t length = codec->writes ? strnlen(buf, size) : 0;
+	const uint8_t *from = text_bytes(codec, field, &length, size - 1);
+
+	if (codec->writes) {
+		put_text(codec, field, buf, length);
+	} else if (from) {
+		memcpy(buf, from, length);
+		memset(buf + length, 0, size - length);
+	}
+}
+
+void codec__string(struct codec *codec, const char *field, char **text, size_t max)
+{
+	bool present = codec__present(codec, field, *text);
+	size_t length = codec->writes && present ? strlen(*text) : 0;
+	const uint8_t *from;
+
+	if (!present)
+		return;
+	from = text_bytes(codec, field, &length, max);
+	if (codec->writes)
+		put_text(codec, field, *text, length);
+	else if (from && (*text = codec__alloc(codec, field, length + 1, 1)))
+		memcpy(*text, from, length);
+}
+
+bool codec__present(struct codec *codec, const char *field, const void *part)
+{
+	bool present = codec->writes && part;
+
+	codec__bool(codec, field, &present);
+	return present && !codec->err;
+}
+
+size_t codec__count(struct codec *codec, const char *field, size_t n, size_t max,
+		    size_t least_bytes)
+{
+	uint64_t count = codec->writes ? n : 0;
+
+	codec__u64(codec, field, &count, max);
+	if (!codec->writes && !codec->err && count > (codec->size - codec->at) / least_bytes)
+		codec__refuse(codec, field, "%" PRIu64 " of them, and %zu bytes to hold them",
+			      count, codec->size - codec->at);
+	return codec->err ? 0 : (size_t)count;
+}
+
+bool codec__charge(struct codec *codec, const char *field, uint64_t bytes)
+{
+	if (codec->err)
+		return false;
+	if (!codec->budget || codec->writes)
+		return true;
+	if (bytes > codec->budget->left) {
+		fail_with(codec, -EFBIG, field,
+			  "this would take more memory than a file of this size can stand for");
+		return false;
+	}
+	codec->budget->left -= bytes;
+	return true;
+}
+
+void *codec__alloc(struct codec *codec, const char *field, size_t n, size_t size)
+{
+	uint64_t bytes;
+	void *memory;
+
+	if (__builtin_mul_overflow((uint64_t)n, (uint64_t)size, &bytes))
+		bytes = UINT64_MAX;
+	if (!codec__charge(codec, field, bytes))
+		return NULL;
+	memory = calloc(n ? n : 1, size);
+	if (!memory)
+		fail_with(codec, -ENOMEM, field, "out of memory");
+	return memory;
+}
+
+void *codec__grow(struct codec *codec, void *items, uint32_t count, uint32_t *room, size_t size,
+		  uint32_t max)
+{
+	uint32_t bigger = *room ? 2 * *room : 64;
+	void *grown;
+
+	if (codec->err)
+		return NULL;
+	if (count < *room)
+		return items;
+	if (count >= max) {
+		codec__refuse(codec, "records", "more than %u of one kind", max);
+		return NULL;
+	}
+	if (!codec__charge(codec, "records", (uint64_t)(bigger - *room) * size))
+		return NULL;
+	grown = reallocarray(items, bigger, size);
+	if (!grown) {
+		fail_with(codec, -ENOMEM, "records", "out of memory");
+		return NULL;
+	}
+	*room = bigger;
+	return grown;
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <uthash.h>
+
+#include "analysis/size_class.h"
+#include "base/text.h"
+#include "record/fields.h"
+#include "record/recording.h"
+#include "record/stack_book.h"
+
+struct shared_space {
+	struct space *space;
+	uint64_t cost; /* memory that a report of it may take; see cost_of */
+};
+
+struct recording {
+	struct record_head head;
+	struct trace_result result; /* its upper part */
+	struct model model;
+	struct process **ended_tail;
+	struct class_table classes;
+	struct recorded_stacks stacks;
+	struct shared_space *spaces;
+	struct live_view **views;
+	uint32_t space_count, space_room, view_count, view_room;
+	struct stack_weights weights[RECORD_WEIGHTS_TEMPORARY + 1];
+	struct weight_record last_weight;
+	bool has_weight;
+	struct fact_list facts;
+	bool has_head;
+};
+
+static void read_head(struct recording *recording, struct codec *codec)
+{
+	struct record_head *head = &recording->head;
+	struct trace_result *result = &recording->result;
+
+	if (recording->has_head) {
+		codec__refuse(codec, "head", "it stands there twice");
+		return;
+	}
+	recording->has_head = true;
+	fields__head(codec, head, result);
+	recording->model.started_ns = head->started_ns;
+	recording->model.interval_s = head->interval_s;
+	recording->model.intervals = head->intervals;
+	if (head->size_rules == SIZE_RULES_LOG2)
+		return;
+	size_class__fill_table((enum size_rules)head->size_rules, &recording->classes);
+	result->classes = &recording->classes;
+}
+
+/*
+ * What the large mappings of a process with this space can come to: one for each piece, and one for
+ * each 64 MiB of memory that may hold several heaps. A process that is a few bytes of a file can
+ * share a space of 128 TiB, so that this counts for each process anew.
+ */
+static uint64_t cost_of(const struct space *space)
+{
+	const uint32_t plain = MAP_ANONYMOUS | MAP_PRIVATE;
+	const struct mapping *piece;
+	uint64_t n = 0;
+
+	space__for_each (piece, space) {
+		n++;
+		if (piece->origin->before_trace && (piece->origin->map_flags & plain) == plain)
+			n += (piece->end - piece->start) >> 26;
+	}
+	return n * 2 * sizeof(struct large_mapping);
+}
+
+static void read_space(struct recording *recording, struct codec *codec)
+{
+	struct shared_space *spaces =
+		codec__grow(codec, recording->spaces, recording->space_count,
+			    &recording->space_room, sizeof(*spaces), RECORD_ENTRIES_MAX);
+	struct space *space;
+
+	if (!spaces)
+		return;
+	recording->spaces = spaces;
+	space = fields__read_space(codec);
+	if (space)
+		spaces[recording->space_count++] = (struct shared_space){space, cost_of(space)};
+}
+
+static void read_view(struct recording *recording, struct codec *codec)
+{
+	struct live_view **views =
+		codec__grow(codec, recording->views, recording->view_count, &recording->view_room,
+			    sizeof(struct live_view *), RECORD_ENTRIES_MAX);
+	struct live_view *view;
+
+	if (!views)
+		return;
+	recording->views = views;
+	view = fields__read_view(codec);
+	if (view)
+		views[recording->view_count++] = view;
+}
+
+static void place_process(struct recording *recording, struct process *process,
+			  const struct process_place *place)
+{
+	struct model *model = &recording->model;
+
+	process__set_space(process, space__ref(recording->spaces[place->space - 1].space));
+	if (place->view)
+		process__set_live(process, recording->views[place->view - 1]);
+	model->process_count++;
+	if (place->running) {
+		/* Nobody looks for one by its pid. */
+		HASH_ADD(hh, model->running, pid, sizeof(process->pid), process);
+		return;
+	}
+	*recording->ended_tail = process;
+	recording->ended_tail = &process->next_ended;
+}
+
+static void read_process(struct recording *recording, struct codec *codec)
+{
+	struct process_place place = {0};
+	struct process *process;
+
+	fields__place(codec, &place, recording->space_count, recording->view_count);
+	if (codec->err || !codec__charge(codec, "process",
+					 sizeof(*process) + sizeof(struct space) +
+						 recording->spaces[place.space - 1].cost))
+		return;
+	process = process__new(0, 0, NULL, 0, recording->model.intervals, NULL);
+	if (!process) {
+		codec__refuse(codec, "process", "out of memory");
+		return;
+	}
+	fields__process(codec, process);
+	if (codec->err)
+		process__free(process);
+	else
+		place_process(recording, process, &place);
+}
+
+/*
+ * They come in order, and none is looked for by its key: the keys of a file could be chosen so that
+ * a hash table is slow to search.
+ */
+static void read_weight(struct recording *recording, struct codec *codec)
+{
+	struct weight_record record = {0};
+	struct stack_weights *weights;
+	struct stack_weight *weight;
+
+	fields__weight(codec, &record);
+	if (!codec->err && recording->has_weight &&
+	    weight_record__compare(&recording->last_weight, &record) >= 0)
+		codec__refuse(codec, "weight", "one of process %u is out of order", record.key.pid);
+	weight = codec__alloc(codec, "weight", 1, sizeof(*weight));
+	if (!weight)
+		return;
+	recording->last_weight = record;
+	recording->has_weight = true;
+	weights = &recording->weights[record.table];
+	weight->key = record.key;
+	weight->count = record.count;
+	weight->bytes = record.bytes;
+	HASH_ADD(hh, weights->table, key, sizeof(weight->key), weight);
+	weights->count++;
+}
+
+static void read_fact(struct recording *recording, struct codec *codec)
+{
+	struct fact_list *list = &recording->facts;
+	struct fact *facts = codec__grow(codec, list->facts, list->count, &list->room,
+					 sizeof(*facts), FACTS_MAX);
+	struct fact fact = {0};
+
+	if (!facts)
+		return;
+	list->facts = facts;
+	fields__fact(codec, &fact);
+	if (!codec->err && list->count &&
+	    fact_key__compare(&facts[list->count - 1].key, &fact.key) >= 0)
+		codec__refuse(codec, "fact", "one of process %u is out of order", fact.key.pid);
+	if (!codec->err)
+		facts[list->count++] = fact;
+}
+
+static void read_record(struct recording *recording, struct record_reader *reader)
+{
+	struct codec *codec = &reader->codec;
+
+	switch (reader->section) {
+	case RECORD_HEAD:
+		read_head(recording, codec);
+		break;
+	case RECORD_SPACES:
+		read_space(recording, codec);
+		break;
+	case RECORD_VIEWS:
+		read_view(recording, codec);
+		break;
+	case RECORD_PROCESSES:
+		read_process(recording, codec);
+		break;
+	case RECORD_WEIGHTS:
+		read_weight(recording, codec);
+		break;
+	case RECORD_FACTS:
+		read_fact(recording, codec);
+		break;
+	default:
+		recorded_stacks__read(&recording->stacks, codec, reader->section);
+	}
+}
+
+static int read_sections(struct recording *recording, struct record_reader *reader)
+{
+	int got;
+
+	while ((got = record_reader__next(reader)) > 0) {
+		if (!recording->has_head && reader->section != RECORD_HEAD)
+			return record_reader__refuse(reader, "the trace's figures were expected "
+							     "before it");
+		while (codec__more(&reader->codec))
+			read_record(recording, reader);
+	}
+	if (!got && !recording->has_head)
+		return record_reader__refuse(reader, "the trace's figures are missing");
+	return got;
+}
+
+int recording__read(struct recording **out, FILE *in, const char *name,
+		    char error[RECORD_ERROR_MAX])
+{
+	struct recording *recording = calloc(1, sizeof(*recording));
+	struct record_reader reader;
+	char printable[256];
+	int err;
+
+	*out = NULL;
+	text_printable(printable, sizeof(printable), name);
+	if (!recording) {
+		snprintf(error, RECORD_ERROR_MAX, "cannot read %s: out of memory", printable);
+		return -ENOMEM;
+	}
+	recording->ended_tail = &recording->model.ended;
+	err = record_reader__begin(&reader, in, printable, error);
+	if (!err)
+		err = read_sections(recording, &reader);
+	record_reader__free(&reader);
+	if (err)
+		recording__free(recording);
+	else
+		*out = recording;
+	return err;
+}
+
+void recording__free(struct recording *recording)
+{
+	if (!recording)
+		return;
+	model__free(&recording->model);
+	for (uint32_t i = 0; i < recording->space_count; i++)
+		space__unref(recording->spaces[i].space);
+	for (uint32_t i = 0; i < recording->view_count; i++)
+		live_view__unref(recording->views[i]);
+	for (int i = 0; i <= RECORD_WEIGHTS_TEMPORARY; i++)
+		stack_weights__free(&recording->weights[i]);
+	recorded_stacks__free(&recording->stacks);
+	record_head__free(&recording->head, &recording->result);
+	free(recording->spaces);
+	free(recording->views);
+	free(recording->facts.facts);
+	free(recording);
+}
+
+static const struct row_set *probed_rows(void *ctx, const struct process *process)
+{
+	return &process->probed_rows;
+}
+
+void recording__result(struct recording *recording, struct trace_result *result)
+{
+	struct stack_weights *weights = recording->weights;
+
+	*result = recording->result;
+	result->version = recording->head.version;
+	result->model = &recording->model;
+	result->namer = recorded_stacks__namer(&recording->stacks);
+	result->mmap_weights = &weights[RECORD_WEIGHTS_MMAP];
+	result->alloc_weights = &weights[RECORD_WEIGHTS_ALLOC];
+	if (recording->head.temporary)
+		result->temporary_weights = &weights[RECORD_WEIGHTS_TEMPORARY];
+	if (recording->head.rows_by_process)
+		result->probed_rows = probed_rows;
+}
+
+struct large_facts recording__facts(struct recording *recording)
+{
+	return fact_list__answers(&recording->facts);
+}
+
+const uint64_t *recording__large(const struct recording *recording, size_t *count)
+{
+	*count = recording->head.large_count;
+	return recording->head.large;
+}
+
+bool recording__has_calls(const struct recording *recording)
+{
+	return recording->head.calls_by_stack;
+}

@@ -286,3 +286,18 @@ uint64_t process__unreleased_bytes(const struct process *process)
 	}
 	return bytes;
 }
+
+uint64_t process__unreleased_count(const struct process *process)
+{
+	const struct mapping *piece;
+	uint64_t count = 0;
+
+	if (!process->space)
+		return 0;
+	/* Each origin has one piece at its lowest address. */
+	space__for_each (piece, process->space) {
+		if (!piece->origin->before_trace && piece->start == piece->origin->address)
+			count++;
+	}
+	return count;
+}

@@ -51,5 +51,7 @@ void growth__sentence(const struct growth *growth, bool is_go, char *buf, size_t
 
 /* Bytes mapped since the trace began that are still mapped: the total of unreleased_bytes. */
 uint64_t process__unreleased_bytes(const struct process *process);
+/* Requests for mappings of which some byte still is; the brk area is one. */
+uint64_t process__unreleased_count(const struct process *process);
 
 #endif

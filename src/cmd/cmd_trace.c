@@ -41,9 +41,11 @@ int cmd_trace(int argc, char **argv)
 	/* Before the trace: a long one must not end in a report that cannot be written. */
 	code = open_output(options.output, &session.output);
 	if (code == EXIT_OK)
-		code = open_output(options.folded, &session.folded);
-	if (code != EXIT_OK)
+		code = profile_files__open(&session.profile, &options.profile);
+	if (code != EXIT_OK) {
+		profile_files__close(&session.profile);
 		return code;
+	}
 
 	code = trace_session__start(&session, &options);
 	if (code < 0) {
@@ -57,6 +59,7 @@ int cmd_trace(int argc, char **argv)
 		if (err && code == EXIT_OK)
 			code = EXIT_FAILED;
 	}
+	profile_files__close(&session.profile);
 	trace_session__free(&session);
 	trace_options__free(&options);
 	return code;

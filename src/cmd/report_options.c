@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cmd/cmd.h"
+#include "output/profile.h"
 #include "output/result.h"
 
 static const char help[] =
@@ -72,9 +73,9 @@ static int parse_top(struct report_options *options, const char *text)
 
 static int parse_weight(const char *text)
 {
-	enum folded_weight weight;
+	enum profile_weight weight;
 
-	if (folded_weight__parse(text, &weight) || weight != FOLDED_LIVE_BYTES)
+	if (profile_weight__parse(text, &weight) || weight != WEIGHT_LIVE_BYTES)
 		return usage("--weight", text, "two reports can be compared by live_bytes only");
 	return -1;
 }

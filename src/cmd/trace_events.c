@@ -73,7 +73,7 @@ static void note_stack(struct trace_session *session, uint32_t pid, int32_t stac
 
 static void weigh_mapping(struct trace_session *session, const struct rec_mapping *mapping)
 {
-	if (session->options->folded && !(mapping->hdr.flags & RECF_FAILED))
+	if (trace_options__weighs_mappings(session->options) && !(mapping->hdr.flags & RECF_FAILED))
 		stack_weights__add(&session->mmap_weights, mapping->hdr.pid, mapping->hdr.start_ns,
 				   mapping->stack, 1, (mapping->len + 4095) & ~4095ull);
 }

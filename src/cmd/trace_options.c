@@ -25,6 +25,8 @@ enum {
 	OPT_ALL,
 	OPT_FOLDED,
 	OPT_WEIGHT,
+	OPT_PPROF,
+	OPT_SVG,
 	OPT_LIVE,
 	OPT_NO_STACKS,
 	OPT_LIVE_MEMORY,
@@ -57,6 +59,8 @@ static const struct option long_options[] = {
 	{"all", no_argument, NULL, OPT_ALL},
 	{"folded", required_argument, NULL, OPT_FOLDED},
 	{"weight", required_argument, NULL, OPT_WEIGHT},
+	{"pprof", required_argument, NULL, OPT_PPROF},
+	{"svg", required_argument, NULL, OPT_SVG},
 	{"live", no_argument, NULL, OPT_LIVE},
 	{"no-stacks", no_argument, NULL, OPT_NO_STACKS},
 	{"live-memory", required_argument, NULL, OPT_LIVE_MEMORY},
@@ -131,7 +135,13 @@ static int parse_option(struct trace_options *options, int option)
 		options->all = true;
 		return -1;
 	case OPT_FOLDED:
-		options->folded = optarg;
+		options->profile.folded = optarg;
+		return -1;
+	case OPT_PPROF:
+		options->profile.pprof = optarg;
+		return -1;
+	case OPT_SVG:
+		options->profile.svg = optarg;
 		return -1;
 	case OPT_WEIGHT:
 		return trace_value__weight(options, optarg);
@@ -179,10 +189,31 @@ bool trace_options__counts_mallocs(const struct trace_options *options)
 	return options->target != TRACE_HOST || options->malloc;
 }
 
+/* Whether folded stacks or a flame graph are of this weight. */
+static bool shows_weight(const struct trace_options *options, enum profile_weight weight)
+{
+	return (options->profile.folded || options->profile.svg) &&
+	       options->profile.weight == weight;
+}
+
+static bool wants_calls(const struct trace_options *options)
+{
+	return shows_weight(options, WEIGHT_ALLOC_BYTES) ||
+	       shows_weight(options, WEIGHT_ALLOC_COUNT);
+}
+
 bool trace_options__weighs_calls(const struct trace_options *options)
 {
-	return options->folded &&
-	       (options->weight == FOLDED_ALLOC_BYTES || options->weight == FOLDED_ALLOC_COUNT);
+	return wants_calls(options) ||
+	       (options->profile.pprof && trace_options__counts_mallocs(options));
+}
+
+bool trace_options__weighs_mappings(const struct trace_options *options)
+{
+	return options->profile.pprof || shows_weight(options, WEIGHT_MMAP_BYTES) ||
+	       shows_weight(options, WEIGHT_MMAP_COUNT) ||
+	       shows_weight(options, WEIGHT_UNRELEASED_BYTES) ||
+	       shows_weight(options, WEIGHT_UNRELEASED_COUNT);
 }
 
 static bool live_option_given(const struct trace_options *options)
@@ -191,7 +222,7 @@ static bool live_option_given(const struct trace_options *options)
 
 	return filter->older_s > 0 || filter->min_bytes || filter->max_bytes != UINT64_MAX ||
 	       options->no_stacks || options->temporary ||
-	       (options->folded && options->weight == FOLDED_LIVE_BYTES);
+	       shows_weight(options, WEIGHT_LIVE_BYTES) || shows_weight(options, WEIGHT_LIVE_COUNT);
 }
 
 static int check_combination(const struct trace_options *options)
@@ -202,7 +233,7 @@ static int check_combination(const struct trace_options *options)
 	}
 	if (!options->live && live_option_given(options)) {
 		log_error("--older, --min-size, --max-size, --no-stacks, --temporary and "
-			  "--weight live_bytes are about outstanding allocations: add --live");
+			  "--weight live_... are about outstanding allocations: add --live");
 		return EXIT_USAGE;
 	}
 	if (options->live && !trace_options__counts_mallocs(options)) {
@@ -222,7 +253,7 @@ static int check_combination(const struct trace_options *options)
 		log_error("--object needs allocator probes: name a target, or add --malloc");
 		return EXIT_USAGE;
 	}
-	if (trace_options__weighs_calls(options) && !trace_options__counts_mallocs(options)) {
+	if (wants_calls(options) && !trace_options__counts_mallocs(options)) {
 		log_error("--weight alloc_... needs allocator probes: name a target, or add "
 			  "--malloc");
 		return EXIT_USAGE;
@@ -244,7 +275,7 @@ int trace_options__parse(int argc, char **argv, struct trace_options *options)
 	options->duration_s = -1;
 	options->interval_s = 1;
 	options->budget = 0.05;
-	options->weight = FOLDED_MMAP_BYTES;
+	options->profile.weight = WEIGHT_MMAP_BYTES;
 	options->ring_bytes = TRACER_RING_BYTES;
 	options->live_bytes = LIVE_BYTES_DEFAULT;
 	options->live_filter.max_bytes = UINT64_MAX;

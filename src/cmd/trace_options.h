@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "cmd/named_options.h"
+#include "cmd/profile_files.h"
 #include "model/live_view.h"
 #include "output/result.h"
 
@@ -39,8 +40,7 @@ struct trace_options {
 	double budget; /* share; negative: none */
 	bool budget_given;
 	const char *output; /* -o */
-	const char *folded;
-	enum folded_weight weight;
+	struct profile_paths profile; /* --folded, --pprof, --svg, --weight */
 	enum size_rules size_rules; /* --buckets */
 	uint64_t large[TRACE_LARGE_MAX];
 	uint32_t large_count;
@@ -53,9 +53,10 @@ struct trace_options {
 /* Returns -1 to go on, or an exit code (after a message, or the help text). */
 int trace_options__parse(int argc, char **argv, struct trace_options *options);
 void trace_options__free(struct trace_options *options);
-/* Whether allocator probes are wanted: on by default for all targets but the host. */
-/* Whether allocator calls are to be counted by stack. */
+/* Whether allocator calls, and mappings of any size, are to be counted by stack. */
 bool trace_options__weighs_calls(const struct trace_options *options);
+bool trace_options__weighs_mappings(const struct trace_options *options);
+/* Whether allocator probes are wanted: on by default for all targets but the host. */
 bool trace_options__counts_mallocs(const struct trace_options *options);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -124,6 +125,17 @@ static void fill_overhead(struct trace_session *session, struct trace_result *re
 	overhead->covered = sums.present_s > 0 ? fmin(sums.covered_s / sums.present_s, 1) : 0;
 }
 
+/* By the clocks of now: the wall clock may have been set since. */
+static uint64_t started_unix_ns(const struct trace_session *session)
+{
+	struct timespec now;
+	uint64_t since_ns = monotonic_ns() - session->started_ns, now_ns;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return now_ns > since_ns ? now_ns - since_ns : 0;
+}
+
 static void fill_result(struct trace_session *session, struct trace_result *result)
 {
 	struct utsname uts;
@@ -135,6 +147,7 @@ static void fill_result(struct trace_session *session, struct trace_result *resu
 	result->host.page_bytes = (uint32_t)host__page_bytes();
 	result->ended_ns = session->ended_ns;
 	result->duration_s = (double)(result->ended_ns - session->started_ns) / 1e9;
+	result->started_unix_ns = started_unix_ns(session);
 	result->ended_by = session->ended_by;
 	result->model = &session->model;
 	memcpy(result->losses, session->model.losses, sizeof(result->losses));
@@ -150,8 +163,10 @@ static void fill_result(struct trace_session *session, struct trace_result *resu
 	result->command.ended = session->command.ended;
 	result->command.wait_status = session->command.wait_status;
 	result->namer = stack_names__namer(session->names);
-	result->mmap_weights = &session->mmap_weights;
-	result->alloc_weights = &session->alloc_weights;
+	if (trace_options__weighs_mappings(session->options))
+		result->mmap_weights = &session->mmap_weights;
+	if (trace_options__weighs_calls(session->options))
+		result->alloc_weights = &session->alloc_weights;
 	result->temporary_weights =
 		session->options->temporary ? &session->temporary_weights : NULL;
 	result->probed_rows = session->coverage ? probed_rows : NULL;
@@ -203,17 +218,17 @@ int trace_report__print(struct trace_session *session)
 	return err;
 }
 
-static int write_folded(struct trace_session *session, const struct trace_result *result)
+static int write_profile(struct trace_session *session, const struct trace_result *result)
 {
-	const char *path = session->options->folded;
-	FILE *file = session->folded;
+	const struct profile_paths *paths = &session->options->profile;
 
-	session->folded = NULL;
-	if (result->overhead.detached && trace_options__weighs_calls(session->options))
-		log_warning("%s weighs what bursts saw, %.2g %% of the time", path,
+	if (result->overhead.detached && result->alloc_weights)
+		log_warning("%s weighs what bursts saw, %.2g %% of the time",
+			    paths->pprof ? paths->pprof
+			    : paths->svg ? paths->svg
+					 : paths->folded,
 			    100 * result->overhead.covered);
-	return report_file__close(file, path,
-				  trace_folded__write(file, result, session->options->weight));
+	return profile_files__write(&session->profile, result);
 }
 
 int trace_report__write(struct trace_session *session)
@@ -230,8 +245,8 @@ int trace_report__write(struct trace_session *session)
 		return EXIT_FAILED;
 	}
 	code = write_report(session, &result);
-	if (session->folded && code == EXIT_OK)
-		code = write_folded(session, &result);
+	if (code == EXIT_OK)
+		code = write_profile(session, &result);
 	if (code == EXIT_OK && options->strict && trace_result__losses(&result))
 		code = EXIT_LOSSES;
 	trace_result__free(&result);

@@ -132,7 +132,8 @@ static int load_tracer(struct trace_session *session)
 				.own_pid = (uint32_t)getpid(),
 				/* All stacks for flame graphs; else those worth a line in a report.
 				 */
-				.stack_min_len = options->folded && !by_call ? 0 : 1 << 20,
+				.stack_min_len =
+					trace_options__weighs_mappings(options) ? 0 : 1 << 20,
 				.wakeup_bytes = options->ring_bytes / 8,
 				.count_mallocs = session->counts_mallocs,
 				.count_by = (by_call ? COUNT_BY_STACK : 0) | count_classes(options),

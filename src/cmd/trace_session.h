@@ -49,7 +49,9 @@ struct follower {
 /* All of one run of `memdrift trace`. The stages are in src/ingest, src/model, src/analysis. */
 struct trace_session {
 	const struct trace_options *options;
-	FILE *output, *folded; /* opened before anything is traced; NULL: stdout, none */
+	/* Opened before anything is traced. */
+	FILE *output; /* NULL: stdout */
+	struct profile_files profile;
 	struct rlimit files;   /* as the command shall have them */
 	void (*sigpipe)(int);
 	struct tracer *tracer;

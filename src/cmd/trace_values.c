@@ -81,16 +81,17 @@ int trace_value__budget(struct trace_options *options, const char *text)
 
 int trace_value__weight(struct trace_options *options, const char *text)
 {
-	switch (folded_weight__parse(text, &options->weight)) {
+	char names[PROFILE_WEIGHT_NAMES_MAX], wanted[PROFILE_WEIGHT_NAMES_MAX + 16];
+
+	switch (profile_weight__parse(text, &options->profile.weight)) {
 	case 0:
 		return -1;
 	case -ENOTSUP:
 		return trace_usage("--weight", text,
 				   "this version cannot weigh stacks by that yet");
 	default:
-		return trace_usage("--weight", text,
-				   "one of mmap_bytes, unreleased_bytes, alloc_bytes, alloc_count, "
-				   "live_bytes");
+		snprintf(wanted, sizeof(wanted), "one of %s", profile_weight__names(names));
+		return trace_usage("--weight", text, wanted);
 	}
 }
 

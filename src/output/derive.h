@@ -36,7 +36,6 @@ uint64_t process__unknown_frees(const struct process *process);
 double process__freed_bytes(const struct process *process);
 
 /* The comm as a string of its own (it may fill its 16 bytes without NUL), printable. */
-#define COMM_TEXT_MAX 80
 const char *process__comm(const struct process *process, char buf[COMM_TEXT_MAX]);
 
 /* "usdt", "symbol", "mapping". */
@@ -62,5 +61,7 @@ const char *stack_line(const struct trace_result *result, const struct process *
 void folded_frame__put(FILE *out, const char *printable);
 /* What has no stack. */
 #define FOLDED_NO_STACK "[no-stack]"
+/* What the trace kept in no group of its report, as with --older. */
+#define FOLDED_NOT_LISTED "[not-listed]"
 
 #endif

@@ -7,9 +7,6 @@
 #include "output/derive.h"
 #include "output/diff.h"
 
-/* Bytes that the trace kept in no group of its report, as with --older. */
-#define NOT_LISTED "[not-listed]"
-
 struct line {
 	char *text;
 	int64_t a, b;
@@ -117,7 +114,7 @@ static void fold_pair(struct folding *folding, const struct diff_pair *pair)
 		fold_unmatched(folding, pair);
 	for (size_t i = 0; i < pair->group_count; i++)
 		fold(folding, pair, pair->groups[i].stack, FOLDED_NO_STACK, &pair->groups[i].bytes);
-	fold(folding, pair, NULL, NOT_LISTED, &pair->unlisted);
+	fold(folding, pair, NULL, FOLDED_NOT_LISTED, &pair->unlisted);
 }
 
 static int compare_lines(const void *left, const void *right)

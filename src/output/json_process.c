@@ -34,15 +34,16 @@ static json_t *json_mapping(const struct process *process)
 	bool seeded = space && space->seeded;
 
 	return json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "mmap_calls",
-		json_count(counts->mmap_calls), "mmap_bytes", json_count(counts->mmap_bytes),
-		"munmap_calls", json_count(counts->munmap_calls), "munmap_bytes",
-		json_count(counts->munmap_bytes), "mremap_calls", json_count(counts->mremap_calls),
-		"brk_calls", json_count(counts->brk_calls), "brk_delta_bytes",
-		(json_int_t)counts->brk_delta_bytes, "mapped_bytes",
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"mmap_calls", json_count(counts->mmap_calls), "mmap_bytes",
+		json_count(counts->mmap_bytes), "munmap_calls", json_count(counts->munmap_calls),
+		"munmap_bytes", json_count(counts->munmap_bytes), "mremap_calls",
+		json_count(counts->mremap_calls), "brk_calls", json_count(counts->brk_calls),
+		"brk_delta_bytes", (json_int_t)counts->brk_delta_bytes, "mapped_bytes",
 		json_count_if(seeded, seeded ? space->mapped_bytes : 0), "mapped_delta_bytes",
 		json_mapped_delta(process), "unreleased_bytes",
-		json_count(process__unreleased_bytes(process)), "mprotect_calls",
+		json_count(process__unreleased_bytes(process)), "unreleased_count",
+		json_count(process__unreleased_count(process)), "mprotect_calls",
 		json_count(counts->mprotect_calls), "madvise_calls",
 		json_count(counts->madvise_calls), "failed_calls",
 		json_count(counts->failed_calls));

@@ -77,7 +77,8 @@ struct trace_result {
 		uint32_t page_bytes;
 	} host;
 	double duration_s;
-	uint64_t ended_ns;    /* CLOCK_MONOTONIC at the end of the trace */
+	uint64_t ended_ns;        /* CLOCK_MONOTONIC at the end of the trace */
+	uint64_t started_unix_ns; /* CLOCK_REALTIME at its beginning; 0: unknown */
 	const char *ended_by; /* "after 30 s", "interrupted", "every target ended"; may be NULL */
 	const struct model *model;
 	uint64_t losses[LOSS_MAX]; /* of kernel and user space together */
@@ -91,8 +92,11 @@ struct trace_result {
 	struct trace_overhead overhead;
 	struct trace_command command;
 	struct stack_namer namer;
-	const struct stack_weights *mmap_weights;  /* successful mmaps; may be NULL */
-	const struct stack_weights *alloc_weights; /* allocator calls; may be NULL */
+	/* Each NULL when the run took no such stacks. */
+	const struct stack_weights *mmap_weights;  /* successful mmaps */
+	const struct stack_weights *alloc_weights; /* allocator calls */
+	const struct stack_weights *fault_weights; /* count: sampled page faults; no bytes */
+	uint64_t fault_period; /* page faults for which a sampled one stands; 0: none are sampled */
 	/* Freed before their thread's next allocation; NULL: that was not asked for. */
 	const struct stack_weights *temporary_weights;
 	/* Which rows have probes in a process; NULL: all named rows. */
@@ -119,6 +123,9 @@ uint64_t trace_result__losses(const struct trace_result *result); /* total */
 const char *loss__name(enum loss loss);                           /* JSON key */
 const char *loss__text(enum loss loss);                           /* what was lost */
 
+/* Of a process's name in its printable form. */
+#define COMM_TEXT_MAX 80
+
 struct text_options {
 	bool colour;
 	bool utf8;      /* bars of eighth blocks; else '#' */
@@ -134,19 +141,6 @@ int trace_text__write(FILE *out, const struct trace_result *result,
 		      const struct text_options *options);
 /* One JSON object and a newline: schema memdrift.trace/1. 0, -ENOMEM or -EIO. */
 int trace_json__write(FILE *out, const struct trace_result *result);
-
-enum folded_weight {
-	FOLDED_MMAP_BYTES,       /* total: mapping.mmap_bytes of all processes */
-	FOLDED_UNRELEASED_BYTES, /* total: mapping.unreleased_bytes */
-	FOLDED_ALLOC_BYTES,      /* total: allocator.requested_bytes */
-	FOLDED_ALLOC_COUNT,      /* total: requests, the sum of buckets' counts */
-	FOLDED_LIVE_BYTES,       /* total: live.bytes */
-};
-
-/* 0; -EINVAL for an unknown name; -ENOTSUP for one of the contract that this build has not. */
-int folded_weight__parse(const char *name, enum folded_weight *weight);
-/* "comm-PID;root;...;leaf weight" lines. 0, -ENOMEM or -EIO. */
-int trace_folded__write(FILE *out, const struct trace_result *result, enum folded_weight weight);
 
 /*
  * The progress line of a running trace: "12.0 s  3 processes  RSS 1,018.3 MB (+20.5 MB/s)  ...".

@@ -3,11 +3,17 @@
 
 #include <errno.h>
 
-static char *fold(struct fixture *fix, enum folded_weight weight)
+#include "output/derive.h"
+#include "output/profile.h"
+
+static char *fold(struct fixture *fix, enum profile_weight weight)
 {
+	struct profile *profile;
 	char *text = NULL;
 
-	FIX_CAPTURE(text, trace_folded__write(out, &fix->result, weight));
+	assert_int_equal(profile__build(&fix->result, &profile), 0);
+	FIX_CAPTURE(text, profile_folded__write(out, profile, weight));
+	profile__free(profile);
 	return text;
 }
 
@@ -27,18 +33,18 @@ static uint64_t sum_lines(const char *text)
 
 static void weights_are_known_by_name(void **state)
 {
-	enum folded_weight weight = FOLDED_MMAP_BYTES;
+	enum profile_weight weight = WEIGHT_MMAP_BYTES;
 
-	assert_int_equal(folded_weight__parse("alloc_count", &weight), 0);
-	assert_int_equal(weight, FOLDED_ALLOC_COUNT);
-	assert_int_equal(folded_weight__parse("unreleased_bytes", &weight), 0);
-	assert_int_equal(weight, FOLDED_UNRELEASED_BYTES);
-	assert_int_equal(folded_weight__parse("live_bytes", &weight), 0);
-	assert_int_equal(weight, FOLDED_LIVE_BYTES);
-	assert_int_equal(folded_weight__parse("fault_bytes", &weight), -ENOTSUP);
-	assert_int_equal(folded_weight__parse("", &weight), -EINVAL);
-	assert_int_equal(folded_weight__parse("mmap_byte", &weight), -EINVAL);
-	assert_int_equal(weight, FOLDED_LIVE_BYTES);
+	assert_int_equal(profile_weight__parse("alloc_count", &weight), 0);
+	assert_int_equal(weight, WEIGHT_ALLOC_COUNT);
+	assert_int_equal(profile_weight__parse("unreleased_bytes", &weight), 0);
+	assert_int_equal(weight, WEIGHT_UNRELEASED_BYTES);
+	assert_int_equal(profile_weight__parse("live_bytes", &weight), 0);
+	assert_int_equal(weight, WEIGHT_LIVE_BYTES);
+	assert_int_equal(profile_weight__parse("fault_bytes", &weight), -ENOTSUP);
+	assert_int_equal(profile_weight__parse("", &weight), -EINVAL);
+	assert_int_equal(profile_weight__parse("mmap_byte", &weight), -EINVAL);
+	assert_int_equal(weight, WEIGHT_LIVE_BYTES);
 }
 
 static void lines_go_from_root_to_leaf_and_add_up(void **state)
@@ -55,7 +61,7 @@ static void lines_go_from_root_to_leaf_and_add_up(void **state)
 	/* Another life of the pid is another process. */
 	stack_weights__add(&fix.mmap_weights, 8212, 1, FIX_STACK_CHUNK, 1, FIX_MB);
 	fix_build(&fix);
-	text = fold(&fix, FOLDED_MMAP_BYTES);
+	text = fold(&fix, WEIGHT_MMAP_BYTES);
 	assert_string_equal(text,
 			    "cal-8212;main.main;github.com/VictoriaMetrics/fastcache.getChunk;"
 			    "golang.org/x/sys/unix.mmap;syscall.Syscall6 134217728\n"
@@ -74,7 +80,7 @@ static void what_is_still_mapped_adds_up(void **state)
 	fix_map_anonymous(&fix.cal, 0x7d0000000000, 4096, PROT_READ);
 	fix_map_anonymous(&fix.cal, 0x7d1000000000, 8192, PROT_READ)->before_trace = true;
 	fix_build(&fix);
-	text = fold(&fix, FOLDED_UNRELEASED_BYTES);
+	text = fold(&fix, WEIGHT_UNRELEASED_BYTES);
 	assert_true(sum_lines(text) == 128 * FIX_MB + 4096);
 	assert_true(sum_lines(text) == process__unreleased_bytes(&fix.cal));
 	assert_non_null(strstr(text, "cal-8212;[no-stack] 4096\n"));
@@ -93,12 +99,12 @@ static void allocations_are_weighed_by_count_and_bytes(void **state)
 	stack_weights__set(&fix.alloc_weights, 8212, fix.cal.start_ns, FIX_STACK_ARENA, 60000,
 			   2400000000);
 	fix_build(&fix);
-	text = fold(&fix, FOLDED_ALLOC_COUNT);
+	text = fold(&fix, WEIGHT_ALLOC_COUNT);
 	assert_string_equal(text,
 			    "cal-8212;main.main.func1;_cgo_0_Cfunc_calloc;calloc;arena_get2 60000\n"
 			    "cal-8212;[no-stack] 300\n");
 	free(text);
-	text = fold(&fix, FOLDED_ALLOC_BYTES);
+	text = fold(&fix, WEIGHT_ALLOC_BYTES);
 	assert_true(sum_lines(text) == 2400007200);
 	free(text);
 	fix_free(&fix);
@@ -114,7 +120,7 @@ static void separators_inside_names_are_replaced(void **state)
 	fix.cal.mapping.mmap_bytes = 3;
 	stack_weights__add(&fix.mmap_weights, 8212, fix.cal.start_ns, FIX_STACK_HOSTILE, 1, 3);
 	fix_build(&fix);
-	text = fold(&fix, FOLDED_MMAP_BYTES);
+	text = fold(&fix, WEIGHT_MMAP_BYTES);
 	assert_string_equal(text, "a:b_c\\x0a-8212;root\\xff;a_b:c\\x0a\\x1b[31m 3\n");
 	free(text);
 	fix_free(&fix);
@@ -129,7 +135,7 @@ static void no_weights_are_no_lines(void **state)
 	fix.cal.mapping.mmap_bytes = 0;
 	fix.result.mmap_weights = NULL;
 	fix_build(&fix);
-	text = fold(&fix, FOLDED_MMAP_BYTES);
+	text = fold(&fix, WEIGHT_MMAP_BYTES);
 	assert_string_equal(text, "");
 	free(text);
 	fix_free(&fix);

@@ -42,7 +42,10 @@ int cmd_trace(int argc, char **argv)
 	code = open_output(options.output, &session.output);
 	if (code == EXIT_OK)
 		code = profile_files__open(&session.profile, &options.profile);
+	if (code == EXIT_OK)
+		code = recording_file__open(&session.recording, options.record);
 	if (code != EXIT_OK) {
+		recording_file__close(&session.recording);
 		profile_files__close(&session.profile);
 		return code;
 	}
@@ -59,6 +62,7 @@ int cmd_trace(int argc, char **argv)
 		if (err && code == EXIT_OK)
 			code = EXIT_FAILED;
 	}
+	recording_file__close(&session.recording);
 	profile_files__close(&session.profile);
 	trace_session__free(&session);
 	trace_options__free(&options);

@@ -27,6 +27,7 @@ enum {
 	OPT_WEIGHT,
 	OPT_PPROF,
 	OPT_SVG,
+	OPT_RECORD,
 	OPT_LIVE,
 	OPT_NO_STACKS,
 	OPT_LIVE_MEMORY,
@@ -61,6 +62,7 @@ static const struct option long_options[] = {
 	{"weight", required_argument, NULL, OPT_WEIGHT},
 	{"pprof", required_argument, NULL, OPT_PPROF},
 	{"svg", required_argument, NULL, OPT_SVG},
+	{"record", required_argument, NULL, OPT_RECORD},
 	{"live", no_argument, NULL, OPT_LIVE},
 	{"no-stacks", no_argument, NULL, OPT_NO_STACKS},
 	{"live-memory", required_argument, NULL, OPT_LIVE_MEMORY},
@@ -143,6 +145,9 @@ static int parse_option(struct trace_options *options, int option)
 	case OPT_SVG:
 		options->profile.svg = optarg;
 		return -1;
+	case OPT_RECORD:
+		options->record = optarg;
+		return -1;
 	case OPT_WEIGHT:
 		return trace_value__weight(options, optarg);
 	case OPT_OBJECT:
@@ -204,13 +209,15 @@ static bool wants_calls(const struct trace_options *options)
 
 bool trace_options__weighs_calls(const struct trace_options *options)
 {
-	return wants_calls(options) ||
-	       (options->profile.pprof && trace_options__counts_mallocs(options));
+	bool all = options->profile.pprof || (options->record && !options->no_stacks);
+
+	return wants_calls(options) || (all && trace_options__counts_mallocs(options));
 }
 
 bool trace_options__weighs_mappings(const struct trace_options *options)
 {
-	return options->profile.pprof || shows_weight(options, WEIGHT_MMAP_BYTES) ||
+	return options->profile.pprof || options->record ||
+	       shows_weight(options, WEIGHT_MMAP_BYTES) ||
 	       shows_weight(options, WEIGHT_MMAP_COUNT) ||
 	       shows_weight(options, WEIGHT_UNRELEASED_BYTES) ||
 	       shows_weight(options, WEIGHT_UNRELEASED_COUNT);
@@ -221,7 +228,7 @@ static bool live_option_given(const struct trace_options *options)
 	const struct live_filter *filter = &options->live_filter;
 
 	return filter->older_s > 0 || filter->min_bytes || filter->max_bytes != UINT64_MAX ||
-	       options->no_stacks || options->temporary ||
+	       (options->no_stacks && !options->record) || options->temporary ||
 	       shows_weight(options, WEIGHT_LIVE_BYTES) || shows_weight(options, WEIGHT_LIVE_COUNT);
 }
 

@@ -224,11 +224,70 @@ static int write_profile(struct trace_session *session, const struct trace_resul
 
 	if (result->overhead.detached && result->alloc_weights)
 		log_warning("%s weighs what bursts saw, %.2g %% of the time",
-			    paths->pprof ? paths->pprof
-			    : paths->svg ? paths->svg
-					 : paths->folded,
+			    paths->pprof    ? paths->pprof
+			    : paths->svg    ? paths->svg
+			    : paths->folded ? paths->folded
+					    : session->options->record,
 			    100 * result->overhead.covered);
 	return profile_files__write(&session->profile, result);
+}
+
+static int write_outputs(struct trace_session *session, const struct trace_result *result)
+{
+	int code = write_report(session, result);
+
+	if (code == EXIT_OK)
+		code = write_profile(session, result);
+	if (code == EXIT_OK && session->options->strict && trace_result__losses(result))
+		code = EXIT_LOSSES;
+	return code;
+}
+
+/* facts: those that the result was built with, through the log. */
+static int write_recording(struct trace_session *session, const struct trace_result *result,
+			   struct fact_log *log, const struct large_facts *facts)
+{
+	const struct recording_source source = {
+		.result = result,
+		.facts = log,
+		.large = session->options->large,
+		.large_count = session->options->large_count,
+	};
+
+	if (recording__ask(&source, facts)) {
+		log_error("cannot write %s: out of memory", session->options->record);
+		return EXIT_FAILED;
+	}
+	if (fact_log__dropped(log))
+		log_warning("%s lacks what the memory of %llu large mappings shows: too many of "
+			    "them; a report of it has more that is unknown",
+			    session->options->record, (unsigned long long)fact_log__dropped(log));
+	return recording_file__write(&session->recording, &source);
+}
+
+/* The recording first: it holds all that the others do, and a reader of the report may go away. */
+static int write_recorded(struct trace_session *session, struct trace_result *result,
+			  const struct large_facts *asked)
+{
+	const struct trace_options *options = session->options;
+	struct fact_log *log = fact_log__new();
+	struct large_facts facts;
+	int code, recorded;
+
+	if (!log)
+		goto no_memory;
+	facts = fact_log__keep(log, asked);
+	if (trace_result__build(result, options->large, options->large_count, &facts))
+		goto no_memory;
+	recorded = write_recording(session, result, log, &facts);
+	code = write_outputs(session, result);
+	fact_log__free(log);
+	trace_result__free(result);
+	return recorded == EXIT_OK ? code : recorded;
+no_memory:
+	fact_log__free(log);
+	log_error("out of memory");
+	return EXIT_FAILED;
 }
 
 int trace_report__write(struct trace_session *session)
@@ -240,15 +299,13 @@ int trace_report__write(struct trace_session *session)
 
 	fill_result(session, &result);
 	census__large_facts(session->census, &facts);
+	if (options->record)
+		return write_recorded(session, &result, &facts);
 	if (trace_result__build(&result, options->large, options->large_count, &facts)) {
 		log_error("out of memory");
 		return EXIT_FAILED;
 	}
-	code = write_report(session, &result);
-	if (code == EXIT_OK)
-		code = write_profile(session, &result);
-	if (code == EXIT_OK && options->strict && trace_result__losses(&result))
-		code = EXIT_LOSSES;
+	code = write_outputs(session, &result);
 	trace_result__free(&result);
 	return code;
 }

@@ -12,17 +12,26 @@
  * it got also when the codec refused the rest.
  */
 
+/* Tables of struct trace_result; new ones come last. */
+enum record_weights {
+	RECORD_WEIGHTS_MMAP,
+	RECORD_WEIGHTS_ALLOC,
+	RECORD_WEIGHTS_TEMPORARY,
+	RECORD_WEIGHTS_FAULT,
+	RECORD_WEIGHTS_MAX
+};
+
 /* What is said of the trace as a whole, besides struct trace_result. */
 struct record_head {
 	char *version; /* of the memdrift that traced; owned */
 	uint64_t started_ns;
 	double interval_s;
 	uint32_t intervals;
-	uint32_t size_rules;  /* enum size_rules; SIZE_RULES_LOG2: nothing by class */
-	bool calls_by_stack;  /* allocator calls were weighed by their stacks */
-	bool temporary;       /* temporary allocations were */
-	bool rows_by_process; /* each process tells which rows it has probes for */
-	uint64_t *large;      /* sizes of --large; owned when read */
+	uint32_t size_rules; /* enum size_rules; SIZE_RULES_LOG2: nothing by class */
+	uint32_t tables;     /* bit of each enum record_weights that the trace took */
+	uint64_t folded[RECORD_WEIGHTS_MAX]; /* of struct stack_weights */
+	bool rows_by_process;                /* each process tells which rows it has probes for */
+	uint64_t *large;                     /* sizes of --large; owned when read */
 	size_t large_count;
 };
 
@@ -49,8 +58,6 @@ void fields__process(struct codec *codec, struct process *process);
 /* How many spaces and views there are to refer to. */
 void fields__place(struct codec *codec, struct process_place *place, uint32_t spaces,
 		   uint32_t views);
-
-enum record_weights { RECORD_WEIGHTS_MMAP, RECORD_WEIGHTS_ALLOC, RECORD_WEIGHTS_TEMPORARY };
 
 struct weight_record {
 	enum record_weights table;

@@ -11,6 +11,9 @@ static void fields_host(struct codec *codec, struct trace_result *result)
 	CODEC_U32(codec, &result->host, page_bytes);
 	CODEC_REAL(codec, result, duration_s);
 	CODEC_U64(codec, result, ended_ns);
+	CODEC_U64(codec, result, started_unix_ns);
+	/* Times the size of a page it stays in 64 bits. */
+	codec__u64(codec, "fault_period", &result->fault_period, UINT32_MAX);
 }
 
 static void find_loss(struct codec *codec, struct trace_result *result, const char *name,
@@ -124,8 +127,9 @@ void fields__head(struct codec *codec, struct record_head *head, struct trace_re
 	CODEC_REAL(codec, head, interval_s);
 	codec__u32(codec, "intervals", &head->intervals, RECORD_INTERVALS_MAX);
 	codec__u32(codec, "size_rules", &head->size_rules, SIZE_RULES_GO);
-	CODEC_BOOL(codec, head, calls_by_stack);
-	CODEC_BOOL(codec, head, temporary);
+	codec__u32(codec, "tables", &head->tables, (1u << RECORD_WEIGHTS_MAX) - 1);
+	for (int i = 0; i < RECORD_WEIGHTS_MAX; i++)
+		codec__u64(codec, "folded", &head->folded[i], UINT64_MAX);
 	CODEC_BOOL(codec, head, rows_by_process);
 	fields_large(codec, head);
 	fields_host(codec, result);
@@ -164,7 +168,7 @@ int weight_record__compare(const struct weight_record *a, const struct weight_re
 
 void fields__weight(struct codec *codec, struct weight_record *weight)
 {
-	codec__enum(codec, "table", weight->table, RECORD_WEIGHTS_TEMPORARY);
+	codec__enum(codec, "table", weight->table, RECORD_WEIGHTS_MAX - 1);
 	CODEC_U32(codec, &weight->key, pid);
 	CODEC_U64(codec, &weight->key, start_ns);
 	codec__i32(codec, "stack", &weight->key.stack, INT32_MIN, INT32_MAX);

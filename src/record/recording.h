@@ -15,7 +15,6 @@ struct recording_source {
 	struct fact_log *facts;            /* that were asked for it */
 	const uint64_t *large;             /* sizes of large mappings that it was built with */
 	size_t large_count;
-	bool calls_by_stack; /* alloc_weights hold the allocator's calls, not only nothing */
 };
 
 /*
@@ -46,7 +45,4 @@ void recording__free(struct recording *recording);
 void recording__result(struct recording *recording, struct trace_result *result);
 struct large_facts recording__facts(struct recording *recording);
 const uint64_t *recording__large(const struct recording *recording, size_t *count);
-/* Whether allocator calls are there by stack. */
-bool recording__has_calls(const struct recording *recording);
-
 #endif

@@ -26,7 +26,7 @@ struct recording {
 	struct shared_space *spaces;
 	struct live_view **views;
 	uint32_t space_count, space_room, view_count, view_room;
-	struct stack_weights weights[RECORD_WEIGHTS_TEMPORARY + 1];
+	struct stack_weights weights[RECORD_WEIGHTS_MAX];
 	struct weight_record last_weight;
 	bool has_weight;
 	struct fact_list facts;
@@ -47,6 +47,8 @@ static void read_head(struct recording *recording, struct codec *codec)
 	recording->model.started_ns = head->started_ns;
 	recording->model.interval_s = head->interval_s;
 	recording->model.intervals = head->intervals;
+	for (int i = 0; i < RECORD_WEIGHTS_MAX; i++)
+		recording->weights[i].folded = head->folded[i];
 	if (head->size_rules == SIZE_RULES_LOG2)
 		return;
 	size_class__fill_table((enum size_rules)head->size_rules, &recording->classes);
@@ -266,7 +268,7 @@ void recording__free(struct recording *recording)
 		space__unref(recording->spaces[i].space);
 	for (uint32_t i = 0; i < recording->view_count; i++)
 		live_view__unref(recording->views[i]);
-	for (int i = 0; i <= RECORD_WEIGHTS_TEMPORARY; i++)
+	for (int i = 0; i < RECORD_WEIGHTS_MAX; i++)
 		stack_weights__free(&recording->weights[i]);
 	recorded_stacks__free(&recording->stacks);
 	record_head__free(&recording->head, &recording->result);
@@ -281,18 +283,23 @@ static const struct row_set *probed_rows(void *ctx, const struct process *proces
 	return &process->probed_rows;
 }
 
+/* NULL: the trace did not take it. */
+static const struct stack_weights *table_of(const struct recording *recording,
+					    enum record_weights table)
+{
+	return recording->head.tables & 1u << table ? &recording->weights[table] : NULL;
+}
+
 void recording__result(struct recording *recording, struct trace_result *result)
 {
-	struct stack_weights *weights = recording->weights;
-
 	*result = recording->result;
 	result->version = recording->head.version;
 	result->model = &recording->model;
 	result->namer = recorded_stacks__namer(&recording->stacks);
-	result->mmap_weights = &weights[RECORD_WEIGHTS_MMAP];
-	result->alloc_weights = &weights[RECORD_WEIGHTS_ALLOC];
-	if (recording->head.temporary)
-		result->temporary_weights = &weights[RECORD_WEIGHTS_TEMPORARY];
+	result->mmap_weights = table_of(recording, RECORD_WEIGHTS_MMAP);
+	result->alloc_weights = table_of(recording, RECORD_WEIGHTS_ALLOC);
+	result->temporary_weights = table_of(recording, RECORD_WEIGHTS_TEMPORARY);
+	result->fault_weights = table_of(recording, RECORD_WEIGHTS_FAULT);
 	if (recording->head.rows_by_process)
 		result->probed_rows = probed_rows;
 }
@@ -306,9 +313,4 @@ const uint64_t *recording__large(const struct recording *recording, size_t *coun
 {
 	*count = recording->head.large_count;
 	return recording->head.large;
-}
-
-bool recording__has_calls(const struct recording *recording)
-{
-	return recording->head.calls_by_stack;
 }

@@ -103,17 +103,27 @@ static int gather_weights(struct writing *writing, const struct stack_weights *w
 	return err;
 }
 
+static const struct stack_weights *table_of(const struct trace_result *result,
+					    enum record_weights table)
+{
+	switch (table) {
+	case RECORD_WEIGHTS_MMAP:
+		return result->mmap_weights;
+	case RECORD_WEIGHTS_ALLOC:
+		return result->alloc_weights;
+	case RECORD_WEIGHTS_TEMPORARY:
+		return result->temporary_weights;
+	default:
+		return result->fault_weights;
+	}
+}
+
 static int gather(struct writing *writing)
 {
-	const struct trace_result *result = writing->result;
 	int err = each_process(writing, gather_stacks);
 
-	if (!err)
-		err = gather_weights(writing, result->mmap_weights);
-	if (!err)
-		err = gather_weights(writing, result->alloc_weights);
-	if (!err)
-		err = gather_weights(writing, result->temporary_weights);
+	for (int i = 0; i < RECORD_WEIGHTS_MAX && !err; i++)
+		err = gather_weights(writing, table_of(writing->result, (enum record_weights)i));
 	return err;
 }
 
@@ -129,13 +139,17 @@ static void write_head(struct writing *writing)
 		.interval_s = model->interval_s,
 		.intervals = model->intervals,
 		.size_rules = result.classes ? result.classes->rules : SIZE_RULES_LOG2,
-		.calls_by_stack = source->calls_by_stack,
-		.temporary = result.temporary_weights,
 		.rows_by_process = result.probed_rows,
 		.large = (uint64_t *)source->large,
 		.large_count = source->large_count,
 	};
 
+	for (int i = 0; i < RECORD_WEIGHTS_MAX; i++) {
+		const struct stack_weights *weights = table_of(&result, (enum record_weights)i);
+
+		head.tables |= weights ? 1u << i : 0;
+		head.folded[i] = weights ? weights->folded : 0;
+	}
 	fields__head(record_writer__record(&writing->writer, RECORD_HEAD), &head, &result);
 }
 
@@ -186,9 +200,9 @@ static int compare_weights(const void *a, const void *b)
 	return weight_record__compare(a, b);
 }
 
-static int write_weights(struct writing *writing, enum record_weights table,
-			 const struct stack_weights *weights)
+static int write_weights(struct writing *writing, enum record_weights table)
 {
+	const struct stack_weights *weights = table_of(writing->result, table);
 	struct weight_record *sorted;
 	size_t n = 0;
 
@@ -227,7 +241,6 @@ static int write_facts(struct writing *writing)
 
 static int write_sections(struct writing *writing)
 {
-	const struct trace_result *result = writing->result;
 	int err = gather(writing);
 
 	if (err)
@@ -239,12 +252,8 @@ static int write_sections(struct writing *writing)
 		err = each_process(writing, write_view);
 	if (!err)
 		err = each_process(writing, write_process);
-	if (!err)
-		err = write_weights(writing, RECORD_WEIGHTS_MMAP, result->mmap_weights);
-	if (!err)
-		err = write_weights(writing, RECORD_WEIGHTS_ALLOC, result->alloc_weights);
-	if (!err)
-		err = write_weights(writing, RECORD_WEIGHTS_TEMPORARY, result->temporary_weights);
+	for (int i = 0; i < RECORD_WEIGHTS_MAX && !err; i++)
+		err = write_weights(writing, (enum record_weights)i);
 	return err ? err : write_facts(writing);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,6 +243,25 @@ void codec__real(struct codec *codec, const char *field, double *value)
 	for (unsigned int i = 0; i < sizeof(bits); i++)
 		bits |= (uint64_t)from[i] << 8 * i;
 	memcpy(value, &bits, sizeof(bits));
+}
+
+void codec__real_in(struct codec *codec, const char *field, double *value, double min, double max,
+		    bool or_nan)
+{
+	double found = *value;
+
+	if (!codec->writes)
+		codec__real(codec, field, &found);
+	if (codec->err)
+		return;
+	if (isnan(found) ? !or_nan : !(found >= min && found <= max)) {
+		codec__refuse(codec, field, "%g where %g to %g was expected", found, min, max);
+		return;
+	}
+	if (codec->writes)
+		codec__real(codec, field, &found);
+	else
+		*value = found;
 }
 
 /* The length of a string and, when reading, its bytes. */

@@ -58,6 +58,9 @@ void codec__i32(struct codec *codec, const char *field, int32_t *value, int32_t 
 void codec__bool(struct codec *codec, const char *field, bool *value);
 /* Any double. */
 void codec__real(struct codec *codec, const char *field, double *value);
+/* One from min to max; NAN only when or_nan. */
+void codec__real_in(struct codec *codec, const char *field, double *value, double min, double max,
+		    bool or_nan);
 /* A string in a buffer of its own: at most size - 1 bytes without NUL. */
 void codec__chars(struct codec *codec, const char *field, char *buf, size_t size);
 /* One that is allocated when it is read, or NULL; at most max bytes. Freed by its owner. */

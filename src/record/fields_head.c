@@ -9,7 +9,8 @@ static void fields_host(struct codec *codec, struct trace_result *result)
 	codec__chars(codec, "kernel", result->host.kernel, sizeof(result->host.kernel));
 	CODEC_U32(codec, &result->host, cpus_online);
 	CODEC_U32(codec, &result->host, page_bytes);
-	CODEC_REAL(codec, result, duration_s);
+	/* Thirty years: in nanoseconds it still is a whole number of 63 bits. */
+	codec__real_in(codec, "duration_s", &result->duration_s, 0, 1e9, false);
 	CODEC_U64(codec, result, ended_ns);
 	CODEC_U64(codec, result, started_unix_ns);
 	/* Times the size of a page it stays in 64 bits. */

@@ -1,15 +1,26 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "record/fields.h"
 
+/* Outputs make whole numbers of them; nothing holds 2^62 of anything. */
+#define SUM_MAX 0x1p62
+/* Of a variance: its root is then in the same range. */
+#define VARIANCE_MAX 0x1p120
+
+static void fields_amount(struct codec *codec, const char *field, double *amount, bool or_nan)
+{
+	codec__real_in(codec, field, amount, 0, SUM_MAX, or_nan);
+}
+
 static void fields_sum(struct codec *codec, struct live_sum *sum)
 {
-	CODEC_REAL(codec, sum, count);
-	CODEC_REAL(codec, sum, bytes);
-	CODEC_REAL(codec, sum, count_variance);
-	CODEC_REAL(codec, sum, bytes_variance);
+	fields_amount(codec, "count", &sum->count, false);
+	fields_amount(codec, "bytes", &sum->bytes, false);
+	codec__real_in(codec, "count_variance", &sum->count_variance, 0, VARIANCE_MAX, false);
+	codec__real_in(codec, "bytes_variance", &sum->bytes_variance, 0, VARIANCE_MAX, false);
 }
 
 static void fields_key(struct codec *codec, struct live_group_key *key)
@@ -25,7 +36,7 @@ static void fields_group(struct codec *codec, struct live_group *group)
 	CODEC_REAL(codec, group, oldest_s);
 	CODEC_REAL(codec, group, median_s);
 	CODEC_REAL(codec, group, met_s);
-	CODEC_REAL(codec, group, peak_bytes);
+	fields_amount(codec, "peak_bytes", &group->peak_bytes, false);
 	CODEC_REAL(codec, &group->fit, n);
 	CODEC_REAL(codec, &group->fit, t);
 	CODEC_REAL(codec, &group->fit, y);
@@ -54,10 +65,10 @@ static void fields_peak(struct codec *codec, struct live_view *view)
 {
 	size_t n;
 
-	CODEC_REAL(codec, view, peak_bytes);
-	CODEC_REAL(codec, view, peak_error_bytes);
+	fields_amount(codec, "peak_bytes", &view->peak_bytes, true);
+	fields_amount(codec, "peak_error_bytes", &view->peak_error_bytes, true);
 	CODEC_REAL(codec, view, peak_read_s);
-	CODEC_REAL(codec, view, peak_read_bytes);
+	fields_amount(codec, "peak_read_bytes", &view->peak_read_bytes, false);
 	n = codec__count(codec, "peak groups", view->peak_group_count, RECORD_GROUPS_MAX, 18);
 	if (!codec->writes) {
 		view->peak_groups =
@@ -66,8 +77,8 @@ static void fields_peak(struct codec *codec, struct live_view *view)
 	}
 	for (size_t i = 0; i < view->peak_group_count && !codec->err; i++) {
 		fields_key(codec, &view->peak_groups[i].key);
-		CODEC_REAL(codec, &view->peak_groups[i], count);
-		CODEC_REAL(codec, &view->peak_groups[i], bytes);
+		fields_amount(codec, "count", &view->peak_groups[i].count, false);
+		fields_amount(codec, "bytes", &view->peak_groups[i].bytes, false);
 	}
 }
 
@@ -118,6 +129,24 @@ static void read_group(struct codec *codec, struct live_view *view)
 	HASH_ADD(hh, view->groups, key, sizeof(group->key), group);
 }
 
+/* What outputs derive from the groups has to be in range, too. */
+static void check_groups(struct codec *codec, const struct live_view *view)
+{
+	double bytes = 0, count = 0;
+
+	for (const struct live_group *group = view->groups; group; group = group->hh.next) {
+		struct live_growth growth = live_group__growth(view, group);
+
+		bytes += group->now.bytes;
+		count += group->now.count;
+		if (!isnan(growth.low) &&
+		    !(fabs(growth.low) <= SUM_MAX && fabs(growth.high) <= SUM_MAX))
+			codec__refuse(codec, "fit", "bytes of groups that no growth fits");
+	}
+	if (!(bytes <= SUM_MAX && count <= SUM_MAX))
+		codec__refuse(codec, "groups", "more bytes or allocations than 2^62");
+}
+
 struct live_view *fields__read_view(struct codec *codec)
 {
 	struct live_view *view = live_view__new(0);
@@ -132,6 +161,7 @@ struct live_view *fields__read_view(struct codec *codec)
 	n = codec__count(codec, "groups", 0, RECORD_GROUPS_MAX, GROUP_BYTES_LEAST);
 	for (size_t i = 0; i < n && !codec->err; i++)
 		read_group(codec, view);
+	check_groups(codec, view);
 	if (codec->err) {
 		live_view__unref(view);
 		return NULL;

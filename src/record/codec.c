@@ -11,6 +11,8 @@
 
 /* 7 bits a byte. */
 #define VARINT_BYTES_MAX 10
+/* What an allocation takes beside its bytes: glibc's least chunk, so that empty ones count. */
+#define CHUNK_BYTES 32
 
 void codec__init_writer(struct codec *codec, uint32_t minor)
 {
@@ -356,7 +358,8 @@ void *codec__alloc(struct codec *codec, const char *field, size_t n, size_t size
 	uint64_t bytes;
 	void *memory;
 
-	if (__builtin_mul_overflow((uint64_t)n, (uint64_t)size, &bytes))
+	if (__builtin_mul_overflow((uint64_t)n, (uint64_t)size, &bytes) ||
+	    __builtin_add_overflow(bytes, CHUNK_BYTES, &bytes))
 		bytes = UINT64_MAX;
 	if (!codec__charge(codec, field, bytes))
 		return NULL;

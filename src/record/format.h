@@ -36,11 +36,11 @@ enum record_section {
 	RECORD_FRAMES,     /* by index */
 	RECORD_STACKS,     /* of frames, by index */
 	RECORD_IDENTITIES, /* which stack an id means in a process */
+	RECORD_FACTS,      /* what the target's memory showed where a report has to look */
 	RECORD_SPACES,     /* address spaces, by index: processes can share one */
 	RECORD_VIEWS,      /* outstanding allocations of them, by index */
 	RECORD_PROCESSES,  /* running ones first, in the model's order */
 	RECORD_WEIGHTS,    /* of stacks */
-	RECORD_FACTS,      /* what the target's memory showed where a report has to look */
 	RECORD_END,
 };
 
@@ -62,5 +62,13 @@ enum record_section {
 #define RECORD_MEMORY_BASE   (16ull << 20)
 #define RECORD_MEMORY_FACTOR 1000ull
 #define RECORD_MEMORY_MAX    (4ull << 30)
+/*
+ * How much there is to look at for a report: each process's pieces, every 64 MiB of its memory that
+ * may hold several heaps, its groups of outstanding allocations, and temporary allocations. A
+ * process that is a few bytes of a file can share all that with thousands, so that it is counted
+ * for each: some 20 seconds of work at the most. A host of 65,536 processes has 4 million pieces;
+ * the shadow memory of AddressSanitizer comes to 262,144 for each process that has it.
+ */
+#define RECORD_LOOKS_MAX (1ull << 28)
 
 #endif

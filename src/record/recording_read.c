@@ -2,36 +2,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <uthash.h>
 
 #include "analysis/size_class.h"
 #include "base/text.h"
-#include "record/fields.h"
-#include "record/recording.h"
-#include "record/stack_book.h"
-
-struct shared_space {
-	struct space *space;
-	uint64_t cost; /* memory that a report of it may take; see cost_of */
-};
-
-struct recording {
-	struct record_head head;
-	struct trace_result result; /* its upper part */
-	struct model model;
-	struct process **ended_tail;
-	struct class_table classes;
-	struct recorded_stacks stacks;
-	struct shared_space *spaces;
-	struct live_view **views;
-	uint32_t space_count, space_room, view_count, view_room;
-	struct stack_weights weights[RECORD_WEIGHTS_MAX];
-	struct weight_record last_weight;
-	bool has_weight;
-	struct fact_list facts;
-	bool has_head;
-};
+#include "record/recording_impl.h"
 
 static void read_head(struct recording *recording, struct codec *codec)
 {
@@ -55,25 +30,6 @@ static void read_head(struct recording *recording, struct codec *codec)
 	result->classes = &recording->classes;
 }
 
-/*
- * What the large mappings of a process with this space can come to: one for each piece, and one for
- * each 64 MiB of memory that may hold several heaps. A process that is a few bytes of a file can
- * share a space of 128 TiB, so that this counts for each process anew.
- */
-static uint64_t cost_of(const struct space *space)
-{
-	const uint32_t plain = MAP_ANONYMOUS | MAP_PRIVATE;
-	const struct mapping *piece;
-	uint64_t n = 0;
-
-	space__for_each (piece, space) {
-		n++;
-		if (piece->origin->before_trace && (piece->origin->map_flags & plain) == plain)
-			n += (piece->end - piece->start) >> 26;
-	}
-	return n * 2 * sizeof(struct large_mapping);
-}
-
 static void read_space(struct recording *recording, struct codec *codec)
 {
 	struct shared_space *spaces =
@@ -86,7 +42,7 @@ static void read_space(struct recording *recording, struct codec *codec)
 	recording->spaces = spaces;
 	space = fields__read_space(codec);
 	if (space)
-		spaces[recording->space_count++] = (struct shared_space){space, cost_of(space)};
+		spaces[recording->space_count++] = shared_space__of(space);
 }
 
 static void read_view(struct recording *recording, struct codec *codec)
@@ -128,9 +84,8 @@ static void read_process(struct recording *recording, struct codec *codec)
 	struct process *process;
 
 	fields__place(codec, &place, recording->space_count, recording->view_count);
-	if (codec->err || !codec__charge(codec, "process",
-					 sizeof(*process) + sizeof(struct space) +
-						 recording->spaces[place.space - 1].cost))
+	/* A process has a space of its own until it gets the one that was read. */
+	if (!codec__charge(codec, "process", sizeof(*process) + sizeof(struct space)))
 		return;
 	process = process__new(0, 0, NULL, 0, recording->model.intervals, NULL);
 	if (!process) {
@@ -138,7 +93,7 @@ static void read_process(struct recording *recording, struct codec *codec)
 		return;
 	}
 	fields__process(codec, process);
-	if (codec->err)
+	if (codec->err || !recording__count(recording, codec, process, &place))
 		process__free(process);
 	else
 		place_process(recording, process, &place);
@@ -230,6 +185,9 @@ static int read_sections(struct recording *recording, struct record_reader *read
 	}
 	if (!got && !recording->has_head)
 		return record_reader__refuse(reader, "the trace's figures are missing");
+	if (!got && !recording__is_bounded(recording))
+		return record_reader__refuse(reader, "more to look through than a recording may "
+						     "have");
 	return got;
 }
 
@@ -257,60 +215,4 @@ int recording__read(struct recording **out, FILE *in, const char *name,
 	else
 		*out = recording;
 	return err;
-}
-
-void recording__free(struct recording *recording)
-{
-	if (!recording)
-		return;
-	model__free(&recording->model);
-	for (uint32_t i = 0; i < recording->space_count; i++)
-		space__unref(recording->spaces[i].space);
-	for (uint32_t i = 0; i < recording->view_count; i++)
-		live_view__unref(recording->views[i]);
-	for (int i = 0; i < RECORD_WEIGHTS_MAX; i++)
-		stack_weights__free(&recording->weights[i]);
-	recorded_stacks__free(&recording->stacks);
-	record_head__free(&recording->head, &recording->result);
-	free(recording->spaces);
-	free(recording->views);
-	free(recording->facts.facts);
-	free(recording);
-}
-
-static const struct row_set *probed_rows(void *ctx, const struct process *process)
-{
-	return &process->probed_rows;
-}
-
-/* NULL: the trace did not take it. */
-static const struct stack_weights *table_of(const struct recording *recording,
-					    enum record_weights table)
-{
-	return recording->head.tables & 1u << table ? &recording->weights[table] : NULL;
-}
-
-void recording__result(struct recording *recording, struct trace_result *result)
-{
-	*result = recording->result;
-	result->version = recording->head.version;
-	result->model = &recording->model;
-	result->namer = recorded_stacks__namer(&recording->stacks);
-	result->mmap_weights = table_of(recording, RECORD_WEIGHTS_MMAP);
-	result->alloc_weights = table_of(recording, RECORD_WEIGHTS_ALLOC);
-	result->temporary_weights = table_of(recording, RECORD_WEIGHTS_TEMPORARY);
-	result->fault_weights = table_of(recording, RECORD_WEIGHTS_FAULT);
-	if (recording->head.rows_by_process)
-		result->probed_rows = probed_rows;
-}
-
-struct large_facts recording__facts(struct recording *recording)
-{
-	return fact_list__answers(&recording->facts);
-}
-
-const uint64_t *recording__large(const struct recording *recording, size_t *count)
-{
-	*count = recording->head.large_count;
-	return recording->head.large;
 }

@@ -247,14 +247,16 @@ static int write_sections(struct writing *writing)
 		return err;
 	write_head(writing);
 	stack_book__write(writing->book, &writing->writer);
-	err = each_process(writing, write_space);
+	err = write_facts(writing);
+	if (!err)
+		err = each_process(writing, write_space);
 	if (!err)
 		err = each_process(writing, write_view);
 	if (!err)
 		err = each_process(writing, write_process);
 	for (int i = 0; i < RECORD_WEIGHTS_MAX && !err; i++)
 		err = write_weights(writing, (enum record_weights)i);
-	return err ? err : write_facts(writing);
+	return err;
 }
 
 int recording__write(FILE *out, const struct recording_source *source, char error[RECORD_ERROR_MAX])

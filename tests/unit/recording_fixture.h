@@ -156,8 +156,8 @@ static inline void rec_fill_cal(struct recorded *rec)
 	rec->counts.header_unknown = 8;
 	process__set_classes(cal, &rec->counts);
 	/* Older memory, which is looked into. */
-	fix_map_anonymous(cal, 0x7f0000000000, 192 * FIX_MB, PROT_READ | PROT_WRITE)
-		->before_trace = true;
+	fix_map_anonymous(cal, 0x7f0000000000, 192 * FIX_MB, PROT_READ | PROT_WRITE)->before_trace =
+		true;
 	fix_map_anonymous(cal, 0x7c0000000000, 3 * FIX_MB, PROT_NONE);
 }
 

@@ -125,8 +125,8 @@ static void frames_come_back_with_all_that_is_known(void **state)
 	assert_true(got[1].file->text_vaddr == 0x1000 && got[1].file->text_offset == 0x400 &&
 		    got[1].file->text_bytes == 0x2000);
 	/* A stack of another life of the pid is not this one's. */
-	assert_int_equal(stack_namer__name(&replayed.result.namer, 8212, 1, FIX_STACK_CHUNK, got, 8),
-			 0);
+	assert_int_equal(
+		stack_namer__name(&replayed.result.namer, 8212, 1, FIX_STACK_CHUNK, got, 8), 0);
 	assert_int_equal(stack_namer__name(&replayed.result.namer, 8212, rec.fix.cal.start_ns,
 					   FIX_STACK_CHUNK, got, 2),
 			 2);

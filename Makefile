@@ -16,7 +16,7 @@ BPFTOOL ?= $(or $(shell command -v bpftool 2>/dev/null),/usr/sbin/bpftool)
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wno-unused-parameter
 OWN_CFLAGS = -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DMEMDRIFT_VERSION='"$(VERSION)"' \
-	-Iinclude -Isrc -I$(BUILD)/skel -I$(BUILD)/proto -MMD -MP
+	-Iinclude -Isrc -I$(BUILD)/skel -I$(BUILD)/proto -I$(BUILD)/embed -MMD -MP
 LIBS = -lbpf -ldw -lelf -lz -lcapstone -ljansson -lbsd -lprotobuf-c -lm -pthread
 
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-parameter \
@@ -31,6 +31,10 @@ PROTOC_C ?= protoc-c
 PROTOS := $(sort $(wildcard src/*/*.proto))
 PROTO_HEADERS := $(addprefix $(BUILD)/proto/,$(notdir $(PROTOS:.proto=.pb-c.h)))
 vpath %.proto $(sort $(dir $(PROTOS)))
+# Text that the program writes out, as C strings.
+EMBEDDED := $(wildcard src/*/*.css src/*/*.js)
+EMBEDDED_INCS := $(EMBEDDED:src/%=$(BUILD)/embed/%.inc)
+GENERATED := $(SKEL) $(PROTO_HEADERS) $(EMBEDDED_INCS)
 
 SRCS := $(sort $(wildcard src/*/*.c))
 OBJS := $(SRCS:src/%.c=$(BUILD)/obj/%.o) $(PROTO_HEADERS:$(BUILD)/proto/%.h=$(BUILD)/obj/proto/%.o)
@@ -43,13 +47,18 @@ all: $(BUILD)/memdrift ## build (the default; needs no root)
 $(BUILD)/memdrift: $(OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/obj/%.o: src/%.c | $(SKEL) $(PROTO_HEADERS)
+$(BUILD)/obj/%.o: src/%.c | $(GENERATED)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OWN_CFLAGS) -c -o $@ $<
 
 $(BUILD)/proto/%.pb-c.h $(BUILD)/proto/%.pb-c.c &: %.proto
 	@mkdir -p $(@D)
 	$(PROTOC_C) --proto_path=$(<D) --c_out=$(@D) $<
+
+$(BUILD)/embed/%.inc: src/%
+	@mkdir -p $(@D)
+	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< > $@.tmp
+	mv $@.tmp $@
 
 $(BUILD)/obj/proto/%.o: $(BUILD)/proto/%.c
 	@mkdir -p $(@D)

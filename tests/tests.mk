@@ -53,7 +53,7 @@ acceptance: ## soaks and hundreds of kills, beyond what `make test` has time for
 
 # For tools/lint: the generated header, and the options with their quoting.
 .PHONY: skel lint-flags
-skel: $(SKEL) $(PROTO_HEADERS)
+skel: $(GENERATED)
 lint-flags:
 	@: $(info $(filter-out -MMD -MP,$(CFLAGS) $(OWN_CFLAGS)))
 
@@ -66,7 +66,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(UNIT_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OWN_CFLAGS) -MF $@.d -o $@ $< $(UNIT_OBJS) $(LIBS) -lcmocka
 
-$(BUILD)/asan/obj/%.o: src/%.c | $(SKEL) $(PROTO_HEADERS)
+$(BUILD)/asan/obj/%.o: src/%.c | $(GENERATED)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(SANITIZE) $(OWN_CFLAGS) -c -o $@ $<
 

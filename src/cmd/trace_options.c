@@ -194,42 +194,14 @@ bool trace_options__counts_mallocs(const struct trace_options *options)
 	return options->target != TRACE_HOST || options->malloc;
 }
 
-/* Whether folded stacks or a flame graph are of this weight. */
-static bool shows_weight(const struct trace_options *options, enum profile_weight weight)
-{
-	return (options->profile.folded || options->profile.svg) &&
-	       options->profile.weight == weight;
-}
-
-static bool wants_calls(const struct trace_options *options)
-{
-	return shows_weight(options, WEIGHT_ALLOC_BYTES) ||
-	       shows_weight(options, WEIGHT_ALLOC_COUNT);
-}
-
-bool trace_options__weighs_calls(const struct trace_options *options)
-{
-	bool all = options->profile.pprof || (options->record && !options->no_stacks);
-
-	return wants_calls(options) || (all && trace_options__counts_mallocs(options));
-}
-
-bool trace_options__weighs_mappings(const struct trace_options *options)
-{
-	return options->profile.pprof || options->record ||
-	       shows_weight(options, WEIGHT_MMAP_BYTES) ||
-	       shows_weight(options, WEIGHT_MMAP_COUNT) ||
-	       shows_weight(options, WEIGHT_UNRELEASED_BYTES) ||
-	       shows_weight(options, WEIGHT_UNRELEASED_COUNT);
-}
-
 static bool live_option_given(const struct trace_options *options)
 {
 	const struct live_filter *filter = &options->live_filter;
 
 	return filter->older_s > 0 || filter->min_bytes || filter->max_bytes != UINT64_MAX ||
 	       (options->no_stacks && !options->record) || options->temporary ||
-	       shows_weight(options, WEIGHT_LIVE_BYTES) || shows_weight(options, WEIGHT_LIVE_COUNT);
+	       trace_options__shows(options, WEIGHT_LIVE_BYTES) ||
+	       trace_options__shows(options, WEIGHT_LIVE_COUNT);
 }
 
 static int check_combination(const struct trace_options *options)
@@ -260,7 +232,7 @@ static int check_combination(const struct trace_options *options)
 		log_error("--object needs allocator probes: name a target, or add --malloc");
 		return EXIT_USAGE;
 	}
-	if (wants_calls(options) && !trace_options__counts_mallocs(options)) {
+	if (trace_options__shows_calls(options) && !trace_options__counts_mallocs(options)) {
 		log_error("--weight alloc_... needs allocator probes: name a target, or add "
 			  "--malloc");
 		return EXIT_USAGE;

@@ -54,6 +54,9 @@ struct trace_options {
 /* Returns -1 to go on, or an exit code (after a message, or the help text). */
 int trace_options__parse(int argc, char **argv, struct trace_options *options);
 void trace_options__free(struct trace_options *options);
+/* Whether folded stacks or a flame graph are of this weight, or of allocator calls. */
+bool trace_options__shows(const struct trace_options *options, enum profile_weight weight);
+bool trace_options__shows_calls(const struct trace_options *options);
 /* Whether allocator calls, and mappings of any size, are to be counted by stack. */
 bool trace_options__weighs_calls(const struct trace_options *options);
 bool trace_options__weighs_mappings(const struct trace_options *options);

@@ -1,6 +1,37 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Allocator calls by stack, for folded stacks: taken from the kernel while names can be had. */
+/* What is counted by stack, and allocator calls by stack: taken from the kernel while names can be
+ * had. */
 #include "cmd/trace_session.h"
+
+bool trace_options__shows(const struct trace_options *options, enum profile_weight weight)
+{
+	return (options->profile.folded || options->profile.svg) &&
+	       options->profile.weight == weight;
+}
+
+bool trace_options__shows_calls(const struct trace_options *options)
+{
+	return trace_options__shows(options, WEIGHT_ALLOC_BYTES) ||
+	       trace_options__shows(options, WEIGHT_ALLOC_COUNT);
+}
+
+bool trace_options__weighs_calls(const struct trace_options *options)
+{
+	/* A recording has no second chance to count them. */
+	bool all = options->profile.pprof || (options->record && !options->no_stacks);
+
+	return trace_options__shows_calls(options) ||
+	       (all && trace_options__counts_mallocs(options));
+}
+
+bool trace_options__weighs_mappings(const struct trace_options *options)
+{
+	return options->profile.pprof || options->record ||
+	       trace_options__shows(options, WEIGHT_MMAP_BYTES) ||
+	       trace_options__shows(options, WEIGHT_MMAP_COUNT) ||
+	       trace_options__shows(options, WEIGHT_UNRELEASED_BYTES) ||
+	       trace_options__shows(options, WEIGHT_UNRELEASED_COUNT);
+}
 
 struct keeping {
 	struct trace_session *session;

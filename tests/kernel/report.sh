@@ -39,6 +39,7 @@ contract() {
 		.processes[].rss.slope_bytes_per_s n?
 		.processes[].mapping.mmap_calls n
 		.processes[].mapping.mmap_bytes n
+		.processes[].mapping.unreleased_count n
 		.processes[].mapping.munmap_calls n
 		.processes[].mapping.munmap_bytes n
 		.processes[].mapping.mremap_calls n

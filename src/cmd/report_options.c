@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "cmd/cmd.h"
 #include "output/profile.h"
 #include "output/result.h"
@@ -36,6 +37,8 @@ static const char help[] =
 	"\n"
 	"Of a recording only\n"
 	"      --large SIZES        sizes of large mappings to list (default: as the trace did)\n"
+	"      --older AGE          list only outstanding allocations that are at least this old\n"
+	"      --min-size SIZE, --max-size SIZE  list only requests of these sizes\n"
 	"      --pprof FILE         a profile for go tool pprof, Parca, Pyroscope\n"
 	"      --svg FILE           an interactive flame graph\n"
 	"  -h, --help               this text\n"
@@ -61,7 +64,10 @@ enum {
 	OPT_WEIGHT,
 	OPT_LARGE,
 	OPT_PPROF,
-	OPT_SVG
+	OPT_SVG,
+	OPT_OLDER,
+	OPT_MIN_SIZE,
+	OPT_MAX_SIZE
 };
 
 static const struct option long_options[] = {
@@ -76,6 +82,9 @@ static const struct option long_options[] = {
 	{"large", required_argument, NULL, OPT_LARGE},
 	{"pprof", required_argument, NULL, OPT_PPROF},
 	{"svg", required_argument, NULL, OPT_SVG},
+	{"older", required_argument, NULL, OPT_OLDER},
+	{"min-size", required_argument, NULL, OPT_MIN_SIZE},
+	{"max-size", required_argument, NULL, OPT_MAX_SIZE},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -120,6 +129,23 @@ static int parse_large(struct report_options *options, char *text)
 	return wanted ? usage("--large", word, wanted) : -1;
 }
 
+static int parse_older(struct report_options *options, const char *text)
+{
+	options->filters = true;
+	if (units_parse_seconds(text, &options->filter.older_s) || options->filter.older_s > 1e9)
+		return usage("--older", text, "a time such as 500ms, 30s, 5m or 2h");
+	return -1;
+}
+
+static int parse_size(struct report_options *options, const char *option, const char *text,
+		      uint64_t *bytes)
+{
+	options->filters = true;
+	if (units_parse_bytes(text, bytes))
+		return usage(option, text, "a size such as 100, 4K or 1M");
+	return -1;
+}
+
 static int parse_option(struct report_options *options, int option)
 {
 	switch (option) {
@@ -157,6 +183,12 @@ static int parse_option(struct report_options *options, int option)
 	case OPT_SVG:
 		options->profile.svg = optarg;
 		return -1;
+	case OPT_OLDER:
+		return parse_older(options, optarg);
+	case OPT_MIN_SIZE:
+		return parse_size(options, "--min-size", optarg, &options->filter.min_bytes);
+	case OPT_MAX_SIZE:
+		return parse_size(options, "--max-size", optarg, &options->filter.max_bytes);
 	default:
 		/* getopt has said what is wrong. */
 		fputs("See `memdrift report --help`.\n", stderr);
@@ -192,9 +224,10 @@ static int check_diff(const struct report_options *options)
 	if (options->weight && options->profile.weight != WEIGHT_LIVE_BYTES)
 		return usage("--weight", options->weight,
 			     "two reports can be compared by live_bytes only");
-	if (options->profile.pprof || options->profile.svg || options->large_count) {
-		log_error("--large, --pprof and --svg are of one recording: they do not go with "
-			  "--diff");
+	if (options->profile.pprof || options->profile.svg || options->large_count ||
+	    options->filters) {
+		log_error("--large, --older, --min-size, --max-size, --pprof and --svg are of one "
+			  "recording: they do not go with --diff");
 		return EXIT_USAGE;
 	}
 	return -1;
@@ -206,6 +239,7 @@ int report_options__parse(int argc, char **argv, struct report_options *options)
 
 	*options = (struct report_options){.top = TOP_GROUPS};
 	options->profile.weight = WEIGHT_MMAP_BYTES;
+	options->filter.max_bytes = UINT64_MAX;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
 		code = parse_option(options, option);

@@ -8,6 +8,7 @@
 
 #include "cmd/large_option.h"
 #include "cmd/profile_files.h"
+#include "model/live_view.h"
 
 /* What the command line of `memdrift report` asks for. */
 struct report_options {
@@ -18,7 +19,9 @@ struct report_options {
 	size_t top;
 	const char *output; /* -o */
 	struct profile_paths profile;
-	const char *weight; /* as it was given; NULL: it was not */
+	const char *weight;        /* as it was given; NULL: it was not */
+	struct live_filter filter; /* --older, --min-size, --max-size */
+	bool filters;
 	/* --large; none: as the trace had them. */
 	uint64_t large[LARGE_OPTION_MAX];
 	uint32_t large_count;

@@ -118,6 +118,23 @@ static int write_report(const struct report_options *options, const struct trace
 	return report_file__close(file, path, err);
 }
 
+static int filter_live(const struct report_options *options, struct replay *replay)
+{
+	if (!options->filters)
+		return EXIT_OK;
+	if (!any_live(&replay->result)) {
+		log_error("%s has no outstanding allocations to filter: trace with --live",
+			  options->recording);
+		return EXIT_FAILED;
+	}
+	if (!recording__filter(replay->recording, &options->filter))
+		return EXIT_OK;
+	log_error("%s does not have the single allocations that a filter needs: an older memdrift "
+		  "recorded it, or there were too many when processes ended; trace with the filter",
+		  options->recording);
+	return EXIT_FAILED;
+}
+
 static int write_outputs(const struct report_options *options, const struct trace_result *result)
 {
 	struct profile_files profile = {0};
@@ -151,7 +168,9 @@ int report_recording(const struct report_options *options)
 		log_error("%s", error);
 		return EXIT_FAILED;
 	}
-	code = write_outputs(options, &replay.result);
+	code = filter_live(options, &replay);
+	if (code == EXIT_OK)
+		code = write_outputs(options, &replay.result);
 	replay__free(&replay);
 	return code;
 }

@@ -47,6 +47,19 @@ void fields__write_space(struct codec *codec, const struct space *space);
 struct live_view *fields__read_view(struct codec *codec);
 void fields__write_view(struct codec *codec, const struct live_view *view);
 
+/* Some of a group's items: most have no more than one record. */
+#define RECORD_ITEMS_CHUNK 65536u
+
+struct items_record {
+	uint32_t view;  /* number of its record, from 1 on */
+	uint32_t group; /* in the view's order, from 0 on */
+	uint32_t count;
+};
+
+/* What the items' own fields follow. */
+void fields__items(struct codec *codec, struct items_record *items, uint32_t views);
+void fields__item(struct codec *codec, struct live_item *item);
+
 /* How a process stands among the others. */
 struct process_place {
 	bool running;   /* in the model's table, else among the ended */

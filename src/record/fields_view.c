@@ -103,6 +103,8 @@ static void fields_view(struct codec *codec, struct live_view *view)
 /* Two keys, four doubles of each sum, four of its own, six of the fit. */
 #define GROUP_BYTES_LEAST (2 + 8 * (4 + 4 + 6))
 
+#define ITEM_BYTES_LEAST 17
+
 void fields__write_view(struct codec *codec, const struct live_view *view)
 {
 	/* Writing changes nothing of it, but for what a source's word is called. */
@@ -167,4 +169,22 @@ struct live_view *fields__read_view(struct codec *codec)
 		return NULL;
 	}
 	return view;
+}
+
+void fields__items(struct codec *codec, struct items_record *items, uint32_t views)
+{
+	codec__u32(codec, "view", &items->view, views);
+	codec__u32(codec, "group", &items->group, RECORD_GROUPS_MAX);
+	items->count = (uint32_t)codec__count(codec, "items", items->count, RECORD_ITEMS_CHUNK,
+					      ITEM_BYTES_LEAST);
+	if (!codec->err && (!items->view || !items->count))
+		codec__refuse(codec, "items", "none, or of no view");
+}
+
+void fields__item(struct codec *codec, struct live_item *item)
+{
+	CODEC_U64(codec, item, size);
+	CODEC_REAL(codec, item, born_s);
+	/* Of a sample each stands for many. */
+	codec__real_in(codec, "weight", &item->weight, 1, 0x1p60, false);
 }

@@ -33,6 +33,7 @@ static const char *section_name(enum record_section section)
 		[RECORD_PROCESSES] = "processes",
 		[RECORD_WEIGHTS] = "weights",
 		[RECORD_FACTS] = "facts",
+		[RECORD_ITEMS] = "allocations",
 		[RECORD_END] = "the end",
 	};
 
@@ -169,7 +170,9 @@ static int read_section_head(struct record_reader *reader, uint8_t head[RECORD_S
 	if (get_u32(head + 16) != checksum(head, 16))
 		return record_reader__refuse(reader, "the checksum before this section is wrong: "
 						     "the file is damaged; " GET_ANOTHER_COPY);
-	if (kind < reader->section || kind < RECORD_HEAD || kind > RECORD_END)
+	if (kind < reader->section || kind < RECORD_HEAD ||
+	    (kind > RECORD_ITEMS && kind != RECORD_END) ||
+	    (kind == RECORD_ITEMS && reader->minor < 1))
 		return record_reader__refuse(reader,
 					     "a section of the kind %u does not belong "
 					     "behind it",

@@ -12,11 +12,13 @@
  *	section    kind (4), packed bytes (4), raw bytes (4), CRC-32 of the packed bytes (4),
  *	           CRC-32 of these 16 bytes (4); then a zlib stream
  *	...
- *	RECORD_END a section whose content is the number of sections before it and of their raw
+ *	the end    of the kind RECORD_END,
+ *	           a section whose content is the number of sections before it and of their raw
  *	           bytes: without it the file is cut short, and behind it nothing may follow
  *
  * Numbers here are little-endian. A section holds whole records of one kind, one behind the other,
- * which src/record/fields_*.c describe; sections come in the order of enum record_section.
+ * which src/record/fields_*.c describe; sections come in the order of enum record_section, those
+ * that came later at the end.
  *
  * The major version changes when older readers would misread the file, the minor one when a field
  * or a section is added: a reader takes older minor versions (struct codec tells which) and refuses
@@ -24,7 +26,11 @@
  */
 #define RECORD_MAGIC "\x89MDRIFT\n"
 #define RECORD_MAJOR 1
-#define RECORD_MINOR 0
+/*
+ * 0  the first
+ * 1  RECORD_ITEMS: the allocations that groups are made of, so that they can be filtered
+ */
+#define RECORD_MINOR 1
 
 #define RECORD_HEAD_BYTES    16
 #define RECORD_SECTION_BYTES 20
@@ -41,7 +47,8 @@ enum record_section {
 	RECORD_VIEWS,      /* outstanding allocations of them, by index */
 	RECORD_PROCESSES,  /* running ones first, in the model's order */
 	RECORD_WEIGHTS,    /* of stacks */
-	RECORD_END,
+	RECORD_ITEMS,      /* of the groups of views, piece by piece; since 1.1 */
+	RECORD_END = 255,
 };
 
 /*

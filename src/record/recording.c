@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <errno.h>
 #include <stdlib.h>
 
 #include "record/recording_impl.h"
@@ -46,6 +47,19 @@ void recording__result(struct recording *recording, struct trace_result *result)
 	result->fault_weights = table_of(recording, RECORD_WEIGHTS_FAULT);
 	if (recording->head.rows_by_process)
 		result->probed_rows = probed_rows;
+}
+
+/* All views, or none: each is asked before one is changed. */
+int recording__filter(struct recording *recording, const struct live_filter *filter)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; i < recording->view_count && !err; i++)
+		if (!live_view__has_items(recording->views[i]))
+			err = -ENODATA;
+	for (uint32_t i = 0; i < recording->view_count && !err; i++)
+		err = live_view__filter(recording->views[i], filter);
+	return err;
 }
 
 struct large_facts recording__facts(struct recording *recording)

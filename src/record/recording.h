@@ -43,6 +43,11 @@ void recording__free(struct recording *recording);
  * recording__facts() and the sizes of recording__large() or others.
  */
 void recording__result(struct recording *recording, struct trace_result *result);
+/*
+ * Lists only the outstanding allocations that pass: see live_view__filter. 0, or -ENODATA when the
+ * recording lacks what that takes.
+ */
+int recording__filter(struct recording *recording, const struct live_filter *filter);
 struct large_facts recording__facts(struct recording *recording);
 const uint64_t *recording__large(const struct recording *recording, size_t *count);
 #endif

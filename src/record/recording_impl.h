@@ -26,6 +26,9 @@ struct recording {
 	struct weight_record last_weight;
 	bool has_weight;
 	struct fact_list facts;
+	/* Where the items that come next belong: records come in the order of views and groups. */
+	uint32_t items_view, items_group;
+	struct live_group *items_of;
 	bool has_head;
 	uint64_t looks; /* of RECORD_LOOKS_MAX */
 	uint64_t live_count;

@@ -144,6 +144,48 @@ static void read_fact(struct recording *recording, struct codec *codec)
 		facts[list->count++] = fact;
 }
 
+/* The group that the items belong to: the last one or one behind it. NULL: there is none. */
+static struct live_group *find_group(struct recording *recording, const struct items_record *items)
+{
+	if (items->view != recording->items_view) {
+		if (items->view < recording->items_view)
+			return NULL;
+		recording->items_view = items->view;
+		recording->items_group = 0;
+		recording->items_of = recording->views[items->view - 1]->groups;
+	}
+	if (items->group < recording->items_group)
+		return NULL;
+	while (recording->items_of && recording->items_group < items->group) {
+		recording->items_of = recording->items_of->hh.next;
+		recording->items_group++;
+	}
+	return recording->items_of;
+}
+
+static void read_items(struct recording *recording, struct codec *codec)
+{
+	struct items_record record = {0};
+	struct live_group *group;
+
+	fields__items(codec, &record, recording->view_count);
+	/* Room doubles as they come. */
+	if (!codec__charge(codec, "items", 2 * record.count * 3 * sizeof(uint64_t)))
+		return;
+	group = find_group(recording, &record);
+	if (!group) {
+		codec__refuse(codec, "items", "of a group that is not there, or out of order");
+		return;
+	}
+	for (uint32_t i = 0; i < record.count && !codec->err; i++) {
+		struct live_item item = {0};
+
+		fields__item(codec, &item);
+		if (!codec->err && !live_group__keep(group, &item))
+			codec__refuse(codec, "items", "out of memory");
+	}
+}
+
 static void read_record(struct recording *recording, struct record_reader *reader)
 {
 	struct codec *codec = &reader->codec;
@@ -166,6 +208,9 @@ static void read_record(struct recording *recording, struct record_reader *reade
 		break;
 	case RECORD_FACTS:
 		read_fact(recording, codec);
+		break;
+	case RECORD_ITEMS:
+		read_items(recording, codec);
 		break;
 	default:
 		recorded_stacks__read(&recording->stacks, codec, reader->section);

@@ -195,6 +195,42 @@ static int write_process(struct writing *writing, const struct process *process,
 	return 0;
 }
 
+static void write_items(struct writing *writing, uint32_t view, uint32_t number,
+			const struct live_group *group)
+{
+	for (size_t at = 0; at < group->born_count;) {
+		size_t left = group->born_count - at;
+		struct codec *codec = record_writer__record(&writing->writer, RECORD_ITEMS);
+		struct items_record record = {
+			.view = view,
+			.group = number,
+			.count = left < RECORD_ITEMS_CHUNK ? (uint32_t)left : RECORD_ITEMS_CHUNK};
+		size_t end = at + record.count;
+
+		fields__items(codec, &record, HASH_COUNT(writing->views));
+		for (; at < end; at++) {
+			struct live_item item = {.size = group->sizes[at],
+						 .weight = group->weights[at],
+						 .born_s = group->born[at]};
+
+			fields__item(codec, &item);
+		}
+	}
+}
+
+/* In the order of the views. */
+static void write_all_items(struct writing *writing)
+{
+	for (const struct shared *shared = writing->views; shared; shared = shared->hh.next) {
+		const struct live_view *view = shared->object;
+		const struct live_group *group;
+		uint32_t number = 0;
+
+		for (group = view->groups; group; group = group->hh.next)
+			write_items(writing, shared->number, number++, group);
+	}
+}
+
 static int compare_weights(const void *a, const void *b)
 {
 	return weight_record__compare(a, b);
@@ -256,6 +292,8 @@ static int write_sections(struct writing *writing)
 		err = each_process(writing, write_process);
 	for (int i = 0; i < RECORD_WEIGHTS_MAX && !err; i++)
 		err = write_weights(writing, (enum record_weights)i);
+	if (!err)
+		write_all_items(writing);
 	return err;
 }
 

@@ -106,6 +106,21 @@ live_again() {
 	expect_json report.json '.processes[0].live.groups | length > 3' "groups were listed"
 }
 
+# Sizes that cut no bucket leave out groups and change none.
+filters_again() {
+	TARGET_OPTIONS="--rounds $ROUNDS" record_running live_mix live_bytes --live
+	report_as_nobody --json --min-size 256 --max-size 4095 >filtered.json
+	expect_json filtered.json '.processes[0].live.groups | length > 1' "groups are left"
+	expect_json filtered.json '. as $f | $r[0] | .processes[0].live.groups |=
+		map(select(.min_bytes >= 256 and .max_bytes < 4096)) |
+		.processes[0].live.peak.groups |= map(select(.min_bytes >= 256 and .max_bytes < 4096)) |
+		. == $f' "the groups of these sizes" --slurpfile r report.json
+	report_as_nobody --json --older 0.2s >filtered.json
+	expect_json filtered.json '.processes[0].live | all(.groups[]; .oldest_s >= 0.2 and
+		.growth.bytes_per_s == null and .peak_bytes == null) and .peak.groups == null and
+		.bytes == $r[0].processes[0].live.bytes' "the old ones" --slurpfile r report.json
+}
+
 # The text, with its options, of a command that has ended.
 text_again() {
 	need_bpf
@@ -214,6 +229,7 @@ test_case "mappings come out of a recording as the trace wrote them" mappings_ag
 test_case "mappings of sizes that the trace did not list" mappings_of_other_sizes
 test_case "arenas come out of a recording as the trace wrote them" arenas_again
 test_case "outstanding allocations come out of a recording as the trace wrote them" live_again
+test_case "outstanding allocations are filtered" filters_again
 test_case "the text comes out of a recording as the trace wrote it" text_again
 test_case "a whole host comes out of a recording as the trace wrote it" whole_host_again
 test_case "recordings are compared as their JSON is" compares_recordings

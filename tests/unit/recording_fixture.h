@@ -82,17 +82,18 @@ static inline int rec_peek(void *ctx, const struct process *process, uint64_t ad
 	return 0;
 }
 
-static inline void rec_fill_live(struct recorded *rec)
+static inline void rec_fill_live(struct recorded *rec, const struct live_filter *filter)
 {
 	struct process *cal = &rec->fix.cal;
 
 	rec->view = live_view__new(1.5);
 	assert_non_null(rec->view);
+	rec->view->keeps_items = true;
 	for (int reading = 1; reading <= 12; reading++) {
-		live_view__begin(rec->view, true, NULL, 2.0 * reading);
+		live_view__begin(rec->view, true, filter, 2.0 * reading);
 		for (int i = 0; i < 4 * reading; i++) {
 			const struct live_item item = {.pointer = 16 * (uint64_t)i,
-						       .size = i % 3 ? 100 : 5000,
+						       .size = i % 3 ? 100 + (uint64_t)i : 5000,
 						       .weight = i == 7 ? 1.5 : 1,
 						       .born_s = 0.5 * i,
 						       .stack = i % 3 ? FIX_STACK_CHUNK
@@ -251,7 +252,7 @@ static inline void rec_init(struct recorded *rec)
 
 	memset(rec, 0, sizeof(*rec));
 	fix_init(&rec->fix);
-	rec_fill_live(rec);
+	rec_fill_live(rec, NULL);
 	rec_fill_cal(rec);
 	rec_fill_others(rec);
 	rec_fill_result(rec);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* What a recording gives back. What it refuses is in test_recording_hostile.c. */
-#include "recording_fixture.h"
+#include "recording_parts.h"
 
 static void expect_same(const char *a, size_t a_size, const char *b, size_t b_size)
 {
@@ -91,6 +91,66 @@ static void written_again_it_is_the_same(void **state)
 	rec_free(&rec);
 }
 
+/* As if the trace had been asked so: exact where no bucket is cut. */
+static void filters_are_those_of_the_trace(void **state)
+{
+	const struct live_filter large = {.min_bytes = 4096, .max_bytes = UINT64_MAX};
+	char error[RECORD_ERROR_MAX], *expected, *got;
+	size_t expected_size, got_size;
+	struct replayed replayed;
+	struct recorded rec;
+
+	rec_init(&rec);
+	if (rec_read(&replayed, rec.bytes, rec.size, error))
+		fail_msg("%s", error);
+	assert_int_equal(recording__filter(replayed.recording, &large), 0);
+	rec_build(&replayed, NULL, 0);
+	got = rec_outputs(&replayed.result, &got_size);
+	process__set_live(&rec.fix.cal, NULL);
+	process__set_live(&rec.child, NULL);
+	live_view__unref(rec.view);
+	rec_fill_live(&rec, &large);
+	process__set_live(&rec.child, rec.view);
+	expected = rec_outputs(&rec.fix.result, &expected_size);
+	expect_same(got, got_size, expected, expected_size);
+	assert_non_null(strstr(got, "[not-listed]"));
+	free(got);
+	free(expected);
+	rec_drop(&replayed);
+	rec_free(&rec);
+}
+
+/* The first minor version had no items; everything else is read of it. */
+static void an_older_minor_version_is_read(void **state)
+{
+	const struct live_filter any = {.max_bytes = UINT64_MAX};
+	char error[RECORD_ERROR_MAX], *expected, *got, *bytes;
+	size_t expected_size, got_size, size;
+	struct replayed replayed;
+	struct recorded rec;
+	struct parts parts;
+
+	rec_init(&rec);
+	expected = rec_outputs(&rec.fix.result, &expected_size);
+	take_apart(&rec, &parts);
+	assert_int_equal(parts.sections[parts.count - 1].kind, RECORD_ITEMS);
+	free(parts.sections[--parts.count].raw);
+	parts.minor = 0;
+	bytes = put_together(&parts, 0, &size);
+	free_parts(&parts);
+	if (rec_read(&replayed, bytes, size, error))
+		fail_msg("%s", error);
+	rec_build(&replayed, NULL, 0);
+	got = rec_outputs(&replayed.result, &got_size);
+	expect_same(got, got_size, expected, expected_size);
+	assert_int_equal(recording__filter(replayed.recording, &any), -ENODATA);
+	free(got);
+	free(bytes);
+	free(expected);
+	rec_drop(&replayed);
+	rec_free(&rec);
+}
+
 static void frames_come_back_with_all_that_is_known(void **state)
 {
 	struct frame_name expected[8], got[8];
@@ -171,6 +231,8 @@ int main(void)
 		cmocka_unit_test(outputs_are_the_traces_own),
 		cmocka_unit_test(other_sizes_of_mappings_can_be_listed),
 		cmocka_unit_test(written_again_it_is_the_same),
+		cmocka_unit_test(filters_are_those_of_the_trace),
+		cmocka_unit_test(an_older_minor_version_is_read),
 		cmocka_unit_test(frames_come_back_with_all_that_is_known),
 		cmocka_unit_test(what_cannot_be_written_leaves_no_whole_file),
 	};

@@ -63,8 +63,14 @@ void live_view__unref(struct live_view *view)
 
 	if (!view || --view->refs)
 		return;
-	HASH_ITER (hh, view->groups, group, next)
-		live_view__drop_group(view, group);
+	/* Takes the table away and leaves the items in their order. */
+	group = view->groups;
+	HASH_CLEAR(hh, view->groups);
+	for (; group; group = next) {
+		next = group->hh.next;
+		free_items(group);
+		free(group);
+	}
 	free(view->peak_groups);
 	live_view__drop_pointers(view);
 	free(view);

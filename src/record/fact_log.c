@@ -31,8 +31,11 @@ void fact_log__free(struct fact_log *log)
 
 	if (!log)
 		return;
-	HASH_ITER (hh, log->kept, kept, next) {
-		HASH_DEL(log->kept, kept);
+	/* Takes the table away and leaves the items in their order. */
+	kept = log->kept;
+	HASH_CLEAR(hh, log->kept);
+	for (; kept; kept = next) {
+		next = kept->hh.next;
 		free(kept);
 	}
 	free(log->sorted);

@@ -125,8 +125,11 @@ void fields__write_space(struct codec *codec, const struct space *space)
 		write_piece(codec, piece, end, &table);
 		end = piece->end;
 	}
-	HASH_ITER (hh, table, numbered, next) {
-		HASH_DEL(table, numbered);
+	/* Takes the table away and leaves the items in their order. */
+	numbered = table;
+	HASH_CLEAR(hh, table);
+	for (; numbered; numbered = next) {
+		next = numbered->hh.next;
 		free(numbered);
 	}
 }
@@ -183,11 +186,23 @@ static void read_piece(struct codec *codec, struct space *space, struct origin *
 		origin__free(space, origin);
 }
 
+/* A space without pieces, or NULL. */
+static struct space *new_space(struct codec *codec)
+{
+	struct space *space = NULL;
+
+	if (codec__charge(codec, "space", sizeof(*space)))
+		space = space__new();
+	if (!space)
+		codec__refuse(codec, "space", "out of memory");
+	return space;
+}
+
 struct space *fields__read_space(struct codec *codec)
 {
 	struct space_record record = {0};
 	struct origin **origins;
-	struct space *space = NULL;
+	struct space *space;
 	uint32_t count = 0;
 	uint64_t end = 0;
 	size_t n;
@@ -195,14 +210,11 @@ struct space *fields__read_space(struct codec *codec)
 	fields_space(codec, &record);
 	n = codec__count(codec, "pieces", 0, SPACE_MAPPINGS_MAX, PIECE_BYTES_LEAST);
 	origins = codec__alloc(codec, "pieces", n, sizeof(struct origin *));
-	if (origins && codec__charge(codec, "space", sizeof(*space)))
-		space = space__new();
-	if (!space)
-		codec__refuse(codec, "space", "out of memory");
-	for (size_t i = 0; i < n && !codec->err; i++)
+	space = new_space(codec);
+	for (size_t i = 0; i < n && origins && space && !codec->err; i++)
 		read_piece(codec, space, origins, &count, &end);
 	free(origins);
-	if (codec->err) {
+	if (codec->err || !space) {
 		space__unref(space);
 		return NULL;
 	}

@@ -63,8 +63,11 @@ static void free_shared(struct shared **table)
 {
 	struct shared *shared, *next;
 
-	HASH_ITER (hh, *table, shared, next) {
-		HASH_DEL(*table, shared);
+	/* Takes the table away and leaves the items in their order. */
+	shared = *table;
+	HASH_CLEAR(hh, *table);
+	for (; shared; shared = next) {
+		next = shared->hh.next;
 		free(shared);
 	}
 }

@@ -51,8 +51,11 @@ static void free_entries(struct interner *interner)
 {
 	struct entry *entry, *next;
 
-	HASH_ITER (hh, interner->entries, entry, next) {
-		HASH_DEL(interner->entries, entry);
+	/* Takes the table away and leaves the items in their order. */
+	entry = interner->entries;
+	HASH_CLEAR(hh, interner->entries);
+	for (; entry; entry = next) {
+		next = entry->hh.next;
 		free(entry);
 	}
 }
@@ -63,8 +66,10 @@ void stack_book__free(struct stack_book *book)
 
 	if (!book)
 		return;
-	HASH_ITER (hh, book->identities, identity, next) {
-		HASH_DEL(book->identities, identity);
+	identity = book->identities;
+	HASH_CLEAR(hh, book->identities);
+	for (; identity; identity = next) {
+		next = identity->hh.next;
 		free(identity);
 	}
 	free_entries(&book->strings);

@@ -4,7 +4,7 @@
 # limit: 240
 # Recordings: what `memdrift report` writes of one is what the trace wrote, byte for byte, when the
 # target is gone and the reader is nobody in particular.
-# shellcheck disable=SC2119 # arguments are optional
+# shellcheck disable=SC2016,SC2119 # $ in single quotes is for jq; arguments are optional
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/trace.sh
@@ -59,6 +59,7 @@ record_running() {
 	need_bpf
 	need_setpriv
 	shift 2
+	# shellcheck disable=SC2086
 	start_target "$target" --wait --seed 3 ${TARGET_OPTIONS:-}
 	start_trace -p "$TARGET" --budget none --record r.mdr --folded folded --pprof pprof --svg svg \
 		--weight "$weight" "$@"

@@ -153,7 +153,7 @@ static void an_older_minor_version_is_read(void **state)
 
 static void frames_come_back_with_all_that_is_known(void **state)
 {
-	struct frame_name expected[8], got[8];
+	struct frame_name expected[8] = {0}, got[8] = {0};
 	char error[RECORD_ERROR_MAX];
 	struct replayed replayed;
 	struct recorded rec;

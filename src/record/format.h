@@ -12,8 +12,7 @@
  *	section    kind (4), packed bytes (4), raw bytes (4), CRC-32 of the packed bytes (4),
  *	           CRC-32 of these 16 bytes (4); then a zlib stream
  *	...
- *	the end    of the kind RECORD_END,
- *	           a section whose content is the number of sections before it and of their raw
+ *	RECORD_END the last section holds the number of sections before it and that of their raw
  *	           bytes: without it the file is cut short, and behind it nothing may follow
  *
  * Numbers here are little-endian. A section holds whole records of one kind, one behind the other,
@@ -21,8 +20,9 @@
  * that came later at the end.
  *
  * The major version changes when older readers would misread the file, the minor one when a field
- * or a section is added: a reader takes older minor versions (struct codec tells which) and refuses
- * newer ones, since it could only guess at what it does not know.
+ * or a section is added: a reader takes older minor versions and refuses newer ones, since it could
+ * only guess at what it does not know. A field that comes with minor version 2 stands at the end of
+ * its record, under `if (codec->minor >= 2)`, and is zero in what is older.
  */
 #define RECORD_MAGIC "\x89MDRIFT\n"
 #define RECORD_MAJOR 1
@@ -63,8 +63,8 @@ enum record_section {
 #define RECORD_SECTION_BYTES_MAX  (64u << 20)
 /*
  * Memory of all that is made of a file: RECORD_MEMORY_BASE and RECORD_MEMORY_FACTOR times its size,
- * at most RECORD_MEMORY_MAX. Real recordings take up to 150 times their size: address spaces of one
- * program are alike and compress well.
+ * at most RECORD_MEMORY_MAX. The recording of a host with 2,000 processes takes 42 times its size;
+ * address spaces of one program are alike and compress better than that.
  */
 #define RECORD_MEMORY_BASE   (16ull << 20)
 #define RECORD_MEMORY_FACTOR 1000ull

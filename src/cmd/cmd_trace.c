@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "cmd/trace_session.h"
 #include "probe/feature.h"
+#include "stack/debuginfod.h"
 
 static int open_output(const char *path, FILE **file)
 {
@@ -44,6 +45,8 @@ int cmd_trace(int argc, char **argv)
 		code = profile_files__open(&session.profile, &options.profile);
 	if (code == EXIT_OK)
 		code = recording_file__open(&session.recording, options.record);
+	if (code == EXIT_OK && options.debuginfod && debuginfod__load())
+		code = EXIT_FAILED;
 	if (code != EXIT_OK) {
 		recording_file__close(&session.recording);
 		profile_files__close(&session.profile);

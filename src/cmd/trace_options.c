@@ -39,6 +39,8 @@ enum {
 	OPT_PRINT,
 	OPT_OBJECT,
 	OPT_SYMBOLS,
+	OPT_LINES,
+	OPT_DEBUGINFOD,
 	OPT_HOLD_READER,
 	OPT_DUMP_SPACES,
 };
@@ -74,6 +76,8 @@ static const struct option long_options[] = {
 	{"print", no_argument, NULL, OPT_PRINT},
 	{"object", required_argument, NULL, OPT_OBJECT},
 	{"symbols", required_argument, NULL, OPT_SYMBOLS},
+	{"lines", no_argument, NULL, OPT_LINES},
+	{"debuginfod", no_argument, NULL, OPT_DEBUGINFOD},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	/* For tests; not in the help text. */
@@ -154,6 +158,12 @@ static int parse_option(struct trace_options *options, int option)
 		return named_options__object(&options->named, optarg);
 	case OPT_SYMBOLS:
 		return named_options__symbols(&options->named, optarg);
+	case OPT_LINES:
+		options->lines = true;
+		return -1;
+	case OPT_DEBUGINFOD:
+		options->debuginfod = true;
+		return -1;
 	case OPT_DUMP_SPACES:
 		options->dump_spaces = optarg;
 		return -1;

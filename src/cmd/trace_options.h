@@ -42,6 +42,8 @@ struct trace_options {
 	const char *output;           /* -o */
 	const char *record;           /* --record */
 	struct profile_paths profile; /* --folded, --pprof, --svg, --weight */
+	bool lines;                   /* source lines and inlined functions of stacks */
+	bool debuginfod;              /* ask servers for debug files */
 	enum size_rules size_rules;   /* --buckets */
 	uint64_t large[LARGE_OPTION_MAX];
 	uint32_t large_count;

@@ -209,6 +209,8 @@ static int make_parts(struct trace_session *session)
 			INTERVALS))
 		return -ENOMEM;
 	session->names = stack_names__new(&source);
+	if (session->names)
+		stack_names__want(session->names, options->lines, options->debuginfod);
 	session->census = census__new(session->started_ns, options->large, options->large_count);
 	return session->names && session->census ? 0 : -ENOMEM;
 }

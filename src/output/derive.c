@@ -171,12 +171,14 @@ static bool is_plumbing(const struct frame_name *frame)
 					     "runtime.callCgoMmap"};
 	static const char *const names[] = {"mmap", "mmap64", "mremap", "brk", "sbrk"};
 
+	if (!frame->function)
+		return false;
 	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
-		if (!strncmp(frame->text, starts[i], strlen(starts[i])))
+		if (!strncmp(frame->function, starts[i], strlen(starts[i])))
 			return true;
 	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		if (!strcmp(frame->text, names[i]))
+		if (!strcmp(frame->function, names[i]))
 			return true;
 	}
 	return false;
@@ -194,9 +196,9 @@ static const char *without_path(const char *name)
 const char *stack_line(const struct trace_result *result, const struct process *process,
 		       int32_t stack, char *buf, size_t size, size_t columns)
 {
-	struct frame_name frames[STACK_DEPTH];
+	struct frame_name frames[STACK_ENTRIES_MAX];
 	size_t n = stack_namer__name(&result->namer, process->pid, process->start_ns, stack, frames,
-				     STACK_DEPTH);
+				     STACK_ENTRIES_MAX);
 	size_t used = 0, width = 0, first = 0;
 
 	snprintf(buf, size, "unknown");

@@ -25,6 +25,18 @@ static uint32_t name_at(const struct flame_graph *graph, const struct flame_samp
 		->frame_names[graph->profile->stack_frames[sample->first + sample->depth - depth]];
 }
 
+/* The file of that frame. */
+static uint32_t object_at(const struct flame_graph *graph, const struct flame_sample *flame,
+			  uint32_t depth)
+{
+	const struct profile_sample *sample = flame->sample;
+
+	if (!depth || !sample->depth)
+		return STRING_NONE;
+	return graph->frame_objects[graph->profile
+					    ->stack_frames[sample->first + sample->depth - depth]];
+}
+
 static int compare_samples(const void *left, const void *right, void *ctx)
 {
 	const struct flame_sample *a = left, *b = right;
@@ -99,18 +111,6 @@ static int name_others(struct flame_graph *graph)
 	return 0;
 }
 
-static int note_objects(struct flame_graph *graph)
-{
-	graph->name_objects = malloc((graph->names.count + 1) * sizeof(*graph->name_objects));
-	if (!graph->name_objects)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < graph->names.count; i++)
-		graph->name_objects[i] = STRING_NONE;
-	for (uint32_t i = graph->profile->frame_count; i-- > 0;)
-		graph->name_objects[graph->frame_names[i]] = graph->frame_objects[i];
-	return 0;
-}
-
 static int take_samples(struct flame_graph *graph, enum profile_weight weight)
 {
 	const struct profile *profile = graph->profile;
@@ -143,8 +143,6 @@ int flame_graph__make(struct flame_graph *graph, const struct profile *profile,
 		err = name_processes(graph);
 	if (!err)
 		err = name_others(graph);
-	if (!err)
-		err = note_objects(graph);
 	return err ? err : take_samples(graph, weight);
 }
 
@@ -155,7 +153,6 @@ void flame_graph__free(struct flame_graph *graph)
 	free(graph->frame_names);
 	free(graph->frame_objects);
 	free(graph->process_names);
-	free(graph->name_objects);
 	free(graph->samples);
 }
 
@@ -225,7 +222,7 @@ static void leave_out(const struct flame_graph *graph, struct flame_walk *walk,
 	}
 }
 
-/* As deep as the deepest stack, PROFILE_DEPTH_MAX: some 150 kB of stack. */
+/* As deep as the deepest stack, STACK_ENTRIES_MAX: some 150 kB of stack. */
 static int walk_range(const struct flame_graph *graph, struct flame_walk *walk,
 		      const struct range *range, uint32_t depth, uint64_t start)
 {
@@ -234,7 +231,13 @@ static int walk_range(const struct flame_graph *graph, struct flame_walk *walk,
 	struct range *parts = split(graph, range, depth, &count, &err);
 
 	for (size_t i = 0; i < count && !err; i++) {
-		const struct flame_block block = {parts[i].name, depth + 1, start, parts[i].value};
+		const struct flame_block block = {
+			.name = parts[i].name,
+			.object = object_at(graph, &graph->samples[parts[i].low], depth),
+			.depth = depth + 1,
+			.start = start,
+			.value = parts[i].value,
+		};
 
 		if (parts[i].value < walk->least) {
 			leave_out(graph, walk, &parts[i], depth);
@@ -253,7 +256,7 @@ static int walk_range(const struct flame_graph *graph, struct flame_walk *walk,
 int flame_graph__walk(const struct flame_graph *graph, struct flame_walk *walk)
 {
 	const struct range all = {0, graph->count, FLAME_ROOT, graph->total};
-	const struct flame_block root = {FLAME_ROOT, 0, 0, graph->total};
+	const struct flame_block root = {FLAME_ROOT, STRING_NONE, 0, 0, graph->total};
 
 	walk->left_out = walk->left_out_value = 0;
 	walk->deepest = 0;

@@ -20,7 +20,6 @@ struct flame_graph {
 	uint64_t total;
 	struct string_set names, objects; /* printable */
 	uint32_t *frame_names, *frame_objects, *process_names;
-	uint32_t *name_objects; /* by name: of a frame that has it, STRING_NONE of a process */
 	uint32_t other_names[PROFILE_NOT_LISTED + 1];
 	struct flame_sample *samples; /* sorted */
 	size_t count;
@@ -29,8 +28,9 @@ struct flame_graph {
 #define FLAME_ROOT STRING_NONE
 
 struct flame_block {
-	uint32_t name;  /* FLAME_ROOT: everything */
-	uint32_t depth; /* 0: the root */
+	uint32_t name;   /* FLAME_ROOT: everything */
+	uint32_t object; /* of its first frame; STRING_NONE: no frame */
+	uint32_t depth;  /* 0: the root */
 	uint64_t start, value;
 };
 

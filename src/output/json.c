@@ -55,9 +55,9 @@ json_t *json_address(uint64_t address)
 
 json_t *json_stack(const struct trace_result *result, const struct process *process, int32_t stack)
 {
-	struct frame_name frames[STACK_DEPTH];
+	struct frame_name frames[STACK_ENTRIES_MAX];
 	size_t n = stack_namer__name(&result->namer, process->pid, process->start_ns, stack, frames,
-				     STACK_DEPTH);
+				     STACK_ENTRIES_MAX);
 	json_t *array;
 
 	if (!n)

@@ -16,7 +16,7 @@ struct pprof_writer {
 	const enum profile_weight *order; /* of sample types */
 	struct gzip_writer gzip;
 	struct string_set strings;
-	uint64_t location_ids[PROFILE_DEPTH_MAX]; /* of the sample at hand */
+	uint64_t location_ids[STACK_ENTRIES_MAX]; /* of the sample at hand */
 	bool *located; /* by frame: the location whose last line it is was written */
 	bool other_located[PROFILE_NOT_LISTED + 1]; /* those of what has no stack */
 	struct pprof_function *functions;

@@ -82,7 +82,7 @@ static int add_stack(struct profile_maker *maker, const struct frame_name *frame
 	uint32_t index;
 
 	/* Stacks are bounded by stack_table's 4 million frames; this is what an index can say. */
-	if (profile->stack_frame_count > UINT32_MAX - PROFILE_DEPTH_MAX)
+	if (profile->stack_frame_count > UINT32_MAX - STACK_ENTRIES_MAX)
 		return -ENOMEM;
 	*first = (uint32_t)profile->stack_frame_count;
 	for (size_t i = 0; i < depth; i++) {

@@ -43,12 +43,6 @@ int profile_weight__parse(const char *name, enum profile_weight *weight);
 #define PROFILE_WEIGHT_NAMES_MAX 256
 const char *profile_weight__names(char buf[PROFILE_WEIGHT_NAMES_MAX]);
 
-/*
- * Entries of one stack: 127 frames, of which each may hold inlined ones. What is deeper inlined
- * than eight on average loses frames at the root.
- */
-#define PROFILE_DEPTH_MAX 1024
-
 enum profile_kind {
 	PROFILE_STACK,
 	PROFILE_NO_STACK,  /* what had none */

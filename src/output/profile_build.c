@@ -11,7 +11,7 @@ struct building {
 	const struct trace_result *result;
 	struct profile_maker maker;
 	struct profile_collector collector;
-	struct frame_name *frames; /* PROFILE_DEPTH_MAX */
+	struct frame_name *frames; /* STACK_ENTRIES_MAX */
 	int err;
 };
 
@@ -29,7 +29,7 @@ static struct profile_sample *add_stack(struct building *building, const struct 
 					int32_t stack)
 {
 	size_t depth = stack_namer__name(&building->result->namer, process->pid, process->start_ns,
-					 stack, building->frames, PROFILE_DEPTH_MAX);
+					 stack, building->frames, STACK_ENTRIES_MAX);
 	struct profile_sample *sample;
 
 	if (!depth)
@@ -144,7 +144,7 @@ static int build(struct building *building)
 	find_known(result, profile->known);
 	profile->known[WEIGHT_FAULT_BYTES] = result->fault_weights && profile->fault_period_bytes;
 	profile->processes = calloc(result->process_count + 1, sizeof(*profile->processes));
-	building->frames = calloc(PROFILE_DEPTH_MAX, sizeof(*building->frames));
+	building->frames = calloc(STACK_ENTRIES_MAX, sizeof(*building->frames));
 	if (!profile->processes || !building->frames)
 		return -ENOMEM;
 	err = index_weights(building, profile);

@@ -56,19 +56,17 @@ static unsigned int shade_of(const char *name)
 	return (hash >> 7) % 3;
 }
 
-static void put_class(const struct svg_writer *writer, uint32_t name)
+static void put_class(const struct svg_writer *writer, const struct flame_block *block)
 {
 	const struct flame_graph *graph = writer->graph;
-	uint32_t object = name == FLAME_ROOT ? STRING_NONE : graph->name_objects[name];
 
-	if (name == graph->other_names[PROFILE_NO_STACK] ||
-	    name == graph->other_names[PROFILE_NOT_LISTED])
+	if (block->object != STRING_NONE)
+		fprintf(writer->out, "f c%u s%u", writer->colours.by_object[block->object],
+			shade_of(graph->names.list[block->name]));
+	else if (block->depth > 1)
 		fputs("f cn", writer->out);
-	else if (object == STRING_NONE)
-		fputs("f cp", writer->out);
 	else
-		fprintf(writer->out, "f c%u s%u", writer->colours.by_object[object],
-			shade_of(graph->names.list[name]));
+		fputs("f cp", writer->out);
 }
 
 /* In millionths of the whole, so that blocks that touch have the same edge. */
@@ -107,8 +105,8 @@ static void put_title(const struct svg_writer *writer, const struct flame_block 
 	fputs("<title>", writer->out);
 	xml__put(writer->out, name);
 	fputc('\n', writer->out);
-	if (block->name != FLAME_ROOT && graph->name_objects[block->name] != STRING_NONE) {
-		xml__put(writer->out, graph->objects.list[graph->name_objects[block->name]]);
+	if (block->object != STRING_NONE) {
+		xml__put(writer->out, graph->objects.list[block->object]);
 		fputc('\n', writer->out);
 	}
 	fprintf(writer->out, "%s, %.2f %%</title>", format_weight(writer, value, block->value),
@@ -126,7 +124,7 @@ static void put_block(void *ctx, const struct flame_block *block)
 
 	writer->drawn++;
 	fputs("<svg class=\"", writer->out);
-	put_class(writer, block->name);
+	put_class(writer, block);
 	fprintf(writer->out,
 		"\" x=\"%.4f%%\" width=\"%.4f%%\" y=\"%u\" height=\"%d\" data-d=\"%u\" "
 		"data-v=\"%" PRIu64 "\">",
@@ -222,8 +220,8 @@ static void put_notes(const struct svg_writer *writer, const struct flame_walk *
 		fprintf(writer->out,
 			"<text class=\"note\" id=\"left-out\" x=\"10\" y=\"%u\">%s blocks narrower "
 			"than 0.1 "
-			"pixels (of %d) are left out, %s in all.</text>\n",
-			y, units_format_count(count, walk->left_out), PAGE_COLUMNS,
+			"pixels (of 1,200) are left out, %s in all.</text>\n",
+			y, units_format_count(count, walk->left_out),
 			format_weight(writer, value, walk->left_out_value));
 		y += NOTE_ROW;
 	}

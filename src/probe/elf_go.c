@@ -113,7 +113,7 @@ static int hand_on(void *ctx, const struct go_function *function)
 	return translation->fn(translation->ctx, &found);
 }
 
-int elf_object__each_go_function(const struct elf_object *obj, elf_function_fn fn, void *ctx)
+static int each_go(const struct elf_object *obj, bool with_oldest, elf_function_fn fn, void *ctx)
 {
 	struct translation translation = {obj, fn, ctx};
 	struct go_functab table;
@@ -122,7 +122,19 @@ int elf_object__each_go_function(const struct elf_object *obj, elf_function_fn f
 
 	if (err)
 		return err == -ENOENT ? 0 : err;
+	if (table.is_oldest && !with_oldest)
+		return -EPROTOTYPE;
 	if (!table.absolute && !table.text_start)
 		err = read_text_start(obj, vaddr, &table.text_start);
 	return err ? err : go_functab__each(&table, hand_on, &translation);
+}
+
+int elf_object__each_go_function(const struct elf_object *obj, elf_function_fn fn, void *ctx)
+{
+	return each_go(obj, false, fn, ctx);
+}
+
+int elf_object__each_go_name(const struct elf_object *obj, elf_function_fn fn, void *ctx)
+{
+	return each_go(obj, true, fn, ctx);
 }

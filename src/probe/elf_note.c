@@ -30,6 +30,21 @@ static void index_go_section(struct elf_object *obj, Elf_Scn *section, const cha
 		obj->go_module = section;
 }
 
+/* What only names are read from. */
+static void index_name_section(struct elf_object *obj, Elf_Scn *section, const char *name)
+{
+	static const char *const plts[ELF_PLTS_MAX] = {".plt", ".plt.sec", ".plt.got"};
+
+	if (!strcmp(name, ".gnu_debugdata"))
+		obj->mini_debug = section;
+	else if (!strcmp(name, ".gnu_debuglink"))
+		obj->debug_link = section;
+	for (size_t i = 0; i < ELF_PLTS_MAX; i++) {
+		if (!strcmp(name, plts[i]))
+			obj->plts[i] = section;
+	}
+}
+
 static void index_section(struct elf_object *obj, Elf_Scn *section, const Elf64_Shdr *header,
 			  const char *name)
 {
@@ -61,6 +76,7 @@ static void index_section(struct elf_object *obj, Elf_Scn *section, const Elf64_
 		break;
 	case SHT_PROGBITS:
 		index_go_section(obj, section, name);
+		index_name_section(obj, section, name);
 		if (!strcmp(name, ".eh_frame"))
 			obj->eh_frame = section;
 		break;
@@ -154,7 +170,7 @@ bool elf_object__has_sdt(const struct elf_object *obj, const char *provider, con
 }
 
 /* Links below root are followed as a process with that root would: none leads out of it. */
-static int open_below(const char *root, const char *path)
+int elf_object__open_below(const char *root, const char *path)
 {
 	struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
 			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
@@ -170,11 +186,11 @@ static int open_below(const char *root, const char *path)
 	return fd;
 }
 
-static int check_build_id(int fd, const char *path, const uint8_t *id, size_t id_bytes)
+int elf_object__check_debug_file(const struct elf_object *obj, int fd, const char *path)
 {
-	uint8_t other[ELF_BUILD_ID_MAX];
+	uint8_t id[ELF_BUILD_ID_MAX], other[ELF_BUILD_ID_MAX];
+	size_t id_bytes = elf_object__build_id(obj, id), other_bytes;
 	struct elf_object *debug;
-	size_t other_bytes;
 	int err;
 
 	err = elf_object__open(fd, path, &debug);
@@ -205,10 +221,10 @@ int elf_object__open_debug_file(const struct elf_object *obj, const char *root)
 		at += (size_t)sprintf(path + at, "%02x", id[i]);
 	strcpy(path + at, ".debug");
 
-	fd = open_below(root, path);
+	fd = elf_object__open_below(root, path);
 	if (fd < 0)
 		return fd;
-	err = check_build_id(fd, path, id, bytes);
+	err = elf_object__check_debug_file(obj, fd, path);
 	if (err) {
 		close(fd);
 		return err;

@@ -372,6 +372,21 @@ int elf_object__file_offset(const struct elf_object *obj, uint64_t vaddr, uint64
 	return elf_object__loaded_offset(obj, vaddr, PF_X, file_offset, &left) ? 0 : -ERANGE;
 }
 
+bool elf_object__code_segment(const struct elf_object *obj, size_t index,
+			      struct elf_code_segment *code)
+{
+	for (size_t i = 0; i < obj->segment_count; i++) {
+		const Elf64_Phdr *segment = &obj->segments[i];
+
+		if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X) || index--)
+			continue;
+		*code = (struct elf_code_segment){segment->p_vaddr, segment->p_offset,
+						  segment->p_filesz};
+		return true;
+	}
+	return false;
+}
+
 uint64_t elf_object__code_left(const struct elf_object *obj, uint64_t vaddr)
 {
 	uint64_t offset, left;

@@ -33,10 +33,17 @@ struct elf_function {
 	const char *name;     /* never empty; the object's, valid until it is closed */
 	const char *version;  /* "GLIBC_2.2.5", or NULL when it has none or cannot be told */
 	bool default_version; /* name@@version: what a new program links with */
+	bool is_label;        /* no type, often no size: of assembler (each_code_symbol only) */
 	bool local;           /* binding STB_LOCAL: not visible to other objects */
 	uint64_t vaddr;
 	uint64_t file_offset; /* of the first byte; lies in an executable segment */
 	uint64_t size;        /* bytes, 0 when the table does not say; never past its segment */
+};
+
+struct elf_code_segment {
+	uint64_t vaddr;
+	uint64_t offset; /* in the file */
+	uint64_t bytes;
 };
 
 /* Return 0 to go on, anything else to stop; that value is then returned to the caller. */
@@ -76,6 +83,8 @@ bool elf_object__go_version(const struct elf_object *obj, char *version, size_t 
  * returned. Names are valid during the call.
  */
 int elf_object__each_go_function(const struct elf_object *obj, elf_function_fn fn, void *ctx);
+/* The same for names alone: tables since Go 1.2 are read. */
+int elf_object__each_go_name(const struct elf_object *obj, elf_function_fn fn, void *ctx);
 /* An SDT note provider:name exists, such as libc:memory_arena_new. */
 bool elf_object__has_sdt(const struct elf_object *obj, const char *provider, const char *name);
 
@@ -94,6 +103,20 @@ int elf_object__each_function(struct elf_object *obj, enum elf_symbol_table tabl
 			      elf_function_fn fn, void *ctx);
 
 /*
+ * The same for all that names code: resolvers of indirect functions and labels of assembler, whose
+ * type is none, as well.
+ */
+int elf_object__each_code_symbol(struct elf_object *obj, enum elf_symbol_table table,
+				 elf_function_fn fn, void *ctx);
+/*
+ * Calls fn for each entry of the PLT, by the name that its slot of the GOT is bound to. The name
+ * is valid during the call. 0, -ENOMEM, or what fn returned.
+ */
+int elf_object__each_plt(const struct elf_object *obj, elf_function_fn fn, void *ctx);
+
+bool elf_object__has_symtab(const struct elf_object *obj);
+
+/*
  * Where the variables (STT_OBJECT) of these names lie by .symtab, to vaddrs: 0 for one that is not
  * there. How many were found (0 as well without such a table), or -EINVAL for a damaged one.
  */
@@ -106,6 +129,10 @@ uint64_t elf_object__entry(const struct elf_object *obj);
 
 /* Where in the file the code at vaddr lies. 0, or -ERANGE when in no executable segment. */
 int elf_object__file_offset(const struct elf_object *obj, uint64_t vaddr, uint64_t *file_offset);
+
+/* The index-th executable segment; false past the last. Nothing of it is checked. */
+bool elf_object__code_segment(const struct elf_object *obj, size_t index,
+			      struct elf_code_segment *code);
 
 /*
  * Calls fn for each word (slots of the GOT among them) that the loader binds to a name, by the
@@ -137,5 +164,22 @@ long elf_object__read_code(const struct elf_object *obj, uint64_t file_offset, v
  * file offsets must be asked of the object itself.
  */
 int elf_object__open_debug_file(const struct elf_object *obj, const char *root);
+
+/* Whether the file behind fd has the object's build-id: 0, or -ENOENT or why it cannot be read. */
+int elf_object__check_debug_file(const struct elf_object *obj, int fd, const char *path);
+
+/*
+ * The same by .gnu_debuglink, for files without a build-id or whose debug file lies beside them:
+ * `path` is where the object itself lies below root. Its checksum is compared, which reads all of
+ * it.
+ */
+int elf_object__open_debug_link(const struct elf_object *obj, const char *path, const char *root);
+
+/*
+ * The symbols that .gnu_debugdata holds, packed by xz ("MiniDebugInfo"): a descriptor of an ELF
+ * file in memory, like one of elf_object__open_debug_file. -ENOENT when there is none, -EINVAL for
+ * a damaged one, -EFBIG for one that unpacks to too much, or -ENOMEM.
+ */
+int elf_object__open_mini_debug(const struct elf_object *obj);
 
 #endif

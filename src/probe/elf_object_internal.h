@@ -19,6 +19,9 @@
 #define ELF_SYMBOLS_MAX_BYTES (128ull << 20)
 #define ELF_STRINGS_MAX_BYTES (256ull << 20)
 
+/* .plt, .plt.sec, .plt.got */
+#define ELF_PLTS_MAX 3
+
 struct elf_object {
 	int fd;     /* the caller's */
 	char *name; /* printable */
@@ -51,6 +54,10 @@ struct elf_object {
 	Elf_Scn *relro;
 	Elf_Scn *go_module;
 	Elf_Scn *eh_frame;
+	/* Where more names are: symbols packed by xz, and the name of a separate debug file. */
+	Elf_Scn *mini_debug;
+	Elf_Scn *debug_link;
+	Elf_Scn *plts[ELF_PLTS_MAX]; /* stubs that jump through the GOT */
 };
 
 /* Warns with the file's name and gives -EINVAL. */
@@ -66,6 +73,9 @@ bool elf_object__loaded_offset(const struct elf_object *obj, uint64_t vaddr, uns
 			       uint64_t *offset, uint64_t *left);
 /* Bytes of executable segment from vaddr to its end, 0 when it lies in none. */
 uint64_t elf_object__code_left(const struct elf_object *obj, uint64_t vaddr);
+
+/* A file below root as a process with that root would open it; or a negative errno. */
+int elf_object__open_below(const char *root, const char *path);
 
 int elf_object__index_sections(struct elf_object *obj, size_t max);
 /*

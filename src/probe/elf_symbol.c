@@ -115,19 +115,25 @@ static void name_version(const struct versions *versions, size_t index,
 	function->default_version = function->version && !(value & VERSION_HIDDEN);
 }
 
-/* Fills everything but the version. False: no function that a probe could be put on. */
-static bool read_function(const struct elf_object *obj, const Elf64_Sym *symbol,
+/* Types of symbols, a bit each. */
+#define TYPE_BIT(type)  (1u << (type))
+#define TYPES_FUNCTIONS TYPE_BIT(STT_FUNC)
+#define TYPES_CODE      (TYPE_BIT(STT_FUNC) | TYPE_BIT(STT_GNU_IFUNC) | TYPE_BIT(STT_NOTYPE))
+
+/* Fills everything but the version. False: none of these types, or no code. */
+static bool read_function(const struct elf_object *obj, const Elf64_Sym *symbol, unsigned int types,
 			  const struct strings *strings, struct elf_function *function)
 {
 	uint64_t left;
 
-	if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_shndx == SHN_UNDEF ||
-	    !symbol->st_value)
+	if (!(types & TYPE_BIT(ELF64_ST_TYPE(symbol->st_info))) || !symbol->st_value ||
+	    symbol->st_shndx == SHN_UNDEF || symbol->st_shndx == SHN_ABS)
 		return false;
 	if (symbol->st_name >= strings->size || !strings->bytes[symbol->st_name])
 		return false;
 	memset(function, 0, sizeof(*function));
 	function->name = strings->bytes + symbol->st_name;
+	function->is_label = ELF64_ST_TYPE(symbol->st_info) == STT_NOTYPE;
 	function->local = ELF64_ST_BIND(symbol->st_info) == STB_LOCAL;
 	function->vaddr = symbol->st_value;
 	function->size = symbol->st_size;
@@ -141,8 +147,8 @@ static bool read_function(const struct elf_object *obj, const Elf64_Sym *symbol,
 	return true;
 }
 
-int elf_object__each_function(struct elf_object *obj, enum elf_symbol_table table,
-			      elf_function_fn fn, void *ctx)
+static int each_symbol(struct elf_object *obj, enum elf_symbol_table table, unsigned int types,
+		       elf_function_fn fn, void *ctx)
 {
 	Elf_Scn *section = table == ELF_DYNSYM ? obj->dynsym : obj->symtab;
 	struct versions *versions = NULL;
@@ -168,7 +174,7 @@ int elf_object__each_function(struct elf_object *obj, enum elf_symbol_table tabl
 		Elf64_Sym symbol;
 
 		memcpy(&symbol, (const char *)data->d_buf + i * sizeof(symbol), sizeof(symbol));
-		if (!read_function(obj, &symbol, &strings, &function))
+		if (!read_function(obj, &symbol, types, &strings, &function))
 			continue;
 		if (versions)
 			name_version(versions, i, &function);
@@ -176,6 +182,23 @@ int elf_object__each_function(struct elf_object *obj, enum elf_symbol_table tabl
 	}
 	free(versions);
 	return err;
+}
+
+int elf_object__each_function(struct elf_object *obj, enum elf_symbol_table table,
+			      elf_function_fn fn, void *ctx)
+{
+	return each_symbol(obj, table, TYPES_FUNCTIONS, fn, ctx);
+}
+
+int elf_object__each_code_symbol(struct elf_object *obj, enum elf_symbol_table table,
+				 elf_function_fn fn, void *ctx)
+{
+	return each_symbol(obj, table, TYPES_CODE, fn, ctx);
+}
+
+bool elf_object__has_symtab(const struct elf_object *obj)
+{
+	return obj->symtab && elf64_getshdr(obj->symtab)->sh_type != SHT_NOBITS;
 }
 
 static void match_variable(const Elf64_Sym *symbol, const struct strings *strings,

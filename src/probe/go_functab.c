@@ -10,11 +10,8 @@
 #define MAGIC_1_18 0xfffffff0
 #define MAGIC_1_20 0xfffffff1
 
-/*
- * Longer names are not read: of generic types they can be long, the runtime's own are short. The
- * names are not the last part of the table, so that there is as much behind each of them.
- */
-#define NAME_MAX_BYTES 256
+/* Longer names are not read: those of generic types repeat whole structures. */
+#define NAME_MAX_BYTES 4096
 
 /* Behind the magic: two zeroes, the smallest step between instructions, a pointer's size. */
 static const uint8_t amd64_header[] = {0, 0, 1, 8};
@@ -51,6 +48,20 @@ bool go_functab__is_header(const uint8_t *bytes, size_t size)
 	       !memcmp(bytes + sizeof(magic), amd64_header, sizeof(amd64_header));
 }
 
+/*
+ * Until Go 1.15: the number of functions follows the magic and the table that, with addresses of 64
+ * bits; all offsets count from the magic (debug/gosym/pclntab.go, ver12).
+ */
+static int open_oldest(struct go_functab *table)
+{
+	if (table->size < 16 || memcmp(table->bytes + 4, amd64_header, sizeof(amd64_header)))
+		return -ENOTSUP;
+	table->is_oldest = table->absolute = true;
+	table->count = read_u64(table, 8);
+	table->functions = 16;
+	return table->count < (table->size - table->functions) / 16 ? 0 : -EINVAL;
+}
+
 /* The words behind the magic: functions, files, [text start,] names, ..., table of functions. */
 int go_functab__open(const void *bytes, size_t size, struct go_functab *table)
 {
@@ -58,7 +69,7 @@ int go_functab__open(const void *bytes, size_t size, struct go_functab *table)
 
 	*table = (struct go_functab){.bytes = bytes, .size = size};
 	if (size >= sizeof(uint32_t) && read_u32(table, 0) == MAGIC_1_2)
-		return -EPROTOTYPE;
+		return open_oldest(table);
 	if (!go_functab__is_header(bytes, size))
 		return -ENOTSUP;
 	table->absolute = read_u32(table, 0) == MAGIC_1_16;
@@ -68,6 +79,7 @@ int go_functab__open(const void *bytes, size_t size, struct go_functab *table)
 	table->text_start = table->absolute ? 0 : read_u64(table, 24);
 	table->names = read_u64(table, words);
 	table->functions = read_u64(table, words + 4 * 8);
+	table->described = table->functions;
 	if (table->names >= size || table->functions >= size)
 		return -EINVAL;
 	/* One more: the end of the last function. */
@@ -92,18 +104,21 @@ static uint64_t read_entry(const struct go_functab *table, uint64_t index, uint6
 /* runtime/runtime2.go: _func begins with its entry, then the offset of its name. */
 static const char *find_name(const struct go_functab *table, uint64_t described)
 {
-	uint64_t entry_bytes = table->absolute ? 8 : 4, at, name;
+	uint64_t entry_bytes = table->absolute ? 8 : 4, at, name, left;
 
-	if (described > table->size - table->functions)
+	if (described > table->size - table->described)
 		return NULL;
-	at = table->functions + described;
+	at = table->described + described;
 	if (!lies_within(table, at, entry_bytes + 4))
 		return NULL;
 	name = read_u32(table, at + entry_bytes);
-	if (name + NAME_MAX_BYTES > table->size - table->names)
+	if (name >= table->size - table->names)
 		return NULL;
 	name += table->names;
-	if (strnlen((const char *)table->bytes + name, NAME_MAX_BYTES) >= NAME_MAX_BYTES)
+	left = table->size - name;
+	if (left > NAME_MAX_BYTES)
+		left = NAME_MAX_BYTES;
+	if (strnlen((const char *)table->bytes + name, left) == left)
 		return NULL;
 	return (const char *)table->bytes + name;
 }

@@ -8,7 +8,7 @@
 
 /*
  * The table of functions that every Go program carries, stripped or not, because its runtime walks
- * stacks with it (.gopclntab): as the linkers of Go 1.16, 1.18 and 1.20 and later write it for
+ * stacks with it (.gopclntab): as the linkers of Go 1.2, 1.16, 1.18 and 1.20 and later write it for
  * 64-bit little-endian machines. Nothing in it is trusted.
  */
 struct go_functab {
@@ -19,6 +19,8 @@ struct go_functab {
 	uint64_t text_start; /* that the offsets count from; 0: it does not say, since Go 1.26 */
 	uint64_t names;      /* offset of the names */
 	uint64_t functions;  /* offset of the table proper */
+	uint64_t described;  /* offset that those of descriptions count from */
+	bool is_oldest;      /* before Go 1.16 */
 };
 
 /* The header, without what follows; what the linker writes nowhere else. */
@@ -27,8 +29,7 @@ struct go_functab {
 /* Whether it looks like a header of ours: for a search. */
 bool go_functab__is_header(const uint8_t *bytes, size_t size);
 
-/* 0, -EPROTOTYPE for one of before Go 1.16, -ENOTSUP for a version that is not known, or -EINVAL
- * for what does not add up. */
+/* 0, -ENOTSUP for a version that is not known, or -EINVAL for what does not add up. */
 int go_functab__open(const void *bytes, size_t size, struct go_functab *table);
 
 struct go_function {

@@ -76,6 +76,22 @@ const struct image_range *image__find(const struct image *image, uint64_t addres
 	return find_range(image, address);
 }
 
+bool image__is_generated(const struct image *image, uint64_t address)
+{
+	/* .NET maps what it generates twice, through a memfd; Java's can be in shared memory. */
+	static const char *const made[] = {"/memfd:", "/dev/zero", "/SYSV", "/anon_hugepage",
+					   "//anon"};
+	const struct image_range *range = find_range(image, address);
+
+	if (!range)
+		return false;
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+		if (!strncmp(range->path, made[i], strlen(made[i])))
+			return true;
+	}
+	return !range->inode && strcmp(range->path, "[vdso]") && strcmp(range->path, "[vsyscall]");
+}
+
 /* A descriptor of the mapped file, or -1. Only regular files: opening others may have effects. */
 static int open_checked(const char *path, uint64_t inode)
 {

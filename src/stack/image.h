@@ -45,6 +45,9 @@ struct image {
 int image__fill(struct image *image, const struct maps_entry *entries, size_t n, size_t max);
 void image__clear(struct image *image);
 
+/* Whether code there is in no file that could name it: generated while the program runs. */
+bool image__is_generated(const struct image *image, uint64_t address);
+
 const struct image_range *image__find(const struct image *image, uint64_t address);
 
 /*

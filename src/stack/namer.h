@@ -51,6 +51,10 @@ struct frame_name {
 	uint32_t line;
 };
 
+/* Room for a stack with what is inlined into it; where that is not enough, inlined ones are left
+ * out first. STACK_DEPTH frames are never cut. */
+#define STACK_ENTRIES_MAX 512
+
 struct stack_namer {
 	void *ctx;
 	/*

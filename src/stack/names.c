@@ -2,13 +2,13 @@
 #include "stack/names.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "memdrift/config.h"
+#include "stack/frame_cache.h"
 #include "stack/image.h"
+#include "stack/jit_names.h"
 #include "stack/objects.h"
 #include "stack/stack_table.h"
 
@@ -23,23 +23,16 @@ struct lineage {
 	struct image_key parent;
 };
 
-/* A name that had to be written: "libc.so.6+0x98e50". One per distinct frame. */
-struct frame_text {
-	UT_hash_handle hh;
-	struct {
-		uint64_t offset;
-		uint64_t object;
-	} key;
-	char *text;
-};
-
 struct stack_names {
 	struct stack_source source;
 	struct object_cache *objects;
 	struct stack_table stacks;
 	struct image *images;
 	struct lineage *lineages;
-	struct frame_text *texts;
+	struct jit_names *jit;
+	struct frame_cache *frames;
+	bool with_lines;
+	size_t lines_stacks; /* stacks whose lines were read */
 };
 
 struct stack_names *stack_names__new(const struct stack_source *source)
@@ -50,11 +43,19 @@ struct stack_names *stack_names__new(const struct stack_source *source)
 		return NULL;
 	names->source = *source;
 	names->objects = object_cache__new();
-	if (!names->objects) {
-		free(names);
-		return NULL;
-	}
-	return names;
+	names->jit = jit_names__new();
+	if (names->objects && names->jit)
+		names->frames = frame_cache__new(names->objects, names->jit);
+	if (names->frames)
+		return names;
+	stack_names__free(names);
+	return NULL;
+}
+
+void stack_names__want(struct stack_names *names, bool lines, bool servers)
+{
+	names->with_lines = lines;
+	object_cache__want(names->objects, lines, servers);
 }
 
 static void drop_image(struct stack_names *names, struct image *image)
@@ -68,7 +69,6 @@ void stack_names__free(struct stack_names *names)
 {
 	struct image *image, *next_image;
 	struct lineage *lineage, *next_lineage;
-	struct frame_text *text, *next_text;
 
 	if (!names)
 		return;
@@ -78,12 +78,9 @@ void stack_names__free(struct stack_names *names)
 		HASH_DEL(names->lineages, lineage);
 		free(lineage);
 	}
-	HASH_ITER (hh, names->texts, text, next_text) {
-		HASH_DEL(names->texts, text);
-		free(text->text);
-		free(text);
-	}
 	stack_table__free(&names->stacks);
+	frame_cache__free(names->frames);
+	jit_names__free(names->jit);
 	object_cache__free(names->objects);
 	free(names);
 }
@@ -155,14 +152,33 @@ void stack_names__learn(struct stack_names *names, const struct process *process
 		current_image(names, process);
 }
 
+/* Code that the process made itself: its own name for it, when it has one. */
+static void name_generated(struct stack_names *names, const struct image *image,
+			   const struct process *process, uint64_t address,
+			   struct stack_frame *frame)
+{
+	uint64_t jit;
+
+	if (!image__is_generated(image, address - frame->is_return))
+		return;
+	jit = jit_names__find(names->jit, process->pid, process->start_ns, address,
+			      frame->is_return);
+	if (jit == JIT_NONE)
+		return;
+	frame->object = OBJECT_JIT;
+	frame->offset = jit;
+}
+
 static void locate_frame(struct stack_names *names, struct image *image,
 			 const struct process *process, uint64_t address, bool is_return,
 			 struct stack_frame *frame)
 {
 	frame->object = OBJECT_NONE;
 	frame->offset = address;
-	if (image__locate(image, names->objects, address, is_return, frame))
+	if (image__locate(image, names->objects, address, is_return, frame)) {
+		name_generated(names, image, process, address, frame);
 		return;
+	}
 	if (image->wait) {
 		image->wait--;
 		return;
@@ -170,6 +186,7 @@ static void locate_frame(struct stack_names *names, struct image *image,
 	if (!read_image(names, image, process) &&
 	    image__locate(image, names->objects, address, is_return, frame)) {
 		image->backoff = 0;
+		name_generated(names, image, process, address, frame);
 		return;
 	}
 	image->backoff = image->backoff < BACKOFF_MAX ? 2 * image->backoff + 1 : BACKOFF_MAX;
@@ -240,6 +257,7 @@ void stack_names__ended(struct stack_names *names, uint32_t pid, uint64_t start_
 
 	if (image)
 		drop_image(names, image);
+	jit_names__ended(names->jit, pid, start_ns);
 }
 
 /* A child's mappings carry the stacks of the parent that made them. */
@@ -263,33 +281,24 @@ static const struct stack *find_stack(const struct stack_names *names, uint32_t 
 	return NULL;
 }
 
-static const char *frame_object(const struct stack_names *names, const struct stack_frame *frame)
+/* Of all stacks that came since the last time, so that an object's lines are read together. */
+static void read_lines(struct stack_names *names)
 {
-	return frame->object == OBJECT_NONE ? "[unknown]"
-					    : object_cache__name(names->objects, frame->object);
-}
+	struct stack_frame *frames;
+	struct stack *stack;
+	size_t n = 0;
 
-static const char *written_name(struct stack_names *names, const struct stack_frame *frame)
-{
-	struct frame_text *text;
-	struct frame_text wanted;
-
-	memset(&wanted, 0, sizeof(wanted));
-	wanted.key.offset = frame->offset;
-	wanted.key.object = frame->object;
-	HASH_FIND(hh, names->texts, &wanted.key, sizeof(wanted.key), text);
-	if (text)
-		return text->text;
-	text = calloc(1, sizeof(*text));
-	if (!text)
-		return frame_object(names, frame);
-	text->key = wanted.key;
-	if (asprintf(&text->text, "%s+0x%" PRIx64, frame_object(names, frame), frame->offset) < 0) {
-		free(text);
-		return frame_object(names, frame);
+	if (!names->with_lines || names->lines_stacks == names->stacks.count)
+		return;
+	frames = calloc(names->stacks.frames, sizeof(*frames));
+	for (stack = names->stacks.stacks; frames && stack; stack = stack->hh.next) {
+		memcpy(frames + n, stack->frames, stack->depth * sizeof(*frames));
+		n += stack->depth;
 	}
-	HASH_ADD(hh, names->texts, key, sizeof(text->key), text);
-	return text->text;
+	if (frames)
+		frame_cache__read_lines(names->frames, frames, n);
+	names->lines_stacks = names->stacks.count;
+	free(frames);
 }
 
 static size_t name_stack(void *ctx, uint32_t pid, uint64_t start_ns, int32_t id,
@@ -299,18 +308,21 @@ static size_t name_stack(void *ctx, uint32_t pid, uint64_t start_ns, int32_t id,
 	const struct stack *stack = find_stack(names, pid, start_ns, id);
 	size_t n = 0;
 
-	for (; stack && n < stack->depth && n < max; n++) {
-		const struct stack_frame *frame = &stack->frames[n];
-		/* Return addresses are one past the call. */
-		const char *function = object_cache__function(names->objects, frame->object,
-							      frame->offset - frame->is_return);
+	read_lines(names);
+	for (size_t i = 0; stack && i < stack->depth && n < max; i++) {
+		size_t left = stack->depth - i, count = 0;
+		const struct frame_name *entries =
+			frame_cache__find(names->frames, &stack->frames[i], &count);
 
-		memset(&frames[n], 0, sizeof(frames[n]));
-		frames[n].offset = frame->offset;
-		frames[n].is_return = frame->is_return;
-		frames[n].object = frame_object(names, frame);
-		frames[n].function = function;
-		frames[n].text = function ? function : written_name(names, frame);
+		if (!entries)
+			break;
+		/* When room runs short, callers are worth more than what was inlined. */
+		if (count > 1 && max - n < left - 1 + count) {
+			entries += count - 1;
+			count = 1;
+		}
+		memcpy(frames + n, entries, count * sizeof(*entries));
+		n += count;
 	}
 	return n;
 }

@@ -2,6 +2,7 @@
 #ifndef MEMDRIFT_STACK_NAMES_H
 #define MEMDRIFT_STACK_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,6 +38,11 @@ struct stack_source {
 
 struct stack_names *stack_names__new(const struct stack_source *source);
 void stack_names__free(struct stack_names *names);
+/*
+ * To be called before the first stack: source lines and inlined functions of frames are wanted;
+ * debug files that are not here are asked for at debuginfod's servers (after debuginfod__load()).
+ */
+void stack_names__want(struct stack_names *names, bool lines, bool servers);
 
 /* What the first frame is: where the program stood, or, when the stack was taken as a function
  * returned, the address behind the call. */

@@ -1,64 +1,56 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "stack/objects.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
 
-#include "stack/symbols.h"
-
-/* Every byte is compared: filled by memset, 64-bit members only. */
-struct object_key {
-	uint64_t dev, inode, size, changed_s, changed_ns;
-	uint64_t name_hash; /* of stand-ins, which have no inode; the name itself is compared */
-};
-
-struct object {
-	UT_hash_handle hh;
-	struct object_key key;
-	uint32_t index;
-	uint32_t pid;
-	int fd; /* -1: read already, or a stand-in */
-	char *path;
-	const char *name; /* into path */
-	struct symbol_table *symbols;
-};
-
-struct object_cache {
-	struct object *by_key;
-	struct object *objects[OBJECTS_MAX];
-	uint32_t count;
-	uint32_t open_fds;
-};
+#include "stack/objects_internal.h"
 
 struct object_cache *object_cache__new(void)
 {
 	return calloc(1, sizeof(struct object_cache));
 }
 
-static void close_object(struct object_cache *cache, struct object *object)
+void object_cache__want(struct object_cache *cache, bool keep_files, bool use_servers)
 {
-	if (object->fd < 0)
+	cache->keep_files = keep_files;
+	cache->use_servers = use_servers;
+}
+
+static void close_one(struct object_cache *cache, int *fd)
+{
+	if (*fd < 0)
 		return;
-	close(object->fd);
-	object->fd = -1;
+	close(*fd);
+	*fd = -1;
 	cache->open_fds--;
+}
+
+void object_cache__close(struct object_cache *cache, struct object *object)
+{
+	close_one(cache, &object->fd);
+	close_one(cache, &object->debug_fd);
 }
 
 void object_cache__free(struct object_cache *cache)
 {
+	struct shared_symbols *shared, *next;
+
 	if (!cache)
 		return;
+	HASH_ITER (hh, cache->shared, shared, next) {
+		HASH_DEL(cache->shared, shared);
+		symbol_table__free(shared->table);
+		free(shared);
+	}
 	HASH_CLEAR(hh, cache->by_key);
 	for (uint32_t i = 0; i < cache->count; i++) {
 		struct object *object = cache->objects[i];
 
-		close_object(cache, object);
-		symbol_table__free(object->symbols);
+		object_cache__close(cache, object);
 		free(object->path);
 		free(object);
 	}
@@ -91,24 +83,11 @@ static struct object *insert_object(struct object_cache *cache, const struct obj
 	object->key = *key;
 	object->name = base_name(object->path);
 	object->pid = pid;
-	object->fd = -1;
+	object->fd = object->debug_fd = -1;
 	object->index = cache->count;
 	cache->objects[cache->count++] = object;
 	HASH_ADD(hh, cache->by_key, key, sizeof(object->key), object);
 	return object;
-}
-
-/* Once: afterwards the descriptor is closed and what could not be read stays unnamed. */
-static void load_symbols(struct object_cache *cache, struct object *object)
-{
-	char root[32];
-
-	if (object->fd < 0)
-		return;
-	snprintf(root, sizeof(root), "/proc/%u/root", object->pid);
-	if (symbol_table__load(object->fd, object->path, root, &object->symbols))
-		object->symbols = NULL;
-	close_object(cache, object);
 }
 
 uint32_t object_cache__add(struct object_cache *cache, int fd, const char *path, uint32_t pid)
@@ -140,8 +119,11 @@ uint32_t object_cache__add(struct object_cache *cache, int fd, const char *path,
 	}
 	object->fd = fd;
 	cache->open_fds++;
-	if (cache->open_fds > OBJECT_FDS_MAX)
-		load_symbols(cache, object);
+	object_cache__hold_debug_file(cache, object);
+	if (cache->open_fds > OBJECT_FDS_MAX) {
+		object_cache__load(cache, object);
+		object_cache__close(cache, object);
+	}
 	return object->index;
 }
 
@@ -168,15 +150,4 @@ uint32_t object_cache__add_name(struct object_cache *cache, const char *name)
 const char *object_cache__name(const struct object_cache *cache, uint32_t object)
 {
 	return object < cache->count ? cache->objects[object]->name : "";
-}
-
-const char *object_cache__function(struct object_cache *cache, uint32_t object,
-				   uint64_t file_offset)
-{
-	if (object >= cache->count)
-		return NULL;
-	load_symbols(cache, cache->objects[object]);
-	if (!cache->objects[object]->symbols)
-		return NULL;
-	return symbol_table__find(cache->objects[object]->symbols, file_offset, NULL);
 }

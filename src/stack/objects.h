@@ -2,13 +2,18 @@
 #ifndef MEMDRIFT_STACK_OBJECTS_H
 #define MEMDRIFT_STACK_OBJECTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "stack/namer.h"
+#include "stack/source_lines.h"
 
 /*
  * Files that code was seen in, each once whoever maps it, known by device, inode, size and time
  * of change. A file is opened when it is first seen, so that its names can still be read when
- * the process, its mount namespace or the directory entry is gone.
+ * the process, its mount namespace or the directory entry is gone. Files with one build-id and
+ * the same code have one table of names.
  */
 struct object_cache;
 
@@ -27,6 +32,9 @@ struct object_cache;
 #define OBJECT_FDS_MAX 256
 
 struct object_cache *object_cache__new(void);
+/* keep_files: they are needed again for source lines. use_servers: debuginfod__load() was called.
+ */
+void object_cache__want(struct object_cache *cache, bool keep_files, bool use_servers);
 void object_cache__free(struct object_cache *cache);
 
 /*
@@ -43,10 +51,23 @@ uint32_t object_cache__add_name(struct object_cache *cache, const char *name);
 const char *object_cache__name(const struct object_cache *cache, uint32_t object);
 
 /*
- * The function at a file offset, reading the file's symbols when they were not needed before.
- * NULL when there is none. Lives as long as the cache.
+ * The function at a file offset and where it starts, reading the file's symbols when they were not
+ * needed before; of the vDSO, this kernel's own. NULL when there is none. Mangled as the file has
+ * it. Lives as long as the cache.
  */
 const char *object_cache__function(struct object_cache *cache, uint32_t object,
-				   uint64_t file_offset);
+				   uint64_t file_offset, uint64_t *start);
+
+/* The file and the segment that holds the offset; NULL for a stand-in. Lives as long as the cache.
+ */
+const struct frame_file *object_cache__file(struct object_cache *cache, uint32_t object,
+					    uint64_t file_offset);
+
+/*
+ * Source lines of n places of an object (ascending file offsets), at once: fn is called for those
+ * that have some. 0, or -ENOENT when no DWARF can be had.
+ */
+int object_cache__lines(struct object_cache *cache, uint32_t object, const uint64_t *offsets,
+			size_t n, source_line_fn fn, void *ctx);
 
 #endif

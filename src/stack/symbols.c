@@ -5,9 +5,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "probe/elf_object.h"
 
 struct symbol {
 	uint64_t start; /* file offset */
@@ -158,103 +155,53 @@ static size_t first_above(const struct symbol_table *table, uint64_t file_offset
 	return (size_t)(base - table->starts) + (left && *base <= file_offset);
 }
 
-const char *symbol_table__find(const struct symbol_table *table, uint64_t file_offset,
-			       uint64_t *start)
+/*
+ * What says that it holds the byte is worth more than a label that does not say where it ends,
+ * which may stand in the middle of a function.
+ */
+static const struct symbol *find_symbol(const struct symbol_table *table, uint64_t file_offset,
+					bool latest)
 {
 	size_t above = first_above(table, file_offset);
+	const struct symbol *found = NULL;
 
 	for (size_t i = above, n = 0; i && n < NESTING_MAX; i--, n++) {
 		const struct symbol *symbol = &table->symbols[i - 1];
-		uint64_t reach = symbol->size;
 
-		if (!reach && i == above)
-			reach = UNSIZED_REACH;
-		if (file_offset - symbol->start >= reach)
+		if (file_offset - symbol->start >= symbol->size)
 			continue;
-		if (start)
-			*start = symbol->start;
-		return table->names + symbol->name;
+		if (!latest)
+			return symbol;
+		if (!found || symbol->preference < found->preference)
+			found = symbol;
 	}
-	return NULL;
+	if (!found && above && !table->symbols[above - 1].size &&
+	    file_offset - table->symbols[above - 1].start < UNSIZED_REACH)
+		found = &table->symbols[above - 1];
+	return found;
+}
+
+static const char *symbol_name(const struct symbol_table *table, const struct symbol *symbol,
+			       uint64_t *start)
+{
+	if (symbol && start)
+		*start = symbol->start;
+	return symbol ? table->names + symbol->name : NULL;
+}
+
+const char *symbol_table__find(const struct symbol_table *table, uint64_t file_offset,
+			       uint64_t *start)
+{
+	return symbol_name(table, find_symbol(table, file_offset, false), start);
+}
+
+const char *symbol_table__find_preferred(const struct symbol_table *table, uint64_t file_offset,
+					 uint64_t *start)
+{
+	return symbol_name(table, find_symbol(table, file_offset, true), start);
 }
 
 size_t symbol_table__count(const struct symbol_table *table)
 {
 	return table->count;
-}
-
-struct load {
-	struct symbol_table *table;
-	const struct elf_object *object; /* whose offsets count; differs from the one read */
-	bool translate;                  /* file_offset is not the object's: ask it by vaddr */
-};
-
-static int take_function(void *ctx, const struct elf_function *function)
-{
-	struct load *load = ctx;
-	uint64_t offset = function->file_offset;
-
-	if (load->translate && elf_object__file_offset(load->object, function->vaddr, &offset))
-		return 0;
-	return symbol_table__add(load->table, offset, function->size, function->name,
-				 function->local ? 1 : 0);
-}
-
-static int load_tables(struct elf_object *from, struct load *load)
-{
-	int err = elf_object__each_function(from, ELF_SYMTAB, take_function, load);
-
-	if (!err)
-		err = elf_object__each_function(from, ELF_DYNSYM, take_function, load);
-	return err;
-}
-
-/* Best effort: an object whose debug file is absent or damaged keeps its own names. */
-static void load_debug_file(struct load *load, const char *display_name, const char *debug_root)
-{
-	struct elf_object *debug;
-	int fd = -ENOENT;
-
-	if (debug_root)
-		fd = elf_object__open_debug_file(load->object, debug_root);
-	if (fd < 0 && (!debug_root || strcmp(debug_root, "/")))
-		fd = elf_object__open_debug_file(load->object, "/");
-	if (fd < 0)
-		return;
-	if (!elf_object__open(fd, display_name, &debug)) {
-		load->translate = true;
-		elf_object__each_function(debug, ELF_SYMTAB, take_function, load);
-		elf_object__close(debug);
-	}
-	close(fd);
-}
-
-int symbol_table__load(int fd, const char *display_name, const char *debug_root,
-		       struct symbol_table **table)
-{
-	struct elf_object *object;
-	struct load load = {0};
-	int err;
-
-	err = elf_object__open(fd, display_name, &object);
-	if (err)
-		return err;
-	load.object = object;
-	load.table = symbol_table__new();
-	err = load.table ? load_tables(object, &load) : -ENOMEM;
-	if (!err)
-		load_debug_file(&load, display_name, debug_root);
-	elf_object__close(object);
-	/* At a bound, or where the file stops making sense, what was read so far is still true. */
-	if (err == -ENOMEM) {
-		symbol_table__free(load.table);
-		return err;
-	}
-	err = symbol_table__finish(load.table);
-	if (err) {
-		symbol_table__free(load.table);
-		return err;
-	}
-	*table = load.table;
-	return 0;
 }

@@ -39,14 +39,9 @@ int symbol_table__finish(struct symbol_table *table);
  */
 const char *symbol_table__find(const struct symbol_table *table, uint64_t file_offset,
 			       uint64_t *start);
+/* The same, but of several around each other the one with the lowest preference. */
+const char *symbol_table__find_preferred(const struct symbol_table *table, uint64_t file_offset,
+					 uint64_t *start);
 size_t symbol_table__count(const struct symbol_table *table);
-
-/*
- * Reads .symtab and .dynsym of the ELF file behind fd, and its separate debug file when there is
- * one under debug_root or "/". display_name is for messages. 0 (perhaps with an empty table),
- * -EINVAL, -ENOTSUP, -ENOMEM or what reading gave. *table is the caller's.
- */
-int symbol_table__load(int fd, const char *display_name, const char *debug_root,
-		       struct symbol_table **table);
 
 #endif

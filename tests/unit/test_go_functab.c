@@ -33,8 +33,9 @@ static void make_table(uint8_t *bytes, uint32_t magic)
 	static const struct {
 		uint32_t offset, name;
 	} functions[] = {{0, 1}, {0x20, 14}, {0x60, 31}, {0x70, 0}};
-	bool absolute = magic == MAGIC_1_16;
+	bool oldest = magic == MAGIC_1_2, absolute = magic == MAGIC_1_16 || oldest;
 	size_t words = absolute ? 24 : 32, entry = absolute ? 16 : 8;
+	size_t funcs_at = oldest ? 16 : FUNCS_AT;
 
 	memset(bytes, 0, TABLE_MAX);
 	put(bytes, 0, magic, 4);
@@ -43,12 +44,14 @@ static void make_table(uint8_t *bytes, uint32_t magic)
 	put(bytes, 8, 3, 8);
 	if (!absolute)
 		put(bytes, 24, TEXT, 8);
-	put(bytes, words, NAMES_AT, 8);
-	put(bytes, words + 32, FUNCS_AT, 8);
+	if (!oldest) {
+		put(bytes, words, NAMES_AT, 8);
+		put(bytes, words + 32, FUNCS_AT, 8);
+	}
 	memcpy(bytes + NAMES_AT, names, sizeof(names));
 	for (size_t i = 0; i < 4; i++) {
 		size_t described = 96 + i * 16;
-		size_t at = FUNCS_AT + i * entry;
+		size_t at = funcs_at + i * entry;
 
 		if (absolute)
 			put(bytes, at, TEXT + functions[i].offset, 8);
@@ -56,9 +59,11 @@ static void make_table(uint8_t *bytes, uint32_t magic)
 			put(bytes, at, functions[i].offset, 4);
 		if (i == 3)
 			break;
-		put(bytes, at + entry / 2, described, entry / 2);
+		/* All offsets of the oldest count from the table's begin. */
+		put(bytes, at + entry / 2, described + (oldest ? FUNCS_AT : 0), entry / 2);
 		put(bytes, FUNCS_AT + described, functions[i].offset, 4);
-		put(bytes, FUNCS_AT + described + entry / 2, functions[i].name, 4);
+		put(bytes, FUNCS_AT + described + entry / 2,
+		    functions[i].name + (oldest ? NAMES_AT : 0), 4);
 	}
 }
 
@@ -79,20 +84,21 @@ static int note(void *ctx, const struct go_function *function)
 
 static void test_versions(void **state)
 {
-	static const uint32_t magics[] = {MAGIC_1_16, MAGIC_1_18, MAGIC_1_20};
+	static const uint32_t magics[] = {MAGIC_1_2, MAGIC_1_16, MAGIC_1_18, MAGIC_1_20};
 	uint8_t bytes[TABLE_MAX];
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
 		struct go_functab table;
 		struct seen seen = {0};
 
 		make_table(bytes, magics[i]);
-		assert_true(go_functab__is_header(bytes, sizeof(bytes)));
+		assert_int_equal(go_functab__is_header(bytes, sizeof(bytes)), i > 0);
 		assert_int_equal(go_functab__open(bytes, sizeof(bytes), &table), 0);
 		assert_int_equal(go_functab__each(&table, note, &seen), 0);
 		assert_int_equal(seen.count, 3);
 		assert_int_equal(seen.mallocgc.vaddr, TEXT + 0x20);
 		assert_int_equal(seen.mallocgc.size, 0x40);
+		assert_int_equal(table.is_oldest, i == 0);
 	}
 }
 
@@ -117,8 +123,6 @@ static void test_others(void **state)
 	struct go_functab table;
 
 	make_table(bytes, MAGIC_1_20);
-	put(bytes, 0, MAGIC_1_2, 4);
-	assert_int_equal(go_functab__open(bytes, sizeof(bytes), &table), -EPROTOTYPE);
 	put(bytes, 0, 0xfffffff2, 4);
 	assert_int_equal(go_functab__open(bytes, sizeof(bytes), &table), -ENOTSUP);
 	make_table(bytes, MAGIC_1_20);
@@ -147,15 +151,15 @@ static void test_header_lies(void **state)
 /* Every byte damaged, every length: the sanitizers watch. On the heap, so that the end is seen. */
 static void test_damage(void **state)
 {
-	static const uint32_t magics[] = {MAGIC_1_16, MAGIC_1_20};
+	static const uint32_t magics[] = {MAGIC_1_2, MAGIC_1_16, MAGIC_1_20};
 	uint8_t bytes[TABLE_MAX];
 
-	for (size_t i = 0; i < 2 * TABLE_MAX; i++) {
+	for (size_t i = 0; i < 3 * TABLE_MAX; i++) {
 		static const uint8_t values[] = {0xff, 0x7f, 0x80, 0x04};
 
-		make_table(bytes, magics[i % 2]);
+		make_table(bytes, magics[i % 3]);
 		for (size_t v = 0; v < sizeof(values); v++) {
-			size_t size = v ? TABLE_MAX : i / 2;
+			size_t size = v ? TABLE_MAX : i / 3;
 			uint8_t *copy = malloc(size ? size : 1);
 			struct go_functab table;
 			struct seen seen = {0};
@@ -163,7 +167,7 @@ static void test_damage(void **state)
 			assert_non_null(copy);
 			memcpy(copy, bytes, size);
 			if (v)
-				copy[i / 2] = values[v];
+				copy[i / 3] = values[v];
 			if (!go_functab__open(copy, size, &table))
 				go_functab__each(&table, note, &seen);
 			assert_true(seen.count <= TABLE_MAX);

@@ -96,11 +96,13 @@ static void a_mapping_in_pieces_is_one(void **state)
 	bool whole;
 
 	fix_init(&fix);
-	assert_int_equal(space__unmap(fix.cal.space, FIX_CHUNK + FIX_MB, FIX_MB, &whole), FIX_MB);
-	assert_int_equal(space__unmap(fix.cal.space, FIX_CHUNK, 4096, &whole), 4096);
+	assert_int_equal(space__unmap(fix.cal.space, FIX_ARENA + FIX_MB, FIX_MB, &whole), FIX_MB);
+	assert_int_equal(space__unmap(fix.cal.space, FIX_ARENA, 4096, &whole), 4096);
 	profile = build(&fix);
 	expect_total(profile, WEIGHT_UNRELEASED_COUNT, 2);
 	expect_total(profile, WEIGHT_UNRELEASED_BYTES, 127 * FIX_MB - 4096);
+	assert_int_equal(weight_of(profile, "arena_get2", WEIGHT_UNRELEASED_COUNT), 1);
+	assert_int_equal(weight_of(profile, "syscall.Syscall6", WEIGHT_UNRELEASED_COUNT), 1);
 	end(&fix, profile);
 }
 
@@ -229,6 +231,26 @@ static void fractions_of_a_sample_add_up(void **state)
 	}
 }
 
+/* A sum in another order can round to another unit: no stack is made up for that. */
+static void the_last_unit_of_a_sample_is_rounding(void **state)
+{
+	const struct live_filter filter = {.max_bytes = UINT64_MAX};
+
+	for (int off = -1; off <= 1; off++) {
+		struct fixture fix;
+		struct profile *profile;
+
+		fix_init(&fix);
+		fix.cal.live = live_view_of(&filter, 2);
+		fix.cal.live->total.bytes += off;
+		profile = build(&fix);
+		expect_total(profile, WEIGHT_LIVE_BYTES, (uint64_t)(282 + off));
+		assert_int_equal(weight_of(profile, "[not-listed]", WEIGHT_LIVE_BYTES), 0);
+		live_view__unref(fix.cal.live);
+		end(&fix, profile);
+	}
+}
+
 static void losses_and_estimates_are_noted(void **state)
 {
 	struct fixture fix;
@@ -258,6 +280,7 @@ int main(void)
 		cmocka_unit_test(faults_are_counts_times_their_period),
 		cmocka_unit_test(what_filters_hide_is_a_line_of_its_own),
 		cmocka_unit_test(fractions_of_a_sample_add_up),
+		cmocka_unit_test(the_last_unit_of_a_sample_is_rounding),
 		cmocka_unit_test(losses_and_estimates_are_noted),
 	};
 

@@ -59,7 +59,7 @@ static const struct block *find(const struct block *blocks, size_t n, const char
 static void expect_children_within(const struct block *blocks, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		uint64_t sum = 0;
+		uint64_t sum = 0, last = UINT64_MAX;
 		double end = blocks[i].x;
 
 		for (size_t k = i + 1; k < n && blocks[k].depth > blocks[i].depth; k++) {
@@ -69,6 +69,9 @@ static void expect_children_within(const struct block *blocks, size_t n)
 			assert_true(blocks[k].x >= end - 1e-9);
 			end = blocks[k].x + blocks[k].width;
 			sum += blocks[k].value;
+			/* Largest first. */
+			assert_true(blocks[k].value <= last);
+			last = blocks[k].value;
 		}
 		assert_true(sum <= blocks[i].value);
 		assert_true(end <= blocks[i].x + blocks[i].width + 1e-9);

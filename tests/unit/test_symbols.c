@@ -16,6 +16,7 @@
 
 #include "memdrift/record.h"
 #include "stack/names.h"
+#include "self_stacks.h"
 #include "stack/symbols.h"
 
 /* Never inlined, and kept by name in .symtab: the tests look for them by address. */
@@ -99,74 +100,6 @@ static void the_public_name_wins(void **state)
 	assert_string_equal(symbol_table__find(table, 0x1000, NULL), "malloc");
 	assert_string_equal(symbol_table__find(table, 0x2000, NULL), "b_with_size");
 	symbol_table__free(table);
-}
-
-static void what_is_no_elf_file_is_refused(void **state)
-{
-	struct symbol_table *table = NULL;
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	assert_true(symbol_table__load(fd, "/dev/null", NULL, &table) < 0);
-	assert_null(table);
-	close(fd);
-}
-
-/* This very process as the one that was traced. */
-struct self {
-	uint64_t stack[4];
-	int depth;
-	bool gone;
-	int maps_read;
-	int stacks_read;
-};
-
-static int read_stack(void *ctx, int32_t id, uint64_t *frames, size_t max)
-{
-	struct self *self = ctx;
-
-	self->stacks_read++;
-	if (id == 99)
-		return -ENOENT;
-	assert_true((size_t)self->depth <= max);
-	memcpy(frames, self->stack, (size_t)self->depth * sizeof(*frames));
-	return self->depth;
-}
-
-static int read_maps(void *ctx, uint32_t pid, uint64_t start_ticks, struct maps_entry **entries,
-		     size_t *n)
-{
-	struct self *self = ctx;
-	char line[4352], prot[5], path[4096];
-	FILE *maps;
-
-	self->maps_read++;
-	if (self->gone)
-		return -ESRCH;
-	*entries = calloc(4096, sizeof(**entries));
-	*n = 0;
-	maps = fopen("/proc/self/maps", "re");
-	assert_non_null(maps);
-	while (*n < 4096 && fgets(line, sizeof(line), maps)) {
-		struct maps_entry *entry = &(*entries)[*n];
-
-		path[0] = '\0';
-		assert_true(sscanf(line,
-				   "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %" SCNu64
-				   " %4095[^\n]",
-				   &entry->start, &entry->end, prot, &entry->offset, &entry->inode,
-				   path) >= 5);
-		entry->prot = (prot[0] == 'r' ? PROT_READ : 0) | (prot[1] == 'w' ? PROT_WRITE : 0) |
-			      (prot[2] == 'x' ? PROT_EXEC : 0);
-		entry->path = strdup(path);
-		(*n)++;
-	}
-	fclose(maps);
-	return 0;
-}
-
-static struct process own_process(void)
-{
-	return (struct process){.pid = (uint32_t)getpid(), .start_ns = 5, .start_ticks = 5};
 }
 
 static void stacks_are_named_by_function_and_return_addresses_by_their_call(void **state)
@@ -287,7 +220,6 @@ int main(void)
 		cmocka_unit_test(a_function_without_size_reaches_to_the_next),
 		cmocka_unit_test(a_function_around_another_is_found_behind_it),
 		cmocka_unit_test(the_public_name_wins),
-		cmocka_unit_test(what_is_no_elf_file_is_refused),
 		cmocka_unit_test(stacks_are_named_by_function_and_return_addresses_by_their_call),
 		cmocka_unit_test(unknown_code_is_named_by_object_and_offset),
 		cmocka_unit_test(strange_frames_do_not_make_maps_be_read_each_time),

@@ -97,9 +97,10 @@ arenas_again() {
 }
 
 live_again() {
-	TARGET_OPTIONS="--rounds $ROUNDS --forks 1" record_running live_mix live_bytes --live --temporary
+	TARGET_OPTIONS="--rounds $ROUNDS --forks 1" record_running live_mix live_bytes --live --temporary --lines
 	expect_all live_bytes
 	expect_json report.json '.processes[0].live.groups | length > 3' "groups were listed"
+	grep -q '(live_mix.c:[0-9]*)' folded || fail "source lines are not in it"
 }
 
 # Sizes that cut no bucket leave out groups and change none.

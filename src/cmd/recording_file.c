@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,13 +86,22 @@ static int put_in_place(struct recording_file *file)
 	return 0;
 }
 
-int recording_file__write(struct recording_file *file, const struct recording_source *source)
+int recording_file__write(struct recording_file *file, const struct recording_source *source,
+			  const struct large_facts *facts)
 {
 	char error[RECORD_ERROR_MAX];
+	uint64_t dropped;
 	int err;
 
 	if (!file->file)
 		return EXIT_OK;
+	if (recording__ask(source, facts))
+		return cannot_write(file->path, "out of memory");
+	dropped = fact_log__dropped(source->facts);
+	if (dropped)
+		log_warning("%s lacks what the memory of %" PRIu64 " large mappings shows: too "
+			    "many of them; a report of it has more that is unknown",
+			    file->path, dropped);
 	if (recording__write(file->file, source, error))
 		return cannot_write(file->path, error);
 	err = put_in_place(file);

@@ -19,7 +19,12 @@ struct recording_file {
 /* Before the trace. An exit code, after a message when it is not EXIT_OK. path may be NULL: none.
  * It must live as long as the file. */
 int recording_file__open(struct recording_file *file, const char *path);
-int recording_file__write(struct recording_file *file, const struct recording_source *source);
+/*
+ * Asks `facts`, which the result was built with and which the source's log keeps, for what other
+ * reports need, and writes. An exit code, after a message when it is not EXIT_OK.
+ */
+int recording_file__write(struct recording_file *file, const struct recording_source *source,
+			  const struct large_facts *facts);
 /* Removes what did not become a recording. */
 void recording_file__close(struct recording_file *file);
 

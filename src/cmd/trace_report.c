@@ -243,49 +243,32 @@ static int write_outputs(struct trace_session *session, const struct trace_resul
 	return code;
 }
 
-/* facts: those that the result was built with, through the log. */
-static int write_recording(struct trace_session *session, const struct trace_result *result,
-			   struct fact_log *log, const struct large_facts *facts)
-{
-	const struct recording_source source = {
-		.result = result,
-		.facts = log,
-		.large = session->options->large,
-		.large_count = session->options->large_count,
-	};
-
-	if (recording__ask(&source, facts)) {
-		log_error("cannot write %s: out of memory", session->options->record);
-		return EXIT_FAILED;
-	}
-	if (fact_log__dropped(log))
-		log_warning("%s lacks what the memory of %llu large mappings shows: too many of "
-			    "them; a report of it has more that is unknown",
-			    session->options->record, (unsigned long long)fact_log__dropped(log));
-	return recording_file__write(&session->recording, &source);
-}
-
 /* The recording first: it holds all that the others do, and a reader of the report may go away. */
 static int write_recorded(struct trace_session *session, struct trace_result *result,
 			  const struct large_facts *asked)
 {
 	const struct trace_options *options = session->options;
-	struct fact_log *log = fact_log__new();
+	const struct recording_source source = {
+		.result = result,
+		.facts = fact_log__new(),
+		.large = options->large,
+		.large_count = options->large_count,
+	};
 	struct large_facts facts;
 	int code, recorded;
 
-	if (!log)
+	if (!source.facts)
 		goto no_memory;
-	facts = fact_log__keep(log, asked);
+	facts = fact_log__keep(source.facts, asked);
 	if (trace_result__build(result, options->large, options->large_count, &facts))
 		goto no_memory;
-	recorded = write_recording(session, result, log, &facts);
+	recorded = recording_file__write(&session->recording, &source, &facts);
 	code = write_outputs(session, result);
-	fact_log__free(log);
+	fact_log__free(source.facts);
 	trace_result__free(result);
 	return recorded == EXIT_OK ? code : recorded;
 no_memory:
-	fact_log__free(log);
+	fact_log__free(source.facts);
 	log_error("out of memory");
 	return EXIT_FAILED;
 }

@@ -147,19 +147,35 @@ static int finish_groups(struct choice *choice)
 	return err;
 }
 
+/* The first piece of the run that ends above an address: a run has as many pieces as a process can
+ * map, and is asked about every 64 MiB of it. */
+static size_t first_in_run(const struct choice *choice, uint64_t address)
+{
+	size_t low = 0, high = choice->run_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (choice->run[middle]->end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* Adds what the run has of [start, end) to a mapping that begins there. */
 static void take_from_run(const struct choice *choice, uint64_t start, uint64_t end,
 			  struct large_mapping *mapping)
 {
 	bool started = false;
 
-	for (size_t i = 0; i < choice->run_count; i++) {
+	for (size_t i = first_in_run(choice, start);
+	     i < choice->run_count && choice->run[i]->start < end; i++) {
 		const struct mapping *piece = choice->run[i];
 		uint64_t from = piece->start > start ? piece->start : start;
 		uint64_t to = piece->end < end ? piece->end : end;
 
-		if (from >= to)
-			continue;
 		if (!started)
 			start_mapping(choice, piece->origin, start, mapping);
 		started = true;
@@ -173,11 +189,10 @@ static bool looks_like_heap(const struct choice *choice, uint64_t start)
 	uint64_t at = start;
 	bool reserve = false;
 
-	for (size_t i = 0; i < choice->run_count && at < start + HEAP_BYTES; i++) {
+	for (size_t i = first_in_run(choice, start);
+	     i < choice->run_count && at < start + HEAP_BYTES; i++) {
 		const struct mapping *piece = choice->run[i];
 
-		if (piece->end <= at)
-			continue;
 		if (is_committed(piece->prot) ? reserve || at != start : piece->prot != PROT_NONE)
 			return false;
 		reserve |= piece->prot == PROT_NONE;

@@ -96,6 +96,22 @@ static void group_digits(char *buf, const char *digits)
 	snprintf(buf, UNIT_TEXT_MAX - n - n / 3, "%s", digits + n);
 }
 
+uint64_t units_whole(double value)
+{
+	if (!(value > 0))
+		return 0;
+	return value < 0x1p64 ? (uint64_t)value : UINT64_MAX;
+}
+
+int64_t units_whole_signed(double value)
+{
+	if (isnan(value))
+		return 0;
+	if (value >= 0x1p63)
+		return INT64_MAX;
+	return value > -0x1p63 ? (int64_t)value : INT64_MIN;
+}
+
 const char *units_format_bytes(char *buf, uint64_t bytes)
 {
 	static const char *const names[] = {"kB", "MB", "GB", "TB", "PB", "EB"};

@@ -20,6 +20,11 @@ int units_parse_seconds(const char *text, double *seconds);
 /* "5%" or "5" -> 0.05. 0 or -EINVAL; must lie in (0, 100]. */
 int units_parse_percent(const char *text, double *share);
 
+/* Whole numbers of what was estimated or divided, however large: the nearest that there is, 0 of
+ * NAN. */
+uint64_t units_whole(double value);
+int64_t units_whole_signed(double value);
+
 /* Written into buf (at least UNIT_TEXT_MAX), which is returned: "902.1 MB", "28 B". */
 const char *units_format_bytes(char *buf, uint64_t bytes);
 /* The same with its sign: "+20.5 MB", "-3 B", "0 B". */

@@ -11,6 +11,7 @@
 #include "cmd/cmd.h"
 #include "cmd/report_file.h"
 #include "cmd/report_options.h"
+#include "cmd/report_recording.h"
 #include "output/diff.h"
 
 /* NULL after a message. */
@@ -44,16 +45,17 @@ static int write_folded(const struct report_options *options, const struct repor
 {
 	FILE *file;
 
-	if (!options->folded)
+	if (!options->profile.folded)
 		return EXIT_OK;
 	if (!report__has_live(diff->a) && !report__has_live(diff->b)) {
 		log_error("cannot write %s: neither report has outstanding allocations; trace with "
 			  "--live",
-			  options->folded);
+			  options->profile.folded);
 		return EXIT_FAILED;
 	}
-	file = open_output(options->folded);
-	return file ? report_file__close(file, options->folded, diff_folded__write(file, diff))
+	file = open_output(options->profile.folded);
+	return file ? report_file__close(file, options->profile.folded,
+					 diff_folded__write(file, diff))
 		    : EXIT_FAILED;
 }
 
@@ -85,11 +87,13 @@ int cmd_report(int argc, char **argv)
 		return code;
 	/* A reader of the report that goes away is an error of writing, not a reason to die. */
 	signal(SIGPIPE, SIG_IGN);
-	if (report__read(&a, options.a, error)) {
+	if (options.recording)
+		return report_recording(&options);
+	if (report_recording__read(&a, options.a, error)) {
 		log_error("%s", error);
 		return EXIT_FAILED;
 	}
-	if (report__read(&b, options.b, error)) {
+	if (report_recording__read(&b, options.b, error)) {
 		log_error("%s", error);
 		code = EXIT_FAILED;
 	} else {

@@ -43,9 +43,12 @@ int cmd_trace(int argc, char **argv)
 	code = open_output(options.output, &session.output);
 	if (code == EXIT_OK)
 		code = profile_files__open(&session.profile, &options.profile);
+	if (code == EXIT_OK)
+		code = recording_file__open(&session.recording, options.record);
 	if (code == EXIT_OK && options.debuginfod && debuginfod__load())
 		code = EXIT_FAILED;
 	if (code != EXIT_OK) {
+		recording_file__close(&session.recording);
 		profile_files__close(&session.profile);
 		return code;
 	}
@@ -62,6 +65,7 @@ int cmd_trace(int argc, char **argv)
 		if (err && code == EXIT_OK)
 			code = EXIT_FAILED;
 	}
+	recording_file__close(&session.recording);
 	profile_files__close(&session.profile);
 	trace_session__free(&session);
 	trace_options__free(&options);

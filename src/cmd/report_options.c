@@ -7,36 +7,68 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "cmd/cmd.h"
 #include "output/profile.h"
 #include "output/result.h"
 
 static const char help[] =
-	"Usage: memdrift report --diff A B [OPTIONS]\n"
+	"Usage: memdrift report RECORDING [OPTIONS]\n"
+	"       memdrift report --diff A B [OPTIONS]\n"
 	"\n"
-	"Says what grew and what shrank between two reports of `memdrift trace --json`: RSS, and\n"
-	"outstanding allocations by stack and size when both were traced with --live. Processes "
-	"are\n"
-	"matched by PID and start time, else by name and executable. Needs no root.\n"
+	"Writes of a recording (`memdrift trace --record FILE`) what the trace itself would have\n"
+	"written with these options, on any machine; or says what grew and what shrank between "
+	"two\n"
+	"reports, each a recording or of `memdrift trace --json`: RSS, and outstanding allocations "
+	"by\n"
+	"stack and size when both were traced with --live. Processes are matched by PID and start\n"
+	"time, else by name and executable. Needs no root.\n"
 	"\n"
 	"      --diff A B           the reports to compare: what B has more than A is growth\n"
 	"      --json               one JSON object instead of text, with everything in it\n"
 	"  -o, --output FILE        write the report to FILE instead of stdout\n"
 	"      --top N              list so many groups of a process (default 10)\n"
 	"      --all                list everything, not only the largest\n"
-	"      --folded FILE        differential folded stacks, \"root;...;leaf a b\", for\n"
-	"                           flamegraph.pl, as difffolded.pl writes them\n"
-	"      --weight live_bytes  of folded stacks: the only one that reports carry by stack\n"
+	"      --folded FILE        folded stacks for flame graphs; of --diff differential ones,\n"
+	"                           \"root;...;leaf a b\", as difffolded.pl writes them\n"
+	"      --weight KIND        of folded stacks and of --svg, as of `memdrift trace`; of "
+	"--diff\n"
+	"                           live_bytes, the only one that reports carry by stack\n"
+	"\n"
+	"Of a recording only\n"
+	"      --large SIZES        sizes of large mappings to list (default: as the trace did)\n"
+	"      --older AGE          list only outstanding allocations that are at least this old\n"
+	"      --min-size SIZE, --max-size SIZE  list only requests of these sizes\n"
+	"      --pprof FILE         a profile for go tool pprof, Parca, Pyroscope\n"
+	"      --svg FILE           an interactive flame graph\n"
 	"  -h, --help               this text\n"
 	"\n"
-	"Example: what one run of a program keeps that another does not\n"
+	"Examples\n"
+	"  sudo memdrift trace --record ls.mdr -- ls -R /usr\n"
+	"  memdrift report ls.mdr\n"
+	"  memdrift report ls.mdr --folded ls.folded --weight alloc_bytes\n"
+	"What one run of a program keeps that another does not:\n"
 	"  sudo memdrift trace --live --json -o a.json -- ls /usr\n"
 	"  sudo memdrift trace --live --json -o b.json -- ls -R /usr/share/doc\n"
 	"  memdrift report --diff a.json b.json --folded diff.folded\n"
 	"\n"
 	"Exit codes: 0 ok, 1 failed, 2 wrong usage.\n";
 
-enum { OPT_DIFF = 256, OPT_DB, OPT_JSON, OPT_ALL, OPT_TOP, OPT_FOLDED, OPT_WEIGHT };
+enum {
+	OPT_DIFF = 256,
+	OPT_DB,
+	OPT_JSON,
+	OPT_ALL,
+	OPT_TOP,
+	OPT_FOLDED,
+	OPT_WEIGHT,
+	OPT_LARGE,
+	OPT_PPROF,
+	OPT_SVG,
+	OPT_OLDER,
+	OPT_MIN_SIZE,
+	OPT_MAX_SIZE
+};
 
 static const struct option long_options[] = {
 	{"diff", required_argument, NULL, OPT_DIFF},
@@ -47,6 +79,12 @@ static const struct option long_options[] = {
 	{"all", no_argument, NULL, OPT_ALL},
 	{"folded", required_argument, NULL, OPT_FOLDED},
 	{"weight", required_argument, NULL, OPT_WEIGHT},
+	{"large", required_argument, NULL, OPT_LARGE},
+	{"pprof", required_argument, NULL, OPT_PPROF},
+	{"svg", required_argument, NULL, OPT_SVG},
+	{"older", required_argument, NULL, OPT_OLDER},
+	{"min-size", required_argument, NULL, OPT_MIN_SIZE},
+	{"max-size", required_argument, NULL, OPT_MAX_SIZE},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -71,12 +109,40 @@ static int parse_top(struct report_options *options, const char *text)
 	return -1;
 }
 
-static int parse_weight(const char *text)
+static int parse_weight(struct report_options *options, const char *text)
 {
-	enum profile_weight weight;
+	char names[PROFILE_WEIGHT_NAMES_MAX], wanted[PROFILE_WEIGHT_NAMES_MAX + 16];
 
-	if (profile_weight__parse(text, &weight) || weight != WEIGHT_LIVE_BYTES)
-		return usage("--weight", text, "two reports can be compared by live_bytes only");
+	options->weight = text;
+	if (!profile_weight__parse(text, &options->profile.weight))
+		return -1;
+	snprintf(wanted, sizeof(wanted), "one of %s", profile_weight__names(names));
+	return usage("--weight", text, wanted);
+}
+
+static int parse_large(struct report_options *options, char *text)
+{
+	const char *word;
+	const char *wanted =
+		large_option__parse(text, options->large, &options->large_count, &word);
+
+	return wanted ? usage("--large", word, wanted) : -1;
+}
+
+static int parse_older(struct report_options *options, const char *text)
+{
+	options->filters = true;
+	if (units_parse_seconds(text, &options->filter.older_s) || options->filter.older_s > 1e9)
+		return usage("--older", text, "a time such as 500ms, 30s, 5m or 2h");
+	return -1;
+}
+
+static int parse_size(struct report_options *options, const char *option, const char *text,
+		      uint64_t *bytes)
+{
+	options->filters = true;
+	if (units_parse_bytes(text, bytes))
+		return usage(option, text, "a size such as 100, 4K or 1M");
 	return -1;
 }
 
@@ -105,10 +171,24 @@ static int parse_option(struct report_options *options, int option)
 	case OPT_TOP:
 		return parse_top(options, optarg);
 	case OPT_FOLDED:
-		options->folded = optarg;
+		options->profile.folded = optarg;
 		return -1;
 	case OPT_WEIGHT:
-		return parse_weight(optarg);
+		return parse_weight(options, optarg);
+	case OPT_LARGE:
+		return parse_large(options, optarg);
+	case OPT_PPROF:
+		options->profile.pprof = optarg;
+		return -1;
+	case OPT_SVG:
+		options->profile.svg = optarg;
+		return -1;
+	case OPT_OLDER:
+		return parse_older(options, optarg);
+	case OPT_MIN_SIZE:
+		return parse_size(options, "--min-size", optarg, &options->filter.min_bytes);
+	case OPT_MAX_SIZE:
+		return parse_size(options, "--max-size", optarg, &options->filter.max_bytes);
 	default:
 		/* getopt has said what is wrong. */
 		fputs("See `memdrift report --help`.\n", stderr);
@@ -116,24 +196,19 @@ static int parse_option(struct report_options *options, int option)
 	}
 }
 
-int report_options__parse(int argc, char **argv, struct report_options *options)
+/* What is to be reported on: two reports after --diff, else a recording. */
+static int parse_subject(int argc, char **argv, struct report_options *options)
 {
-	int option, code;
-
-	*options = (struct report_options){.top = TOP_GROUPS};
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
-		code = parse_option(options, option);
-		if (code >= 0)
-			return code;
-	}
-	if (!options->a && optind < argc)
-		return usage("argument", argv[optind],
-			     "this version reads no recordings; --diff A B compares two reports");
-	if (!options->a) {
-		log_error("nothing to report on: this version compares two reports, with --diff A "
-			  "B; see `memdrift report --help`");
+	if (!options->a && optind == argc) {
+		log_error("nothing to report on: name a recording of `memdrift trace --record`, or "
+			  "two reports with --diff A B; see `memdrift report --help`");
 		return EXIT_USAGE;
+	}
+	if (!options->a) {
+		options->recording = argv[optind++];
+		return optind == argc ? -1
+				      : usage("argument", argv[optind],
+					      "one recording at a time; --diff A B compares two");
 	}
 	if (optind == argc)
 		return usage("--diff", options->a, "a second report must follow");
@@ -141,4 +216,38 @@ int report_options__parse(int argc, char **argv, struct report_options *options)
 	if (optind < argc)
 		return usage("argument", argv[optind], "--diff takes two reports");
 	return -1;
+}
+
+/* Two reports have less in common than a recording has in it. */
+static int check_diff(const struct report_options *options)
+{
+	if (options->weight && options->profile.weight != WEIGHT_LIVE_BYTES)
+		return usage("--weight", options->weight,
+			     "two reports can be compared by live_bytes only");
+	if (options->profile.pprof || options->profile.svg || options->large_count ||
+	    options->filters) {
+		log_error("--large, --older, --min-size, --max-size, --pprof and --svg are of one "
+			  "recording: they do not go with --diff");
+		return EXIT_USAGE;
+	}
+	return -1;
+}
+
+int report_options__parse(int argc, char **argv, struct report_options *options)
+{
+	int option, code;
+
+	*options = (struct report_options){.top = TOP_GROUPS};
+	options->profile.weight = WEIGHT_MMAP_BYTES;
+	options->filter.max_bytes = UINT64_MAX;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
+		code = parse_option(options, option);
+		if (code >= 0)
+			return code;
+	}
+	code = parse_subject(argc, argv, options);
+	if (code < 0 && !options->recording)
+		code = check_diff(options);
+	return code;
 }

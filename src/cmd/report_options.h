@@ -4,15 +4,27 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "cmd/large_option.h"
+#include "cmd/profile_files.h"
+#include "model/live_view.h"
 
 /* What the command line of `memdrift report` asks for. */
 struct report_options {
-	const char *a, *b; /* --diff */
+	const char *recording; /* NULL: two reports are compared */
+	const char *a, *b;     /* --diff */
 	bool json;
 	bool all;
 	size_t top;
 	const char *output; /* -o */
-	const char *folded;
+	struct profile_paths profile;
+	const char *weight;        /* as it was given; NULL: it was not */
+	struct live_filter filter; /* --older, --min-size, --max-size */
+	bool filters;
+	/* --large; none: as the trace had them. */
+	uint64_t large[LARGE_OPTION_MAX];
+	uint32_t large_count;
 };
 
 /* Returns -1 to go on, or an exit code (after a message, or the help text). */

@@ -258,6 +258,7 @@ void trace_live__read(struct trace_session *session, bool ages)
 			    .now_s = trace_session__now_s(session),
 			    .ages = ages,
 			    .filter = &session->options->live_filter,
+			    .keeps_items = session->options->record,
 			    .seconds = seconds_of,
 			    .epoch = epoch_of,
 			    .forget = forget,

@@ -27,6 +27,7 @@ enum {
 	OPT_WEIGHT,
 	OPT_PPROF,
 	OPT_SVG,
+	OPT_RECORD,
 	OPT_LIVE,
 	OPT_NO_STACKS,
 	OPT_LIVE_MEMORY,
@@ -64,6 +65,7 @@ static const struct option long_options[] = {
 	{"weight", required_argument, NULL, OPT_WEIGHT},
 	{"pprof", required_argument, NULL, OPT_PPROF},
 	{"svg", required_argument, NULL, OPT_SVG},
+	{"record", required_argument, NULL, OPT_RECORD},
 	{"live", no_argument, NULL, OPT_LIVE},
 	{"no-stacks", no_argument, NULL, OPT_NO_STACKS},
 	{"live-memory", required_argument, NULL, OPT_LIVE_MEMORY},
@@ -149,6 +151,9 @@ static int parse_option(struct trace_options *options, int option)
 	case OPT_SVG:
 		options->profile.svg = optarg;
 		return -1;
+	case OPT_RECORD:
+		options->record = optarg;
+		return -1;
 	case OPT_WEIGHT:
 		return trace_value__weight(options, optarg);
 	case OPT_OBJECT:
@@ -209,7 +214,7 @@ static bool live_option_given(const struct trace_options *options)
 	const struct live_filter *filter = &options->live_filter;
 
 	return filter->older_s > 0 || filter->min_bytes || filter->max_bytes != UINT64_MAX ||
-	       options->no_stacks || options->temporary ||
+	       (options->no_stacks && !options->record) || options->temporary ||
 	       trace_options__shows(options, WEIGHT_LIVE_BYTES) ||
 	       trace_options__shows(options, WEIGHT_LIVE_COUNT);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cmd/large_option.h"
 #include "cmd/named_options.h"
 #include "cmd/profile_files.h"
 #include "model/live_view.h"
@@ -14,8 +15,7 @@
 enum trace_target { TRACE_HOST, TRACE_PIDS, TRACE_CGROUP, TRACE_COMM, TRACE_COMMAND };
 
 /* More PIDs than this are better named by --cgroup or --comm. */
-#define TRACE_PIDS_MAX  256
-#define TRACE_LARGE_MAX 16
+#define TRACE_PIDS_MAX 256
 
 struct trace_options {
 	enum trace_target target;
@@ -40,11 +40,12 @@ struct trace_options {
 	double budget; /* share; negative: none */
 	bool budget_given;
 	const char *output;           /* -o */
+	const char *record;           /* --record */
 	struct profile_paths profile; /* --folded, --pprof, --svg, --weight */
 	bool lines;                   /* source lines and inlined functions of stacks */
 	bool debuginfod;              /* ask servers for debug files */
 	enum size_rules size_rules;   /* --buckets */
-	uint64_t large[TRACE_LARGE_MAX];
+	uint64_t large[LARGE_OPTION_MAX];
 	uint32_t large_count;
 	uint64_t ring_bytes;
 	struct named_options named;

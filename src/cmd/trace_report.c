@@ -224,11 +224,53 @@ static int write_profile(struct trace_session *session, const struct trace_resul
 
 	if (result->overhead.detached && result->alloc_weights)
 		log_warning("%s weighs what bursts saw, %.2g %% of the time",
-			    paths->pprof ? paths->pprof
-			    : paths->svg ? paths->svg
-					 : paths->folded,
+			    paths->pprof    ? paths->pprof
+			    : paths->svg    ? paths->svg
+			    : paths->folded ? paths->folded
+					    : session->options->record,
 			    100 * result->overhead.covered);
 	return profile_files__write(&session->profile, result);
+}
+
+static int write_outputs(struct trace_session *session, const struct trace_result *result)
+{
+	int code = write_report(session, result);
+
+	if (code == EXIT_OK)
+		code = write_profile(session, result);
+	if (code == EXIT_OK && session->options->strict && trace_result__losses(result))
+		code = EXIT_LOSSES;
+	return code;
+}
+
+/* The recording first: it holds all that the others do, and a reader of the report may go away. */
+static int write_recorded(struct trace_session *session, struct trace_result *result,
+			  const struct large_facts *asked)
+{
+	const struct trace_options *options = session->options;
+	const struct recording_source source = {
+		.result = result,
+		.facts = fact_log__new(),
+		.large = options->large,
+		.large_count = options->large_count,
+	};
+	struct large_facts facts;
+	int code, recorded;
+
+	if (!source.facts)
+		goto no_memory;
+	facts = fact_log__keep(source.facts, asked);
+	if (trace_result__build(result, options->large, options->large_count, &facts))
+		goto no_memory;
+	recorded = recording_file__write(&session->recording, &source, &facts);
+	code = write_outputs(session, result);
+	fact_log__free(source.facts);
+	trace_result__free(result);
+	return recorded == EXIT_OK ? code : recorded;
+no_memory:
+	fact_log__free(source.facts);
+	log_error("out of memory");
+	return EXIT_FAILED;
 }
 
 int trace_report__write(struct trace_session *session)
@@ -240,15 +282,13 @@ int trace_report__write(struct trace_session *session)
 
 	fill_result(session, &result);
 	census__large_facts(session->census, &facts);
+	if (options->record)
+		return write_recorded(session, &result, &facts);
 	if (trace_result__build(&result, options->large, options->large_count, &facts)) {
 		log_error("out of memory");
 		return EXIT_FAILED;
 	}
-	code = write_report(session, &result);
-	if (code == EXIT_OK)
-		code = write_profile(session, &result);
-	if (code == EXIT_OK && options->strict && trace_result__losses(&result))
-		code = EXIT_LOSSES;
+	code = write_outputs(session, &result);
 	trace_result__free(&result);
 	return code;
 }

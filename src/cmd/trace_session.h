@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "census/census.h"
+#include "cmd/recording_file.h"
 #include "cmd/trace_options.h"
 #include "memdrift/live.h"
 #include "ingest/tracer.h"
@@ -52,6 +53,7 @@ struct trace_session {
 	/* Opened before anything is traced. */
 	FILE *output; /* NULL: stdout */
 	struct profile_files profile;
+	struct recording_file recording;
 	struct rlimit files; /* as the command shall have them */
 	void (*sigpipe)(int);
 	struct tracer *tracer;

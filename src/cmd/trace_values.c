@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/large_option.h"
 #include "ingest/live_set.h"
 
 int trace_usage(const char *what, const char *value, const char *wanted)
@@ -49,22 +50,11 @@ int trace_value__pids(struct trace_options *options, char *text)
 
 int trace_value__large(struct trace_options *options, char *text)
 {
-	char *save = NULL;
+	const char *word;
+	const char *wanted =
+		large_option__parse(text, options->large, &options->large_count, &word);
 
-	options->large_count = 0;
-	for (char *word = strtok_r(text, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
-		uint64_t bytes;
-
-		if (units_parse_bytes(word, &bytes) || bytes < 4096 || bytes % 4096)
-			return trace_usage("--large", word,
-					   "a size is a multiple of 4096, such as 64M or 1G");
-		if (options->large_count == TRACE_LARGE_MAX)
-			return trace_usage("--large", word, "at most 16 sizes");
-		options->large[options->large_count++] = bytes;
-	}
-	if (!options->large_count)
-		return trace_usage("--large", "", "at least one size is needed");
-	return -1;
+	return wanted ? trace_usage("--large", word, wanted) : -1;
 }
 
 int trace_value__budget(struct trace_options *options, const char *text)

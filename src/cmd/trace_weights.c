@@ -17,13 +17,17 @@ bool trace_options__shows_calls(const struct trace_options *options)
 
 bool trace_options__weighs_calls(const struct trace_options *options)
 {
+	/* A recording has no second chance to count them. */
+	bool all = options->profile.pprof || (options->record && !options->no_stacks);
+
 	return trace_options__shows_calls(options) ||
-	       (options->profile.pprof && trace_options__counts_mallocs(options));
+	       (all && trace_options__counts_mallocs(options));
 }
 
 bool trace_options__weighs_mappings(const struct trace_options *options)
 {
-	return options->profile.pprof || trace_options__shows(options, WEIGHT_MMAP_BYTES) ||
+	return options->profile.pprof || options->record ||
+	       trace_options__shows(options, WEIGHT_MMAP_BYTES) ||
 	       trace_options__shows(options, WEIGHT_MMAP_COUNT) ||
 	       trace_options__shows(options, WEIGHT_UNRELEASED_BYTES) ||
 	       trace_options__shows(options, WEIGHT_UNRELEASED_COUNT);

@@ -43,6 +43,7 @@ struct live_spaces {
 	uint32_t children[LIVE_SPACES_MAX];
 	struct space_state *first;
 	size_t inherited_count;
+	size_t items_kept; /* of dead spaces */
 	uint32_t dropped;
 };
 
@@ -132,9 +133,12 @@ void live_spaces__begin(struct live_spaces *spaces, const struct live_reading *r
 	for (struct space_state *state = spaces->first; state; state = state->next) {
 		if (!state->copied && spaces->by_id[state->parent])
 			spaces->by_id[state->parent]->has_children = true;
-		if (!state->dead)
-			live_view__begin(state->view, reading->ages || state->left, reading->filter,
-					 reading->now_s);
+		if (state->dead)
+			continue;
+		state->view->keeps_items =
+			reading->keeps_items && spaces->items_kept < LIVE_ITEMS_KEPT_MAX;
+		live_view__begin(state->view, reading->ages || state->left, reading->filter,
+				 reading->now_s);
 	}
 }
 
@@ -297,7 +301,8 @@ static void end_children(const struct live_spaces *spaces, struct space_state *s
 	state->kept_count = state->kept_room = 0;
 }
 
-static void end_state(struct space_state *state, const struct live_reading *reading)
+static void end_state(struct live_spaces *spaces, struct space_state *state,
+		      const struct live_reading *reading)
 {
 	if (state->dead)
 		return;
@@ -308,6 +313,9 @@ static void end_state(struct space_state *state, const struct live_reading *read
 	if (state->left) {
 		state->view->final = true;
 		state->dead = true;
+		for (const struct live_group *group = state->view->groups; group;
+		     group = group->hh.next)
+			spaces->items_kept += group->born_count;
 	}
 }
 
@@ -325,7 +333,7 @@ uint32_t live_spaces__end(struct live_spaces *spaces, const struct live_reading 
 		bool was_dead = state->dead;
 
 		end_children(spaces, state, reading);
-		end_state(state, reading);
+		end_state(spaces, state, reading);
 		if (!was_dead) {
 			at = &state->next;
 			continue;

@@ -22,6 +22,12 @@ struct live_spaces;
 struct live_spaces *live_spaces__new(void);
 void live_spaces__free(struct live_spaces *spaces);
 
+/*
+ * Items that are kept of spaces that nobody runs in any more, 24 bytes each: when there are more,
+ * later ones keep none.
+ */
+#define LIVE_ITEMS_KEPT_MAX (4u << 20)
+
 /* The view of a space, or NULL. */
 struct live_view *live_spaces__view(const struct live_spaces *spaces, uint32_t id);
 /*
@@ -42,6 +48,7 @@ struct live_reading {
 	double now_s;
 	bool ages;
 	const struct live_filter *filter; /* see live_view__begin */
+	bool keeps_items;                 /* of readings with ages: see struct live_view */
 	/* Seconds of the trace of a struct live_value's time. */
 	double (*seconds)(void *ctx, uint32_t time);
 	/* The epoch of a space by now. */

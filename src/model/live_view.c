@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-#include "model/live_view.h"
+#include "model/live_view_impl.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -40,10 +40,20 @@ struct live_view *live_view__ref(struct live_view *view)
 	return view;
 }
 
-static void free_group(struct live_group *group)
+static void free_items(struct live_group *group)
 {
 	free(group->born);
 	free(group->weights);
+	free(group->sizes);
+	group->born = group->weights = NULL;
+	group->sizes = NULL;
+	group->born_count = group->born_room = 0;
+}
+
+void live_view__drop_group(struct live_view *view, struct live_group *group)
+{
+	HASH_DEL(view->groups, group);
+	free_items(group);
 	free(group);
 }
 
@@ -53,9 +63,13 @@ void live_view__unref(struct live_view *view)
 
 	if (!view || --view->refs)
 		return;
-	HASH_ITER (hh, view->groups, group, next) {
-		HASH_DEL(view->groups, group);
-		free_group(group);
+	/* Takes the table away and leaves the items in their order. */
+	group = view->groups;
+	HASH_CLEAR(hh, view->groups);
+	for (; group; group = next) {
+		next = group->hh.next;
+		free_items(group);
+		free(group);
 	}
 	free(view->peak_groups);
 	live_view__drop_pointers(view);
@@ -103,7 +117,7 @@ void live_view__begin(struct live_view *view, bool ages, const struct live_filte
 	}
 }
 
-static void add_to_sum(struct live_sum *sum, const struct live_item *item)
+void live_sum__add(struct live_sum *sum, const struct live_item *item)
 {
 	double size = (double)item->size, w = item->weight;
 
@@ -136,35 +150,45 @@ static struct live_group *find_group(struct live_view *view, int32_t stack, uint
 	return group;
 }
 
-static bool keep_age(struct live_group *group, const struct live_item *item)
+static bool grow_items(struct live_group *group)
 {
-	if (group->born_count == group->born_room) {
-		size_t room = group->born_room ? 2 * group->born_room : 16;
-		double *born = realloc(group->born, room * sizeof(*born));
-		double *weights;
+	size_t room = group->born_room ? 2 * group->born_room : 16;
+	double *born = realloc(group->born, room * sizeof(*born));
+	double *weights;
+	uint64_t *sizes;
 
-		if (!born)
-			return false;
-		group->born = born;
-		weights = realloc(group->weights, room * sizeof(*weights));
-		if (!weights)
-			return false;
-		group->weights = weights;
-		group->born_room = room;
-	}
+	if (!born)
+		return false;
+	group->born = born;
+	weights = realloc(group->weights, room * sizeof(*weights));
+	if (!weights)
+		return false;
+	group->weights = weights;
+	sizes = realloc(group->sizes, room * sizeof(*sizes));
+	if (!sizes)
+		return false;
+	group->sizes = sizes;
+	group->born_room = room;
+	return true;
+}
+
+bool live_group__keep(struct live_group *group, const struct live_item *item)
+{
+	if (group->born_count == group->born_room && !grow_items(group))
+		return false;
 	group->born[group->born_count] = item->born_s;
+	group->sizes[group->born_count] = item->size;
 	group->weights[group->born_count++] = item->weight;
 	return true;
 }
 
-static bool passes(const struct live_view *view, const struct live_item *item)
+bool live_filter__passes(const struct live_filter *filter, double now_s,
+			 const struct live_item *item)
 {
-	const struct live_filter *filter = view->filter;
-
 	if (!filter)
 		return true;
 	/* Some are allocated while they are read, after now. */
-	if (filter->older_s > 0 && view->now_s - item->born_s < filter->older_s)
+	if (filter->older_s > 0 && now_s - item->born_s < filter->older_s)
 		return false;
 	return item->size >= filter->min_bytes && item->size <= filter->max_bytes;
 }
@@ -174,22 +198,22 @@ void live_view__add(struct live_view *view, const struct live_item *item, bool i
 	uint32_t bucket = size_bucket(item->size) & (SIZE_BUCKETS - 1);
 	struct live_group *group;
 
-	add_to_sum(&view->total, item);
-	add_to_sum(&view->buckets[bucket], item);
+	live_sum__add(&view->total, item);
+	live_sum__add(&view->buckets[bucket], item);
 	if (inherited)
-		add_to_sum(&view->inherited, item);
+		live_sum__add(&view->inherited, item);
 	if (item->weight > 1)
 		view->sampled = true;
 	if (view->ages)
 		keep_pointer(view, item);
-	if (!passes(view, item))
+	if (!live_filter__passes(view->filter, view->now_s, item))
 		return;
 	group = find_group(view, item->stack, bucket);
-	if (!group || (view->ages && !keep_age(group, item))) {
+	if (!group || (view->ages && !live_group__keep(group, item))) {
 		view->failed = true;
 		return;
 	}
-	add_to_sum(&group->now, item);
+	live_sum__add(&group->now, item);
 	if (item->born_s < group->oldest_s)
 		group->oldest_s = item->born_s;
 }
@@ -206,7 +230,7 @@ static int compare_aged(const void *a, const void *b)
 }
 
 /* Half of what the group stands for is older. */
-static void find_median(struct live_group *group)
+void live_group__find_median(struct live_group *group)
 {
 	struct aged *aged = malloc((group->born_count + 1) * sizeof(*aged));
 	double passed = 0;
@@ -240,11 +264,9 @@ static void end_group(struct live_view *view, struct live_group *group)
 	group->fit.ty += t * y;
 	group->fit.yy += y * y;
 	if (view->ages)
-		find_median(group);
-	free(group->born);
-	free(group->weights);
-	group->born = group->weights = NULL;
-	group->born_count = group->born_room = 0;
+		live_group__find_median(group);
+	if (!view->keeps_items || !view->ages)
+		free_items(group);
 }
 
 static void keep_peak(struct live_view *view)

@@ -44,14 +44,16 @@ struct live_group {
 	double oldest_s;   /* when the oldest was allocated */
 	double median_s;   /* the same of the median; NAN unless the reading was asked for ages */
 	double met_s;      /* the first reading that found it */
-	double peak_bytes; /* the most of all readings */
+	double peak_bytes; /* the most of all readings; NAN: unknown, see live_view__filter */
 	bool named;        /* its stack was handed to the namer */
 	/* Least squares of bytes over the readings since the group was first met. */
 	struct {
 		double n, t, y, tt, ty, yy;
 	} fit;
-	double *born; /* of this reading, when ages are wanted; by item, weights beside */
+	/* Of this reading, when ages are wanted: by item. They stay if the view keeps items. */
+	double *born;
 	double *weights;
+	uint64_t *sizes;
 	size_t born_count, born_room;
 };
 
@@ -119,7 +121,9 @@ struct live_view {
 	uint64_t *pointers, *sizes; /* of a reading with ages: LIVE_LOOKED_AT_MAX at most */
 	size_t looked_at;
 	bool ages;
-	bool failed; /* memory ran out: what was read is not to be used */
+	bool keeps_items;  /* readings with ages leave their items, for live_view__filter() */
+	bool peak_unknown; /* what the fullest reading held was filtered by what it does not tell */
+	bool failed;       /* memory ran out: what was read is not to be used */
 };
 
 /* With one reference. NULL: out of memory. */
@@ -134,6 +138,18 @@ void live_view__begin(struct live_view *view, bool ages, const struct live_filte
 		      double now_s);
 void live_view__add(struct live_view *view, const struct live_item *item, bool inherited);
 void live_view__end(struct live_view *view);
+/*
+ * Lists what passes the filter only, as if the readings had been asked with it: for a view whose
+ * last reading left its items. Sizes that no bucket is cut by are exact in all respects; else the
+ * growth of a group, its peak and what made the fullest reading full cannot be told any more.
+ * 0, or -ENODATA: the items were not kept, and nothing is changed.
+ */
+int live_view__filter(struct live_view *view, const struct live_filter *filter);
+/* Adds an item to a group of a view that is read from a file. False: memory is out. */
+bool live_group__keep(struct live_group *group, const struct live_item *item);
+/* Whether the items of all groups are there: added up again in their order they make its sums. */
+bool live_view__has_items(const struct live_view *view);
+
 /* What a reading with ages kept for a look at usable bytes goes. */
 void live_view__drop_pointers(struct live_view *view);
 

@@ -160,7 +160,7 @@ int trace_json__write(FILE *out, const struct trace_result *result)
 		json_t *value;
 	} members[] = {
 		{"schema", json_string("memdrift.trace/1")},
-		{"version", json_string(MEMDRIFT_VERSION)},
+		{"version", json_text(result->version ? result->version : MEMDRIFT_VERSION)},
 		{"duration_s", json_number(result->duration_s)},
 		{"ended_by", json_text(result->ended_by)},
 		{"interval_s", json_number(result->model->interval_s)},

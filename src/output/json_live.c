@@ -41,15 +41,16 @@ static json_t *json_group(const struct trace_result *result, const struct proces
 			 json_error(process->live->sampled, group->now.bytes_variance), "oldest_s",
 			 json_number(now_s - group->oldest_s), "median_age_s",
 			 json_number(now_s - group->median_s), "peak_bytes",
-			 json_sum(group->peak_bytes), "growth", json_growth(outstanding));
+			 isnan(group->peak_bytes) ? json_null() : json_sum(group->peak_bytes),
+			 "growth", json_growth(outstanding));
 }
 
 static json_t *json_peak_groups(const struct trace_result *result, const struct process *process)
 {
 	const struct live_view *view = process->live;
-	json_t *array = json_array();
+	json_t *array = view->peak_unknown ? json_null() : json_array();
 
-	for (size_t i = 0; i < view->peak_group_count; i++) {
+	for (size_t i = 0; i < view->peak_group_count && !view->peak_unknown; i++) {
 		const struct live_peak_group *group = &view->peak_groups[i];
 
 		json_array_append_new(

@@ -70,6 +70,7 @@ enum rules_match {
 
 struct trace_result {
 	/* Filled by the command. */
+	const char *version; /* of the memdrift that traced; NULL: this one */
 	struct {
 		char kernel[65]; /* utsname.release */
 		uint32_t cpus_online;

@@ -114,7 +114,7 @@ static void write_rates(const struct text_writer *writer, FILE *out)
 		return;
 	if (result->mallocs_counted && (!estimated || !isnan(calls.best)))
 		fprintf(out, ", %s%s allocator calls/s", estimated ? "about " : "",
-			units_format_count(text, (uint64_t)(calls.best / result->duration_s)));
+			units_format_count(text, units_whole(calls.best / result->duration_s)));
 	else if (result->mallocs_counted)
 		fprintf(out, ", %s allocator calls/s",
 			estimate__format(text, sizeof(text), &calls, 1 / result->duration_s,

@@ -29,7 +29,7 @@ static void add_rate(struct table *table, uint64_t calls, double seconds)
 	else if (calls && rate < 10)
 		table__add(table, "%.1f", rate);
 	else
-		table__add(table, "%s", units_format_count(text, (uint64_t)(rate + 0.5)));
+		table__add(table, "%s", units_format_count(text, units_whole(rate + 0.5)));
 }
 
 static void add_call_row(struct table *table, const char *name, uint64_t calls, double seconds)
@@ -181,8 +181,8 @@ static void write_sizes(struct text_writer *writer, const struct process *proces
 		table__add(&table, "%s", units_format_bytes(text, bucket->bytes));
 		if (seconds > 0)
 			table__add(&table, "%s/s",
-				   units_format_bytes(text,
-						      (uint64_t)((double)bucket->bytes / seconds)));
+				   units_format_bytes(
+					   text, units_whole((double)bucket->bytes / seconds)));
 		else
 			table__add(&table, "unknown");
 		table__add(&table, "%s",

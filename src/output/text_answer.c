@@ -29,7 +29,7 @@ static void write_heading(const struct text_writer *writer, const struct process
 		snprintf(rss, sizeof(rss), "RSS %s -> %s  %s/s",
 			 units_format_bytes(first, process->rss_first.rss_bytes),
 			 units_format_bytes(last, process->rss_last.rss_bytes),
-			 units_format_delta(rate, (int64_t)slope));
+			 units_format_delta(rate, units_whole_signed(slope)));
 	used = text_columns(name) + text_columns(rss);
 	fprintf(writer->out, "%s%s%s%*s%s\n", writer->options->colour ? COLOUR_BOLD : "", name,
 		writer->options->colour ? COLOUR_RESET : "",

@@ -16,12 +16,12 @@ const char *estimate__format(char *buf, size_t size, const struct estimate_range
 	char low[UNIT_TEXT_MAX], high[UNIT_TEXT_MAX];
 
 	if (!isnan(range->best * factor))
-		snprintf(buf, size, "%s", format(low, (uint64_t)(range->best * factor + 0.5)));
+		snprintf(buf, size, "%s", format(low, units_whole(range->best * factor + 0.5)));
 	else if (!isnan(range->high * factor))
-		snprintf(buf, size, "%s - %s", format(low, (uint64_t)(range->low * factor)),
-			 format(high, (uint64_t)(range->high * factor)));
+		snprintf(buf, size, "%s - %s", format(low, units_whole(range->low * factor)),
+			 format(high, units_whole(range->high * factor)));
 	else if (range->low * factor >= 1)
-		snprintf(buf, size, "> %s", format(low, (uint64_t)(range->low * factor)));
+		snprintf(buf, size, "> %s", format(low, units_whole(range->low * factor)));
 	else
 		snprintf(buf, size, "unknown");
 	return buf;
@@ -32,14 +32,14 @@ static const char *format_total(char *buf, size_t size, const struct estimate_ra
 {
 	char low[UNIT_TEXT_MAX], best[UNIT_TEXT_MAX], high[UNIT_TEXT_MAX];
 
-	units_format_count(low, (uint64_t)range->low);
+	units_format_count(low, units_whole(range->low));
 	if (!isnan(range->best))
 		snprintf(buf, size, "about %s (95 %% interval: %s to %s)",
-			 units_format_count(best, (uint64_t)range->best), low,
-			 units_format_count(high, (uint64_t)range->high));
+			 units_format_count(best, units_whole(range->best)), low,
+			 units_format_count(high, units_whole(range->high)));
 	else if (!isnan(range->high))
 		snprintf(buf, size, "%s to %s (95 %% interval)", low,
-			 units_format_count(high, (uint64_t)range->high));
+			 units_format_count(high, units_whole(range->high)));
 	else
 		snprintf(buf, size, "at least %s", low);
 	return buf;
@@ -130,8 +130,8 @@ static void write_sizes(struct text_writer *writer, const struct process *proces
 						    estimate->byte_share[i],
 					    units_format_bytes));
 		table__add(&table, "%s",
-			   bar__draw(bar, (uint64_t)(1e6 * estimate->byte_share[i]),
-				     (uint64_t)(1e6 * most), BAR_COLUMNS, writer->options->utf8));
+			   bar__draw(bar, units_whole(1e6 * estimate->byte_share[i]),
+				     units_whole(1e6 * most), BAR_COLUMNS, writer->options->utf8));
 	}
 	text__table(writer, &table);
 }

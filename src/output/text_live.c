@@ -68,7 +68,8 @@ static void write_fullest(const struct text_writer *writer, const struct process
 	for (size_t i = 0; i < view->peak_group_count; i++)
 		if (!most || view->peak_groups[i].bytes > most->bytes)
 			most = &view->peak_groups[i];
-	if (!most || view->total.bytes > FULLEST_SHARE * view->peak_read_bytes)
+	if (!most || view->peak_unknown ||
+	    view->total.bytes > FULLEST_SHARE * view->peak_read_bytes)
 		return;
 	text__bucket(label, sizeof(label), most->key.bucket);
 	if (most->key.stack >= 0)

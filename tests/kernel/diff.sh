@@ -161,7 +161,8 @@ usage_errors() {
 		[ ! -s out ] || fail "output of: $line"
 	done <<-'END'
 
-		trace.rec
+		a.mdr b.mdr
+		a.mdr --large 7
 		--db history
 		--diff a
 		--diff a b c

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* What the entries of the live set mean: groups, growth, ages, samples, forks. */
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -81,6 +82,48 @@ static void test_filter(void **state)
 	assert_int_equal(HASH_COUNT(view->groups), 1);
 	assert_true(find(view, 1, 7)->now.bytes == 100);
 	live_view__unref(view);
+}
+
+static void test_filter_afterwards(void **state)
+{
+	const struct live_filter filter = {.older_s = 3, .min_bytes = 70, .max_bytes = UINT64_MAX};
+	struct live_view *asked = live_view__new(0), *later = live_view__new(0);
+	const struct live_group *group;
+
+	later->keeps_items = true;
+	for (int reading = 1; reading <= 6; reading++) {
+		live_view__begin(asked, true, &filter, reading + 4);
+		live_view__begin(later, true, NULL, reading + 4);
+		for (int i = 0; i < 20 * reading; i++) {
+			const struct live_item item = {.size = 60 + (uint64_t)i % 80,
+						       .weight = i % 5 ? 1 : 2.5,
+						       .born_s = i % 9,
+						       .stack = i % 3};
+
+			live_view__add(asked, &item, false);
+			live_view__add(later, &item, false);
+		}
+		live_view__end(asked);
+		live_view__end(later);
+	}
+	assert_int_equal(live_view__filter(asked, &filter), -ENODATA);
+	assert_int_equal(live_view__filter(later, &filter), 0);
+	assert_int_equal(HASH_COUNT(later->groups), HASH_COUNT(asked->groups));
+	for (group = asked->groups; group; group = group->hh.next) {
+		const struct live_group *same = find(later, group->key.stack, group->key.bucket);
+
+		assert_non_null(same);
+		assert_memory_equal(&same->now, &group->now, sizeof(group->now));
+		assert_true(same->oldest_s == group->oldest_s);
+		assert_true(same->median_s == group->median_s);
+		/* Earlier readings were of other items, too. */
+		assert_true(isnan(live_group__growth(later, same).best));
+		assert_true(isnan(same->peak_bytes));
+	}
+	assert_true(later->peak_unknown && !asked->peak_unknown);
+	assert_true(later->total.bytes == asked->total.bytes);
+	live_view__unref(asked);
+	live_view__unref(later);
 }
 
 /* Draws samples of a known population many times: the mean of the estimates is the truth, and
@@ -383,11 +426,17 @@ static void test_lost_parent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_groups),         cmocka_unit_test(test_filter),
-		cmocka_unit_test(test_sample),         cmocka_unit_test(test_growth),
-		cmocka_unit_test(test_growth_unknown), cmocka_unit_test(test_fork),
-		cmocka_unit_test(test_grandchild),     cmocka_unit_test(test_unknown_fork),
-		cmocka_unit_test(test_left),           cmocka_unit_test(test_lost_parent),
+		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_filter_afterwards),
+		cmocka_unit_test(test_sample),
+		cmocka_unit_test(test_growth),
+		cmocka_unit_test(test_growth_unknown),
+		cmocka_unit_test(test_fork),
+		cmocka_unit_test(test_grandchild),
+		cmocka_unit_test(test_unknown_fork),
+		cmocka_unit_test(test_left),
+		cmocka_unit_test(test_lost_parent),
 		cmocka_unit_test(test_stamps),
 	};
 

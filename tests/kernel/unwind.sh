@@ -71,8 +71,8 @@ same_hashes() {
 	awk 'NR == FNR { known[$0] = 1; next } !($0 in known)' expected got >wrong
 	[ ! -s wrong ] || fail "chains with another one's weight: $(head -c 500 wrong)"
 	[ "$(wc -l <got)" -ge 3 ] || fail "only $(wc -l <got) chains were kept"
-	expect_json report.json '.losses | .stacks_lost > 0 and
-		.total == .stacks_lost + (.[$u] // 0)' "lost stacks are counted" \
+	# How many find no key depends on how many there are: four keys are tried.
+	expect_json report.json '.losses | .total == .stacks_lost + (.[$u] // 0)' "nothing else was lost" \
 		--arg u "$(unavoidable_losses)"
 	tell_target
 }

@@ -103,12 +103,12 @@ children_say_coverage() {
 	tell_target
 }
 
-test_case "counts a running thread's calls" counts_running alloc_mix 1
+host_case "counts a running thread's calls" counts_running alloc_mix 1
 test_case "counts the calls of eight running threads" counts_running alloc_mix 8
-test_case "counts a static program's calls" counts_running alloc_mix_static 2
-test_case "counts a musl program's calls" counts_running alloc_mix_musl 2
-test_case "counts a static musl program's calls" counts_running alloc_mix_musl_static 2
-test_case "counts the calls of a program with jemalloc linked in" counts_running alloc_mix_jemalloc 2
+host_case "counts a static program's calls" counts_running alloc_mix_static 2
+host_case "counts a musl program's calls" counts_running alloc_mix_musl 2
+host_case "counts a static musl program's calls" counts_running alloc_mix_musl_static 2
+host_case "counts the calls of a program with jemalloc linked in" counts_running alloc_mix_jemalloc 2
 test_case "counts every call of a command and its children" counts_command
 test_case "counts every call of a command that execs" counts_command --exec
 test_case "counts calls of a library that is loaded later" counts_dlopen

@@ -254,17 +254,17 @@ live_filters() {
 	tell_target
 }
 
-test_case "a leak flame graph" live_folded
-test_case "what is listed can be narrowed" live_filters
+host_case "a leak flame graph" live_folded
+host_case "what is listed can be narrowed" live_filters
 test_case "stacks of a command that is over" live_short
 test_case "what a budget does not let it see is not told" live_budget
 test_case "temporary allocations" live_temporary
 test_case "a small leak comes first" live_leak
-test_case "live set of a running thread" live_running live_mix
+host_case "live set of a running thread" live_running live_mix
 test_case "live set of four threads, attached in mid-life" live_running live_mix --threads 4 --before 600
-test_case "live set of a static program" live_running live_mix_static --threads 2
-test_case "live set of a musl program" live_running live_mix_musl --threads 2
-test_case "live set of a static musl program" live_running live_mix_musl_static --threads 2
+host_case "live set of a static program" live_running live_mix_static --threads 2
+host_case "live set of a musl program" live_running live_mix_musl --threads 2
+host_case "live set of a static musl program" live_running live_mix_musl_static --threads 2
 test_case "live set by stack" live_stacks
 test_case "forked children have what their parent had" live_children 2000
 test_case "forked children go on by themselves" live_children 40000

@@ -90,12 +90,12 @@ heals_after_loss() {
 	tell_target
 }
 
-test_case "model equals /proc, one thread" storm_from_start --threads 1
+host_case "model equals /proc, one thread" storm_from_start --threads 1
 test_case "model equals /proc, eight threads" storm_from_start --threads 8
-test_case "model equals /proc, forked children" storm_from_start --threads 1 --forks 3
+host_case "model equals /proc, forked children" storm_from_start --threads 1 --forks 3
 test_case "model equals /proc, children forked in mid-storm" storm_from_start --threads 4 --forks 3 --late-forks
 test_case "model equals /proc, exec" storm_from_start --threads 2 --exec
-test_case "model equals /proc, attached in mid-storm, one thread" storm_in_the_middle --threads 1
+host_case "model equals /proc, attached in mid-storm, one thread" storm_in_the_middle --threads 1
 test_case "model equals /proc, attached in mid-storm, eight threads" storm_in_the_middle --threads 8
 test_case "model equals /proc, a command" storm_command --threads 2 --forks 2 --exec
 test_case "losses are counted and healed" heals_after_loss

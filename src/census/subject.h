@@ -59,4 +59,9 @@ bool entry_is_anonymous(const struct maps_entry *entry);
 /* Private, of no file, readable and writable: where allocators work. [heap] is one, [stack] not. */
 bool entry_is_anonymous_rw(const struct maps_entry *entry);
 
+/* Where mappings that are private and of no file, side by side from the one that holds addr on,
+ * end, at most `until`; 0 when addr is in none. */
+uint64_t entries__anonymous_end(const struct maps_entry *entries, size_t n, uint64_t addr,
+				uint64_t until);
+
 #endif

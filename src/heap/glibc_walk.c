@@ -109,7 +109,7 @@ static bool find_first(struct walk *walk, struct chunk_header *chunk)
 
 int glibc_walk__region(const struct glibc_walk_job *job, struct glibc_tally *tally)
 {
-	struct walk walk = {.job = job, .end = job->region->end};
+	struct walk walk = {.job = job, .end = job->region->end, .limit = job->region->limit};
 	struct chunk_header chunk;
 	int err = open_walk(&walk);
 

@@ -47,6 +47,7 @@ struct mimalloc {
 	uint64_t secret;
 	size_t cookie; /* index of its word */
 	uint64_t bytes, in_use_bytes;
+	uint64_t end; /* of the segment before */
 	bool has_in_use;
 };
 
@@ -233,6 +234,10 @@ static int take_segment(struct mimalloc *mi, const struct segment *segment)
 	uint64_t slices = 0;
 	int err;
 
+	/* Segments do not overlap. What has a head inside of another one is what an earlier segment
+	 * left there, or the other one's length is false: its slices then do not add up to it. */
+	if (segment->addr < mi->end)
+		return 0;
 	for (size_t after = 1; after <= 3 && !slices; after += 2) {
 		uint64_t value = segment->words[mi->cookie + after];
 
@@ -245,6 +250,7 @@ static int take_segment(struct mimalloc *mi, const struct segment *segment)
 		mi->has_in_use = false;
 		return 0;
 	}
+	mi->end = segment->addr + slices * SLICE_BYTES;
 	mi->bytes += slices * SLICE_BYTES;
 	/* A huge segment is one block, and its slices need not all be written. */
 	mi->has_in_use &= read_pages(mi, segment, slices < SLICES_MAX ? slices : SLICES_MAX);

@@ -165,6 +165,15 @@ uint64_t subject__resident(const struct subject *subject, uint64_t start, uint64
 	return page_runs__count(&subject->runs, start, end, &bytes) ? 0 : bytes;
 }
 
+uint64_t subject__mapped(const struct subject *subject)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < subject->n; i++)
+		bytes += subject->entries[i].end - subject->entries[i].start;
+	return bytes;
+}
+
 bool entry_is_anonymous(const struct maps_entry *entry)
 {
 	return !entry->shared && !entry->inode &&

@@ -53,6 +53,9 @@ const struct maps_entry *subject__entry(const struct subject *subject, uint64_t 
 /* Resident bytes of [start, end) as last read. */
 uint64_t subject__resident(const struct subject *subject, uint64_t start, uint64_t end);
 
+/* Address space that is mapped: nothing that a process says of its memory can be more. */
+uint64_t subject__mapped(const struct subject *subject);
+
 /* Private, of no file. [heap] is one, [stack] not. */
 bool entry_is_anonymous(const struct maps_entry *entry);
 

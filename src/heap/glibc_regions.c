@@ -23,15 +23,6 @@ static void add_region(struct glibc_map *map, const struct glibc_region *region)
 	map->regions[map->region_count++] = *region;
 }
 
-static uint64_t mapped_bytes(const struct subject *subject)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < subject->n; i++)
-		bytes += subject->entries[i].end - subject->entries[i].start;
-	return bytes;
-}
-
 /* One that says to hold more than all that is mapped is none, or overwritten: not to be believed.
  */
 static bool read_state(struct subject *subject, const struct glibc_map *map, uint64_t address,
@@ -45,7 +36,7 @@ static bool read_state(struct subject *subject, const struct glibc_map *map, uin
 static int read_states(struct subject *subject, struct glibc_map *map)
 {
 	const struct glibc_arenas *arenas = &map->arenas;
-	uint64_t most = mapped_bytes(subject);
+	uint64_t most = subject__mapped(subject);
 
 	map->states = calloc(arenas->heap_count + 1, sizeof(*map->states));
 	map->regions = calloc(arenas->heap_count + 1, sizeof(*map->regions));
@@ -133,7 +124,7 @@ static void add_heap(struct glibc_map *map, const struct glibc_heap *heap)
 static int drop_incredible(const struct subject *subject, struct glibc_map *map,
 			   const struct glibc_region *main)
 {
-	uint64_t *own = calloc(map->state_count, sizeof(*own)), spare = mapped_bytes(subject);
+	uint64_t *own = calloc(map->state_count, sizeof(*own)), spare = subject__mapped(subject);
 	size_t kept = 0;
 
 	if (!own)

@@ -64,29 +64,30 @@ static inline bool fits(const struct limits *limits, uint64_t at, const struct c
  *
  * This is what is done for each of millions of chunks. Which are in use, free or in a fastbin
  * cannot be foreseen, and a branch on that would cost more than all of this: hence sums of bits, in
- * copies that stay in registers.
+ * a copy that stays in registers.
  */
 static bool pass_chunks(const struct limits *limits, struct passed *passed,
 			uint32_t fast[static FAST_MAX])
 {
-	const struct limits is = *limits;
 	struct passed to = *passed;
 	bool look = false;
 
 	for (;;) {
-		const struct chunk_header *chunk = header_at(&is, to.at), *next;
+		const struct chunk_header *chunk = header_at(limits, to.at), *next;
 		uint64_t bytes = chunk_bytes(chunk), behind = to.at + bytes, in_use, in_fastbin;
-		uint64_t link = chunk->link ^ ((is.window_at + to.at + CHUNK_HEADER_BYTES) >> 12);
-		bool may_be = may_be_fast(&is, bytes, link), is_fast = may_be & is_near(&is, link);
+		uint64_t link =
+			chunk->link ^ ((limits->window_at + to.at + CHUNK_HEADER_BYTES) >> 12);
+		bool may_be = may_be_fast(limits, bytes, link),
+		     is_fast = may_be & is_near(limits, link);
 
-		if (behind > is.last)
+		if (behind > limits->last)
 			break;
-		next = header_at(&is, behind);
+		next = header_at(limits, behind);
 		in_use = -(next->size & PREV_INUSE);
-		if (!fits(&is, behind, next, bytes, in_use))
+		if (!fits(limits, behind, next, bytes, in_use))
 			break;
-		look = in_use & ((to.at >= is.look_from) | (may_be ^ is_fast) |
-				 (chunk->key == is.key) | is_tcache_size(bytes));
+		look = in_use & ((to.at >= limits->look_from) | (may_be ^ is_fast) |
+				 (chunk->key == limits->key) | is_tcache_size(bytes));
 		if (look)
 			break;
 		in_fastbin = in_use & -(uint64_t)is_fast;

@@ -84,6 +84,17 @@ of_system() {
 	mix_of "$TARGETS/heap_mix"
 }
 
+# Small chunks of which most are in fastbins: malloc_trim empties these first, so that they join what
+# is free beside them.
+mostly_in_fastbins() {
+	need_target heap_mix
+	start_mix "$TARGETS/heap_mix" --threads 3 --mb 12 --max-bytes 120 --keep 1
+	explain
+	expect_json report.json '.glibc.unwalked_bytes == 0 and .glibc.in_use_error_bytes == 0' \
+		"it stood still and all of it was walked"
+	expect_trim
+}
+
 # Without a libc.so.6 that could be known by its name.
 static() {
 	need_target heap_mix_static
@@ -105,4 +116,5 @@ test_case "glibc of bullseye" of_suite bullseye
 test_case "glibc of trixie" of_suite trixie
 test_case "glibc of sid" of_suite sid
 test_case "a static program" static
+test_case "what is in fastbins is trimmed with what lies beside it" mostly_in_fastbins
 test_case "sbrk that is not malloc's" foreign_sbrk

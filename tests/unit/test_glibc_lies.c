@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/uio.h>
 
@@ -14,7 +15,8 @@
 #include "heap_bounds.h"
 #include "heap_child.h"
 
-/* Heaps that are whole but for a word, which says that there is more than there is. */
+/* Heaps that say that there is more than there is: for a word that is overwritten, or was mapped
+ * since. */
 
 #define ARENAS 4
 #define BLOCKS 3000
@@ -223,12 +225,56 @@ static void arenas_together_have_no_more_than_is_mapped(void **state)
 	end_lies(&lies);
 }
 
+#define GROWN_BLOCKS 40
+#define GROWN_BYTES  (100u << 10)
+
+/* Its top becomes 4 MB longer, where it was. */
+static void grow(struct child *child)
+{
+	void *blocks[GROWN_BLOCKS];
+
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	mallopt(M_MMAP_THRESHOLD, 2 * GROWN_BYTES);
+	memset(__libc_malloc(100), 1, 100);
+	child_ready(child);
+	for (int i = 0; i < GROWN_BLOCKS; i++)
+		blocks[i] = __libc_malloc(GROWN_BYTES);
+	for (int i = 0; i < GROWN_BLOCKS; i++)
+		__libc_free(blocks[i]);
+	child_ready(child);
+	pause();
+}
+
+/* What says to be longer than its mapping was may have grown since that was read. */
+static void a_heap_that_grew_is_walked_to_its_new_end(void **state)
+{
+	struct child child = child__start(grow);
+	struct glibc_census before, after;
+	struct claims claims = {0};
+	struct subject subject;
+	const char *reason;
+
+	assert_int_equal(subject__open(child.pid, &subject), 0);
+	assert_int_equal(glibc_census__read(&subject, NULL, &claims, &before, &reason), 0);
+	child__step(&child);
+	assert_int_equal(glibc_census__read(&subject, NULL, &claims, &after, &reason), 0);
+	assert_true(before.arenas[0].walked.ok && after.arenas[0].walked.ok);
+	assert_true(after.top_bytes >= before.top_bytes + (GROWN_BLOCKS - 2) * GROWN_BYTES);
+	assert_true(after.unwalked_bytes == 0);
+	glibc_census__free(&before);
+	glibc_census__free(&after);
+	claims__free(&claims);
+	subject__close(&subject);
+	child__end(&child);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_top_ends_where_its_mapping_does),
 		cmocka_unit_test(no_chunk_is_in_two_arenas),
 		cmocka_unit_test(arenas_together_have_no_more_than_is_mapped),
+		cmocka_unit_test(a_heap_that_grew_is_walked_to_its_new_end),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

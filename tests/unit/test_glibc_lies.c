@@ -225,6 +225,8 @@ static void arenas_together_have_no_more_than_is_mapped(void **state)
 	end_lies(&lies);
 }
 
+int __libc_mallopt(int param, int value);
+
 #define GROWN_BLOCKS 40
 #define GROWN_BYTES  (100u << 10)
 
@@ -233,8 +235,8 @@ static void grow(struct child *child)
 {
 	void *blocks[GROWN_BLOCKS];
 
-	mallopt(M_TRIM_THRESHOLD, INT_MAX);
-	mallopt(M_MMAP_THRESHOLD, 2 * GROWN_BYTES);
+	__libc_mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	__libc_mallopt(M_MMAP_THRESHOLD, 2 * GROWN_BYTES);
 	memset(__libc_malloc(100), 1, 100);
 	child_ready(child);
 	for (int i = 0; i < GROWN_BLOCKS; i++)

@@ -201,11 +201,7 @@ static void renew_pages(struct walk *walk)
 	walk->memory.near = 0;
 }
 
-/*
- * Where the region ends now. It may have grown since its mappings were read, and may say to have
- * grown when it has not: they are read again before anything behind them is believed.
- */
-static uint64_t end_now(struct walk *walk)
+uint64_t walk__end_now(struct walk *walk)
 {
 	const struct glibc_walk_job *job = walk->job;
 	uint64_t end = glibc_map__region_end(job->map, job->region, job->subject->pm);
@@ -234,7 +230,7 @@ bool walk__recover(struct walk *walk, uint64_t failed, struct chunk_header *chun
 	}
 	walk->tries++;
 	glibc_window__drop(&walk->window);
-	walk->end = MAX(end_now(walk), walk->now.at);
+	walk->end = MAX(walk__end_now(walk), walk->now.at);
 	if (walk->err == -ENODATA || walk->err == -EFAULT)
 		renew_pages(walk);
 	walk->err = walk->err == -ENOMEM ? -ENOMEM : 0;

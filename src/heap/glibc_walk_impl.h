@@ -97,6 +97,12 @@ void walk__window(struct walk *walk);
  */
 bool walk__recover(struct walk *walk, uint64_t failed, struct chunk_header *chunk);
 
+/*
+ * Where the region ends now. It may have grown since its mappings were read, and may say to have
+ * grown when it has not: they are read again before anything behind them is believed.
+ */
+uint64_t walk__end_now(struct walk *walk);
+
 /* How often the same place is read again. */
 #define WALK_TRIES 3
 

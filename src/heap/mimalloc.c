@@ -209,8 +209,7 @@ static int read_sparse(struct memory *memory, uint64_t addr, uint8_t *buf, size_
 /* False when none of the layouts fits. */
 static bool read_pages(struct mimalloc *mi, const struct segment *segment, uint64_t slices)
 {
-	static const size_t bytes_max = SLICES_MAX * 112;
-	uint8_t *pages = malloc(bytes_max);
+	uint8_t *pages = malloc(SLICES_MAX * layouts[3].bytes); /* the largest */
 	bool fits = false;
 
 	for (size_t i = 0; pages && !fits && i < sizeof(layouts) / sizeof(layouts[0]); i++) {

@@ -71,17 +71,26 @@ spoil_sizes() {
 		END { printf "%.0f %.0f\n", rss * 1024, size * 1024 }' "/proc/$1/smaps"
 }
 
-# Runs under spoil, in a shell of its own: one reading as JSON and what must hold of it. What the
-# kernel does to pages meanwhile (a huge page made of small ones) needs another.
+# Runs under spoil, in a shell of its own: one reading as JSON and what must hold of it. Pages of a
+# process that is stopped come and go all the same: huge pages are made of small ones, and where
+# anyone on the machine places a uprobe in a library, its page in every process is faulted in or
+# dropped (measured: libc's text, 4 KB up and 12 KB down, with nobody looking). A sum that is not
+# Rss is therefore read again, and is wrong when it is wrong each time; all else is wrong at once.
 spoil_look() {
-	local before=none after tries=0
+	local before after
 
-	while [ "$before" != "${after:-}" ] && [ $((tries++)) -lt 5 ]; do
+	for _ in 1 2 3 4 5; do
+		rm -f spoiled.wrong
 		before=$(spoil_sizes "$1")
 		spoil_read "$1" || return 1
 		after=$(spoil_sizes "$1")
+		if spoil_judge "$after"; then
+			[ "$before" != "$after" ] || return 0
+		elif grep -qv '^the ledger is ' spoiled.wrong; then
+			return 1
+		fi
 	done
-	spoil_judge "$after"
+	[ ! -e spoiled.wrong ]
 }
 
 spoil_read() {

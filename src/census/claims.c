@@ -135,6 +135,30 @@ static int unite(const struct claim *items, size_t count, struct claims *out)
 	return 0;
 }
 
+int claims__covered(const struct claims *claims, enum component component, const char *how,
+		    uint64_t *bytes)
+{
+	struct claims own = {0}, united = {0};
+	int err = 0;
+
+	*bytes = 0;
+	for (size_t i = 0; !err && i < claims->count; i++) {
+		const struct claim *claim = &claims->items[i];
+
+		if (claim->component == component && (!how || claim->how == how))
+			err = append(&own, claim);
+	}
+	if (own.count)
+		qsort(own.items, own.count, sizeof(*own.items), by_precedence);
+	if (!err)
+		err = unite(own.items, own.count, &united);
+	for (size_t i = 0; !err && i < united.count; i++)
+		*bytes += united.items[i].end - united.items[i].start;
+	free(own.items);
+	free(united.items);
+	return err;
+}
+
 int claims__settle(struct claims *claims)
 {
 	struct claims settled = {0};

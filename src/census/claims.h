@@ -59,6 +59,13 @@ struct claims {
 int claims__add(struct claims *claims, uint64_t start, uint64_t end, enum component component,
 		const char *how);
 
+/*
+ * Bytes that a component's claims cover, each once; how: those with this constant alone, NULL: all
+ * of them. Settled or not: what reads structures that may overlap counts by this. 0 or -ENOMEM.
+ */
+int claims__covered(const struct claims *claims, enum component component, const char *how,
+		    uint64_t *bytes);
+
 /* Sorts and resolves overlaps by precedence: afterwards claims are by address and disjoint. 0 or
  * -ENOMEM. */
 int claims__settle(struct claims *claims);

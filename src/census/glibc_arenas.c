@@ -13,6 +13,7 @@
 #include "census/malloc_par.h"
 #include "census/proc_maps.h"
 #include "census/proc_stat.h"
+#include "census/subject.h"
 
 /* 8 arenas for each of 8,192 CPUs, each with a first heap, and as many further heaps: what a
  * hostile process fakes beyond that is not looked at. */
@@ -69,6 +70,18 @@ static int add_heap(struct heap_search *search, const struct glibc_heap *heap)
 	return 0;
 }
 
+/* What it says to use must be mapped: all 64 MiB are, at once, by new_heap. */
+static int measure_heap(const struct heap_search *search, struct glibc_heap *heap)
+{
+	uint64_t end = entries__anonymous_end(search->entries, search->n, heap->base,
+					      heap->base + GLIBC_HEAP_BYTES);
+
+	if (end < heap->base + heap->size_bytes)
+		return -ENOENT;
+	heap->mapped_bytes = end - heap->base;
+	return 0;
+}
+
 /* Every aligned address in [start, end) whose first words are a heap's. */
 static void search_range(void *ctx, uint64_t start, uint64_t end, bool file)
 {
@@ -79,8 +92,9 @@ static void search_range(void *ctx, uint64_t start, uint64_t end, bool file)
 		struct glibc_heap heap;
 		int err = glibc_heap__peek(search->pm, base, &heap);
 
-		/* What it says to use must be mapped. */
-		if (!err && proc_maps__find(search->entries, search->n, base + heap.size_bytes - 1))
+		if (!err)
+			err = measure_heap(search, &heap);
+		if (!err)
 			err = add_heap(search, &heap);
 		if (err == -ESRCH || err == -ENOMEM)
 			search->err = err;

@@ -26,6 +26,8 @@ struct glibc_heap {
 	uint64_t prev;  /* base of the arena's heap before it; 0: this is the first */
 	uint64_t size_bytes;
 	uint64_t mprotect_bytes; /* made readable and writable at some time */
+	uint64_t mapped_bytes;   /* of its GLIBC_HEAP_BYTES, without a gap from base on; at least
+				    size_bytes. Set by glibc_arenas__read alone. */
 	bool is_first;           /* the arena's own struct lies behind its header */
 };
 

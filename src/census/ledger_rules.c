@@ -164,11 +164,15 @@ static bool is_kernel_data(const struct maps_entry *entry)
 	return starts_with(entry->path, "[vvar") || !strcmp(entry->path, "[vsyscall]");
 }
 
+bool mapping_is_kernels(const struct maps_entry *entry)
+{
+	return is_kernel_data(entry) || !strcmp(entry->path, "[vdso]");
+}
+
 /* What the loader's own allocations lie beside: libraries, and the kernel's pages for them. */
 static bool is_library_side(const struct mapping_rules *rules, const struct maps_entry *entry)
 {
-	return images__is_binary(&rules->images, entry) || is_kernel_data(entry) ||
-	       !strcmp(entry->path, "[vdso]");
+	return images__is_binary(&rules->images, entry) || mapping_is_kernels(entry);
 }
 
 /* Whether the piece [start, end) of an anonymous entry touches a program or library. */

@@ -55,6 +55,9 @@ void mapping_rules__close(struct mapping_rules *rules);
 enum mapping_kind mapping_rules__kind(const struct mapping_rules *rules, size_t index,
 				      uint64_t start, uint64_t *end);
 
+/* The kernel's own data or vDSO. */
+bool mapping_is_kernels(const struct maps_entry *entry);
+
 /* Pages of the entry that are in no page cache are a device's, which Rss does not count. */
 bool mapping_is_device(const struct maps_entry *entry);
 

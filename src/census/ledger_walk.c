@@ -65,6 +65,11 @@ static void cut_piece(struct position *at, size_t index, uint64_t start, struct 
 	const struct claim *claim;
 
 	*piece = (struct ledger_piece){.entry = entry, .start = start, .end = entry->end};
+	/* Nobody's but the kernel's, and not counted as Rss is: whoever claims more than is his. */
+	if (mapping_is_kernels(entry)) {
+		piece->kind = mapping_rules__kind(at->walk->rules, index, start, &piece->end);
+		return;
+	}
 	while (at->claim < claims->count && claims->items[at->claim].end <= start)
 		at->claim++;
 	claim = at->claim < claims->count ? &claims->items[at->claim] : NULL;

@@ -46,7 +46,8 @@ static int claim_arenas(struct measure *measure)
 	int err = 0;
 
 	for (size_t i = 0; !err && arenas && i < arenas->heap_count; i++)
-		err = add(measure, arenas->heaps[i].base, arenas->heaps[i].base + GLIBC_HEAP_BYTES,
+		err = add(measure, arenas->heaps[i].base,
+			  arenas->heaps[i].base + arenas->heaps[i].mapped_bytes,
 			  COMPONENT_MALLOC_ARENAS);
 	return err;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/mman.h>
 
 #include "census/ledger_rules.h"
@@ -164,6 +165,15 @@ uint64_t subject__resident(const struct subject *subject, uint64_t start, uint64
 	return page_runs__count(&subject->runs, start, end, &bytes) ? 0 : bytes;
 }
 
+uint64_t subject__mapped(const struct subject *subject)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < subject->n; i++)
+		bytes += subject->entries[i].end - subject->entries[i].start;
+	return bytes;
+}
+
 bool entry_is_anonymous(const struct maps_entry *entry)
 {
 	return !entry->shared && !entry->inode &&
@@ -176,4 +186,18 @@ bool entry_is_anonymous_rw(const struct maps_entry *entry)
 	const uint32_t rw = PROT_READ | PROT_WRITE;
 
 	return entry_is_anonymous(entry) && (entry->prot & rw) == rw;
+}
+
+uint64_t entries__anonymous_end(const struct maps_entry *entries, size_t n, uint64_t addr,
+				uint64_t until)
+{
+	const struct maps_entry *entry = proc_maps__find(entries, n, addr);
+	uint64_t end = 0;
+
+	for (; entry && entry < entries + n && entry_is_anonymous(entry) && end < until; entry++) {
+		if (end && entry->start != end)
+			break;
+		end = entry->end;
+	}
+	return MIN(end, until);
 }

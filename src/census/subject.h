@@ -53,10 +53,18 @@ const struct maps_entry *subject__entry(const struct subject *subject, uint64_t 
 /* Resident bytes of [start, end) as last read. */
 uint64_t subject__resident(const struct subject *subject, uint64_t start, uint64_t end);
 
+/* Address space that is mapped: nothing that a process says of its memory can be more. */
+uint64_t subject__mapped(const struct subject *subject);
+
 /* Private, of no file. [heap] is one, [stack] not. */
 bool entry_is_anonymous(const struct maps_entry *entry);
 
 /* Private, of no file, readable and writable: where allocators work. [heap] is one, [stack] not. */
 bool entry_is_anonymous_rw(const struct maps_entry *entry);
+
+/* Where mappings that are private and of no file, side by side from the one that holds addr on,
+ * end, at most `until`; 0 when addr is in none. */
+uint64_t entries__anonymous_end(const struct maps_entry *entries, size_t n, uint64_t addr,
+				uint64_t until);
 
 #endif

@@ -4,10 +4,51 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/param.h>
 
+#include "census/ledger_rules.h"
+#include "census/proc_maps.h"
 #include "census/proc_stat.h"
 #include "census/stack_cache.h"
+
+/* A stack, its guard included, lies in memory of the process's own; not in text, nor in the
+ * kernel's pages. */
+static bool may_hold_stack(const struct maps_entry *entry)
+{
+	return !mapping_is_kernels(entry) &&
+	       (entry_is_anonymous(entry) || entry->prot & PROT_WRITE);
+}
+
+/*
+ * Bounds are words of the process's memory: a stack that is not mapped from its start to its end is
+ * none. Each mapping is asked once for where those that follow it without a gap end.
+ */
+static int drop_unmapped(const struct stack_query *query, struct stack_range *ranges, size_t *count)
+{
+	uint64_t *ends = calloc(query->n + 1, sizeof(*ends));
+	size_t kept = 0;
+
+	if (!ends)
+		return -ENOMEM;
+	for (size_t i = query->n; i-- > 0;) {
+		const struct maps_entry *entry = &query->entries[i];
+		bool goes_on = i + 1 < query->n && entry[1].start == entry->end && ends[i + 1];
+
+		if (may_hold_stack(entry))
+			ends[i] = goes_on ? ends[i + 1] : entry->end;
+	}
+	for (size_t i = 0; i < *count; i++) {
+		const struct maps_entry *entry =
+			proc_maps__find(query->entries, query->n, ranges[i].start);
+
+		if (entry && ranges[i].end <= ends[entry - query->entries])
+			ranges[kept++] = ranges[i];
+	}
+	*count = kept;
+	free(ends);
+	return 0;
+}
 
 /* Puts what stack pointers led to among the stacks of the lists, which know better. */
 static int merge_ranges(struct stack_range **ranges, size_t *count, const struct stack_range *more,
@@ -39,11 +80,18 @@ int thread_stacks__all(const struct stack_query *query, struct stack_range **ran
 	if (!err)
 		err = stack_cache__read(query->entries, query->n, query->memory, query->exe, ranges,
 					count, &threads);
-	if (err)
+	if (!err)
+		err = drop_unmapped(query, *ranges, count);
+	if (err) {
+		free(*ranges);
+		*ranges = NULL;
 		return err;
+	}
 	if (stat.nr_threads > MAX(threads, 1)) {
 		err = thread_stacks__read(query->pid, query->entries, query->n, query->pm,
 					  query->go_heap, &more, &more_count);
+		if (!err)
+			err = drop_unmapped(query, more, &more_count);
 		if (!err)
 			err = merge_ranges(ranges, count, more, more_count);
 		free(more);

@@ -112,6 +112,10 @@ static bool are_possible(const struct go_books *books)
 		if (figures[i] >= SPACE_ADDRESS_MAX)
 			return false;
 	}
+	/* What was marked, or is allocated, lies in memory that is in use. */
+	if (books->heap_marked > books->mapped_ready ||
+	    books->total_alloc - books->total_free > books->mapped_ready)
+		return false;
 	/* debug.SetGCPercent makes every negative number -1; SetMemoryLimit takes none. */
 	return books->gc_percent >= -1 && books->memory_limit >= 0 && books->mapped_ready;
 }

@@ -96,6 +96,15 @@ static void take_spans(struct go_facts *facts, const struct go_spans *spans, uin
 		facts->span_idle_resident_bytes = to_signed(heap_resident - used);
 }
 
+/* Books of more than is mapped are no books. */
+static int read_books(const struct go_program *program, struct subject *subject,
+		      struct go_books *books)
+{
+	int err = go_books__read(program, &subject->memory, books);
+
+	return !err && go_books__sys(books) > subject__mapped(subject) ? -EAGAIN : err;
+}
+
 /* Spans, and the books of the same moment. */
 static int read_spans(const struct go_program *program, struct subject *subject,
 		      struct go_facts *facts, uint64_t heap_resident)
@@ -110,7 +119,7 @@ static int read_spans(const struct go_program *program, struct subject *subject,
 			return err;
 		if (err == -EINVAL)
 			continue; /* some moved */
-		if (err || go_books__read(program, &subject->memory, &books))
+		if (err || read_books(program, subject, &books))
 			return 0;
 		take_books(facts, &books);
 		if (spans_agree(&spans, &books)) {
@@ -144,7 +153,7 @@ static int read_figures(const struct go_program *program, struct subject *subjec
 	facts->why_unknown = program->why_unknown;
 	if (!program->known)
 		return 0;
-	err = go_books__read(program, &subject->memory, &books);
+	err = read_books(program, subject, &books);
 	if (!err) {
 		facts->why_unknown = NULL;
 		take_books(facts, &books);

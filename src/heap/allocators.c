@@ -43,6 +43,44 @@ void allocators__add(struct allocators *out, const struct allocator_facts *facts
 	}
 }
 
+static int read_tree(const struct tree *tree, bool is_tcmalloc, struct subject *subject,
+		     struct claims *claims, struct allocators *out)
+{
+	return is_tcmalloc ? tcmalloc__read(tree, subject, claims, out)
+			   : jemalloc__read(tree, subject, claims, out);
+}
+
+/* What trees were told to hold of the component. */
+static uint64_t told_bytes(const struct allocators *out, enum component component)
+{
+	uint64_t bytes = 0;
+
+	if (component == COMPONENT_JEMALLOC)
+		return out->jemalloc.extents_in_mappings.found;
+	for (size_t i = 0; i < out->other_count; i++)
+		bytes += out->others[i].bytes;
+	return bytes;
+}
+
+/* Allocators of two objects share nothing: a tree that leads to what another one has is a copy of
+ * that one, or was overwritten, and nothing is told of it. */
+static int add_tree(const struct tree *tree, enum component component, struct subject *subject,
+		    struct claims *claims, struct allocators *out)
+{
+	struct allocators without = *out;
+	uint64_t before, after;
+	int err = claims__covered(claims, component, NULL, &before);
+
+	if (!err)
+		err = read_tree(tree, component == COMPONENT_TCMALLOC, subject, claims, out);
+	if (!err && before)
+		err = claims__covered(claims, component, NULL, &after);
+	if (!err && before &&
+	    told_bytes(out, component) - told_bytes(&without, component) > after - before)
+		*out = without;
+	return err;
+}
+
 static int read_trees(struct subject *subject, struct claims *claims, struct allocators *out)
 {
 	struct tree_kind kinds[JEMALLOC_KINDS + 1];
@@ -53,9 +91,10 @@ static int read_trees(struct subject *subject, struct claims *claims, struct all
 	kinds[JEMALLOC_KINDS] = tcmalloc_kind;
 	count = tree__find(subject, kinds, JEMALLOC_KINDS + 1, trees, TREES_MAX);
 	for (int i = 0; !err && i < count; i++)
-		err = trees[i].kind == &kinds[JEMALLOC_KINDS]
-			      ? tcmalloc__read(&trees[i], subject, claims, out)
-			      : jemalloc__read(&trees[i], subject, claims, out);
+		err = add_tree(&trees[i],
+			       trees[i].kind == &kinds[JEMALLOC_KINDS] ? COMPONENT_TCMALLOC
+								       : COMPONENT_JEMALLOC,
+			       subject, claims, out);
 	return count < 0 ? count : err;
 }
 

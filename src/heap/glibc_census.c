@@ -232,7 +232,7 @@ static int claim_regions(const struct subject *subject, const struct glibc_map *
 		const struct glibc_heap *heap = &map->arenas.heaps[i];
 
 		/* All that it reserved, not only what it made usable so far. */
-		err = claims__add(claims, heap->base, heap->base + GLIBC_HEAP_BYTES,
+		err = claims__add(claims, heap->base, heap->base + heap->mapped_bytes,
 				  COMPONENT_MALLOC_ARENAS, heaps);
 	}
 	for (size_t i = 0; err != -ENOMEM && i < map->region_count; i++) {

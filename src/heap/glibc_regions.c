@@ -10,9 +10,6 @@
 
 #define ALIGN_UP(n, to) (((n) + (to)-1) & ~((uint64_t)(to)-1))
 
-/* Chunk sizes carry three flags (malloc/malloc.c). */
-#define SIZE_BITS 7u
-
 void glibc_map__free(struct glibc_map *map)
 {
 	glibc_arenas__free(&map->arenas);
@@ -21,19 +18,9 @@ void glibc_map__free(struct glibc_map *map)
 	memset(map, 0, sizeof(*map));
 }
 
-static int add_region(struct glibc_map *map, const struct glibc_region *region)
+static void add_region(struct glibc_map *map, const struct glibc_region *region)
 {
 	map->regions[map->region_count++] = *region;
-	return 0;
-}
-
-static uint64_t mapped_bytes(const struct subject *subject)
-{
-	uint64_t bytes = 0;
-
-	for (size_t i = 0; i < subject->n; i++)
-		bytes += subject->entries[i].end - subject->entries[i].start;
-	return bytes;
 }
 
 /* One that says to hold more than all that is mapped is none, or overwritten: not to be believed.
@@ -49,7 +36,7 @@ static bool read_state(struct subject *subject, const struct glibc_map *map, uin
 static int read_states(struct subject *subject, struct glibc_map *map)
 {
 	const struct glibc_arenas *arenas = &map->arenas;
-	uint64_t most = mapped_bytes(subject);
+	uint64_t most = subject__mapped(subject);
 
 	map->states = calloc(arenas->heap_count + 1, sizeof(*map->states));
 	map->regions = calloc(arenas->heap_count + 1, sizeof(*map->regions));
@@ -114,53 +101,74 @@ static void add_heap(struct glibc_map *map, const struct glibc_heap *heap)
 	int64_t arena = find_state(map, heap->arena);
 	uint64_t header = heap->arena & (GLIBC_HEAP_BYTES - 1);
 	struct glibc_region region = {
-		.base = heap->base, .end = heap->base + heap->size_bytes, .arena = arena};
+		.base = heap->base,
+		.end = heap->base + heap->size_bytes,
+		.limit = heap->base + heap->mapped_bytes,
+		.arena = arena,
+	};
 
 	if (arena < 0)
 		return;
 	if (heap->is_first)
 		header += glibc_state__bytes(&map->layout);
 	region.start = heap->base + ALIGN_UP(header, 16);
-	region.has_top = map->states[arena].top - heap->base < GLIBC_HEAP_BYTES;
 	if (region.start < region.end)
 		add_region(map, &region);
 }
 
-static uint64_t top_end(struct pagemap *pm, uint64_t top)
+/*
+ * All that arenas say to have may not be more than is mapped. What an arena has beyond its heaps
+ * (some of which were not found: the main arena's mappings, heaps whose header is overwritten) lies
+ * in what no other arena has; one that says more is overwritten: not to be believed.
+ */
+static int drop_incredible(const struct subject *subject, struct glibc_map *map,
+			   const struct glibc_region *main)
 {
-	uint64_t size;
+	uint64_t *own = calloc(map->state_count, sizeof(*own)), spare = subject__mapped(subject);
+	size_t kept = 0;
 
-	if (top > SPACE_ADDRESS_MAX || pagemap__peek(pm, top + 8, &size, sizeof(size)))
-		return 0;
-	size &= ~(uint64_t)SIZE_BITS;
-	return size % 16 || size > SPACE_ADDRESS_MAX ? 0 : top + size;
+	if (!own)
+		return -ENOMEM;
+	if (has_main(map))
+		own[0] = main->end - main->base;
+	for (size_t i = 0; i < map->arenas.heap_count; i++) {
+		int64_t arena = find_state(map, map->arenas.heaps[i].arena);
+
+		spare -= map->arenas.heaps[i].mapped_bytes;
+		if (arena >= 0)
+			own[arena] += map->arenas.heaps[i].mapped_bytes;
+	}
+	spare -= main->end - main->base;
+	for (size_t i = 0; i < map->state_count; i++) {
+		uint64_t system_bytes = map->states[i].system_bytes;
+		uint64_t beyond = system_bytes - MIN(system_bytes, own[i]);
+
+		if (beyond > spare)
+			continue;
+		spare -= beyond;
+		map->states[kept++] = map->states[i];
+	}
+	map->state_count = kept;
+	free(own);
+	return kept ? 0 : -EAGAIN;
 }
 
-/*
- * The main arena lies in the brk area, from mp_.sbrk_base on. Where sbrk failed it goes on in
- * mappings of its own (MMAP_AS_MORECORE_SIZE), of which the one with the top is known.
- */
-static void add_main(struct subject *subject, struct glibc_map *map)
+static int add_regions(const struct subject *subject, struct glibc_map *map)
 {
-	const struct glibc_state *state = &map->states[0];
-	uint64_t end = top_end(subject->pm, state->top);
-	const struct maps_entry *entry = subject__entry(subject, state->top), *heap = NULL;
-	struct glibc_region region = {.end = end, .is_main = true, .has_top = true};
+	struct glibc_region main = {0};
+	bool found = has_main(map) && glibc_map__main_region(map, subject, &main);
+	int err;
 
-	if (!entry || !end || end <= state->top)
-		return;
-	for (size_t i = 0; !heap && i < subject->n; i++) {
-		if (!strcmp(subject->entries[i].path, "[heap]"))
-			heap = &subject->entries[i];
-	}
-	region.start = entry->start;
-	if (heap && heap->start <= state->top && !strcmp(entry->path, "[heap]"))
-		region.start = heap->start;
-	if (map->has_par && map->par.sbrk_base > region.start && map->par.sbrk_base < end)
-		region.start = map->par.sbrk_base;
-	region.start = ALIGN_UP(region.start, 16);
-	region.base = region.start;
-	add_region(map, &region);
+	if (!found)
+		main = (struct glibc_region){0};
+	err = drop_incredible(subject, map, &main);
+	if (err)
+		return err;
+	if (found && has_main(map))
+		add_region(map, &main);
+	for (size_t i = 0; i < map->arenas.heap_count; i++)
+		add_heap(map, &map->arenas.heaps[i]);
+	return 0;
 }
 
 static int by_address(const void *left, const void *right)
@@ -194,33 +202,14 @@ int glibc_map__read(struct subject *subject, struct glibc_map *out, const char *
 			malloc_par__read(subject->pm, subject->entries, subject->n, &map.par) == 0;
 		err = read_states(subject, &map);
 	}
+	if (!err)
+		err = add_regions(subject, &map);
 	if (err) {
 		glibc_map__free(&map);
 		return err;
 	}
 	check_threads(subject, &map);
-	if (has_main(&map))
-		add_main(subject, &map);
-	for (size_t i = 0; i < map.arenas.heap_count; i++)
-		add_heap(&map, &map.arenas.heaps[i]);
 	qsort(map.regions, map.region_count, sizeof(*map.regions), by_address);
 	*out = map;
 	return 0;
-}
-
-uint64_t glibc_map__region_end(const struct glibc_map *map, const struct glibc_region *region,
-			       struct pagemap *pm)
-{
-	uint64_t words[4], top, end;
-
-	if (!region->is_main) {
-		if (pagemap__peek(pm, region->base, words, sizeof(words)) || words[2] % 4096 ||
-		    words[2] > GLIBC_HEAP_BYTES || words[2] <= region->start - region->base)
-			return region->end;
-		return region->base + words[2];
-	}
-	if (pagemap__peek(pm, map->states[0].address + map->layout.bins - 0x10, &top, sizeof(top)))
-		return region->end;
-	end = top % 16 || top < region->start ? 0 : top_end(pm, top);
-	return end > region->start ? end : region->end;
 }

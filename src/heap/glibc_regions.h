@@ -17,9 +17,9 @@ struct glibc_region {
 	uint64_t base;  /* where its memory begins: the heap's header, or start */
 	uint64_t start; /* its first chunk, or where that is looked for */
 	uint64_t end;   /* behind its last chunk */
+	uint64_t limit; /* where what is mapped for it ends: no word of the process moves that */
 	size_t arena;   /* index in states */
 	bool is_main;
-	bool has_top; /* the top chunk is its last */
 };
 
 /* Where the memory of a process's arenas lies, as it was at one moment. */
@@ -39,8 +39,17 @@ struct glibc_map {
 int glibc_map__read(struct subject *subject, struct glibc_map *out, const char **reason);
 void glibc_map__free(struct glibc_map *map);
 
-/* Where the region ends now; its end as it was when that cannot be told. */
+/* Where the region says to end now, which may lie above its limit; its end as it was when that
+ * cannot be told. */
 uint64_t glibc_map__region_end(const struct glibc_map *map, const struct glibc_region *region,
 			       struct pagemap *pm);
+
+/* The main arena's region; false when its top, or what it says of that, cannot be. */
+bool glibc_map__main_region(const struct glibc_map *map, const struct subject *subject,
+			    struct glibc_region *region);
+
+/* The limit of a region with these mappings. */
+uint64_t glibc_map__limit(const struct glibc_map *map, const struct glibc_region *region,
+			  const struct maps_entry *entries, size_t n);
 
 #endif

@@ -3,7 +3,9 @@
 #include <string.h>
 #include <sys/param.h>
 
+#include "census/proc_maps.h"
 #include "heap/glibc_walk_impl.h"
+#include "model/model.h"
 
 /* So many chunks that follow each other are no accident: each size has 60 bits of which any other
  * value ends the chain. */
@@ -17,6 +19,9 @@
 
 /* 64 MB take half a millisecond. */
 #define PAGE_READS_MAX 16
+
+/* A thousand mappings take a millisecond. */
+#define MAP_READS_MAX 16
 
 struct search {
 	struct walk *walk;
@@ -196,11 +201,25 @@ static void renew_pages(struct walk *walk)
 	walk->memory.near = 0;
 }
 
-bool walk__recover(struct walk *walk, uint64_t failed, struct chunk_header *chunk)
+uint64_t walk__end_now(struct walk *walk)
 {
 	const struct glibc_walk_job *job = walk->job;
-	uint64_t end;
+	uint64_t end = glibc_map__region_end(job->map, job->region, job->subject->pm);
+	struct maps_entry *entries;
+	size_t n;
 
+	if (end > walk->limit && walk->map_reads < MAP_READS_MAX) {
+		walk->map_reads++;
+		if (!proc_maps__read(job->subject->pid, &entries, &n)) {
+			walk->limit = glibc_map__limit(job->map, job->region, entries, n);
+			maps_entries__free(entries, n);
+		}
+	}
+	return MIN(end, walk->limit);
+}
+
+bool walk__recover(struct walk *walk, uint64_t failed, struct chunk_header *chunk)
+{
 	if (is_over(walk->err)) {
 		walk__resync(walk, walk->now.at, chunk);
 		return false;
@@ -211,8 +230,7 @@ bool walk__recover(struct walk *walk, uint64_t failed, struct chunk_header *chun
 	}
 	walk->tries++;
 	glibc_window__drop(&walk->window);
-	end = glibc_map__region_end(job->map, job->region, job->subject->pm);
-	walk->end = MAX(end, walk->now.at);
+	walk->end = MAX(walk__end_now(walk), walk->now.at);
 	if (walk->err == -ENODATA || walk->err == -EFAULT)
 		renew_pages(walk);
 	walk->err = walk->err == -ENOMEM ? -ENOMEM : 0;

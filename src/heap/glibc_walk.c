@@ -99,6 +99,11 @@ static bool find_first(struct walk *walk, struct chunk_header *chunk)
 	walk->now.at = region->start;
 	if (walk__chain_begins(walk, region->start, chunk))
 		return true;
+	/* Few chunks are told by where the last one ends. */
+	walk->end = MAX(walk__end_now(walk), region->start);
+	walk->err = 0;
+	if (walk->end != region->end && walk__chain_begins(walk, region->start, chunk))
+		return true;
 	found = walk__resync(walk, region->start, chunk);
 	if (found && region->is_main) {
 		walk->now.tally.skipped_front_bytes = walk->now.at - region->start;
@@ -109,7 +114,7 @@ static bool find_first(struct walk *walk, struct chunk_header *chunk)
 
 int glibc_walk__region(const struct glibc_walk_job *job, struct glibc_tally *tally)
 {
-	struct walk walk = {.job = job, .end = job->region->end};
+	struct walk walk = {.job = job, .end = job->region->end, .limit = job->region->limit};
 	struct chunk_header chunk;
 	int err = open_walk(&walk);
 

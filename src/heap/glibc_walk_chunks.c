@@ -121,7 +121,9 @@ void walk__chunks(struct walk *walk, struct chunk_header chunk)
 		walk__window(walk);
 		if (walk->err) /* -ERESTART or -ENOMEM: what was counted is of no use */
 			return;
-		over = !walk__fetch(walk, walk->now.at, &chunk) &&
+		/* It was good as a successor, but may have been read anew. */
+		over = !(walk__fetch(walk, walk->now.at, &chunk) &&
+			 header_is_plausible(walk, walk->now.at, chunk.size)) &&
 		       !walk__recover(walk, walk->now.at, &chunk);
 	}
 }

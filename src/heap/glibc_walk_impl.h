@@ -45,7 +45,7 @@ struct walk {
 	struct memory memory;  /* the region's own bounds */
 	struct page_runs runs; /* its pages, when they were read again */
 	struct glibc_window window;
-	uint64_t end;
+	uint64_t end, limit;   /* of the region, as they are now */
 	uint32_t largest_fast; /* chunks up to this size may be in fastbins; 0: none */
 	uint64_t tcache_max;   /* chunks up to this size may be in a tcache */
 	uint64_t key;          /* that of all thread caches; 0: each has its own, or none */
@@ -58,6 +58,7 @@ struct walk {
 	uint64_t failed_at;
 	uint32_t tries;      /* at failed_at */
 	uint32_t page_reads; /* how often its pages were read again */
+	uint32_t map_reads;  /* and how often its mappings */
 	int err;
 };
 
@@ -95,6 +96,12 @@ void walk__window(struct walk *walk);
  * go on and gives that chunk; false when the walk is over.
  */
 bool walk__recover(struct walk *walk, uint64_t failed, struct chunk_header *chunk);
+
+/*
+ * Where the region ends now. It may have grown since its mappings were read, and may say to have
+ * grown when it has not: they are read again before anything behind them is believed.
+ */
+uint64_t walk__end_now(struct walk *walk);
 
 /* How often the same place is read again. */
 #define WALK_TRIES 3

@@ -29,6 +29,14 @@ static bool is_known(struct jemalloc_blocks *blocks, uint64_t addr)
 	return false;
 }
 
+static bool overlaps(const struct jemalloc_blocks *blocks, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < blocks->count; i++)
+		if (start < blocks->end[i] && blocks->start[i] < end)
+			return true;
+	return false;
+}
+
 int jemalloc_blocks__note(struct jemalloc_blocks *blocks, struct subject *subject, uint64_t addr)
 {
 	uint64_t start = addr & ~(HUGE_BYTES - 1);
@@ -42,7 +50,8 @@ int jemalloc_blocks__note(struct jemalloc_blocks *blocks, struct subject *subjec
 		if (err && !scan__is_local_error(err))
 			return err;
 		if (err || !size || size % HUGE_BYTES || size > UINT32_MAX ||
-		    start + size <= addr || !scan__is_anonymous_rw(subject, start, start + size))
+		    start + size <= addr || overlaps(blocks, start, start + size) ||
+		    !scan__is_anonymous_rw(subject, start, start + size))
 			continue;
 		blocks->start[blocks->count] = start;
 		blocks->end[blocks->count] = start + size;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "heap/allocators_report.h"
 #include "heap/allocators_scan.h"
@@ -47,6 +48,7 @@ struct mimalloc {
 	uint64_t secret;
 	size_t cookie; /* index of its word */
 	uint64_t bytes, in_use_bytes;
+	uint64_t end; /* of the segment before */
 	bool has_in_use;
 };
 
@@ -158,7 +160,7 @@ static uint64_t field(const uint8_t *page, size_t offset, size_t bytes)
 /*
  * Blocks that a segment's pages have handed out, in bytes: those that other threads have freed and
  * the owner has not taken back yet count. False when its slices do not add up to the segment in
- * this layout.
+ * this layout. The first SLICES_MAX slices alone have an entry: a longer segment is one block.
  */
 static bool count_pages(const struct page_layout *layout, const uint8_t *pages, uint64_t slices,
 			uint64_t *in_use)
@@ -170,7 +172,7 @@ static bool count_pages(const struct page_layout *layout, const uint8_t *pages, 
 		uint64_t run = field(page, 0, 4), used, block;
 
 		/* The first of a run has its length and no distance from itself. */
-		if (!run || run > slices - i || field(page, 4, 4))
+		if (i >= SLICES_MAX || !run || run > slices - i || field(page, 4, 4))
 			return false;
 		used = field(page, layout->used, layout->used_bytes);
 		block = field(page, layout->block_size, layout->block_size_bytes);
@@ -178,7 +180,7 @@ static bool count_pages(const struct page_layout *layout, const uint8_t *pages, 
 			/* A huge block has no size that fits its field. */
 			if (block >= 1u << 31)
 				block = run * SLICE_BYTES;
-			if (used > run * SLICE_BYTES / block + 1)
+			if (used > run * SLICE_BYTES / block)
 				return false;
 			sum += used * block;
 		}
@@ -207,8 +209,7 @@ static int read_sparse(struct memory *memory, uint64_t addr, uint8_t *buf, size_
 /* False when none of the layouts fits. */
 static bool read_pages(struct mimalloc *mi, const struct segment *segment, uint64_t slices)
 {
-	static const size_t bytes_max = SLICES_MAX * 112;
-	uint8_t *pages = malloc(bytes_max);
+	uint8_t *pages = malloc(SLICES_MAX * layouts[3].bytes); /* the largest */
 	bool fits = false;
 
 	for (size_t i = 0; pages && !fits && i < sizeof(layouts) / sizeof(layouts[0]); i++) {
@@ -218,7 +219,7 @@ static bool read_pages(struct mimalloc *mi, const struct segment *segment, uint6
 		uint64_t in_use;
 
 		if (read_sparse(&mi->subject->memory, segment->addr + first * 8, pages,
-				slices * layout->bytes))
+				MIN(slices, SLICES_MAX) * layout->bytes))
 			continue;
 		fits = count_pages(layout, pages, slices, &in_use);
 		if (fits)
@@ -233,6 +234,10 @@ static int take_segment(struct mimalloc *mi, const struct segment *segment)
 	uint64_t slices = 0;
 	int err;
 
+	/* Segments do not overlap. What has a head inside of another one is what an earlier segment
+	 * left there, or the other one's length is false: its slices then do not add up to it. */
+	if (segment->addr < mi->end)
+		return 0;
 	for (size_t after = 1; after <= 3 && !slices; after += 2) {
 		uint64_t value = segment->words[mi->cookie + after];
 
@@ -245,9 +250,10 @@ static int take_segment(struct mimalloc *mi, const struct segment *segment)
 		mi->has_in_use = false;
 		return 0;
 	}
+	mi->end = segment->addr + slices * SLICE_BYTES;
 	mi->bytes += slices * SLICE_BYTES;
 	/* A huge segment is one block, and its slices need not all be written. */
-	mi->has_in_use &= read_pages(mi, segment, slices < SLICES_MAX ? slices : SLICES_MAX);
+	mi->has_in_use &= read_pages(mi, segment, slices);
 	err = claims__add(mi->claims, segment->addr, segment->addr + slices * SLICE_BYTES,
 			  COMPONENT_MIMALLOC, "segments with mimalloc's cookie");
 	return err == -ENOMEM ? err : 0;

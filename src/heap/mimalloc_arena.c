@@ -107,9 +107,15 @@ static int take_head(void *ctx, uint64_t addr, const uint64_t *words)
 int mimalloc3__read(struct subject *subject, struct claims *claims, struct allocators *out)
 {
 	struct mimalloc3 mi = {.subject = subject, .claims = claims};
-	int err = scan__each_head(subject, SLICE_BYTES, HEAD_WORDS * 8, take_head, &mi);
+	uint64_t before, after = 0;
+	int err = claims__covered(claims, COMPONENT_MIMALLOC, NULL, &before);
 
+	if (!err)
+		err = scan__each_head(subject, SLICE_BYTES, HEAD_WORDS * 8, take_head, &mi);
 	if (err >= 0 && mi.bytes)
+		err = claims__covered(claims, COMPONENT_MIMALLOC, NULL, &after);
+	/* What is of mimalloc 2 is not of 3 as well. */
+	if (err >= 0 && mi.bytes && (!before || mi.bytes <= after - before))
 		allocators__add(out, &(struct allocator_facts){
 					     .name = "mimalloc",
 					     .how = "arenas that name their own address",

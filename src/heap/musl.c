@@ -39,6 +39,8 @@ struct meta {
 	uint64_t fields; /* 5 bits last index, 1 freeable, 6 size class, 52 pages mapped */
 };
 
+static const char how_groups[] = "groups of mallocng's own areas";
+
 struct musl {
 	struct subject *subject;
 	struct claims *claims;
@@ -123,7 +125,7 @@ static int take_group(struct musl *musl, const struct meta *meta, uint64_t meta_
 	}
 	musl->bytes += mapped;
 	err = claims__add(musl->claims, meta->group, meta->group + mapped, COMPONENT_MUSL,
-			  "groups of mallocng's own areas");
+			  how_groups);
 	return err == -ENOMEM ? err : 0;
 }
 
@@ -181,19 +183,23 @@ static int walk_areas(struct musl *musl)
 	return err;
 }
 
-static void report(const struct musl *musl, struct allocators *out)
+/* Groups that overlap, or were met twice, are overwritten, and so is what they hold. */
+static int report(const struct musl *musl, struct allocators *out)
 {
 	struct allocator_facts facts = {
 		.name = "musl",
 		.how = "mallocng's own list of areas, by its secret",
-		.bytes = musl->bytes,
 		.in_use_bytes = musl->in_use_bytes,
-		.has_in_use = musl->whole && !musl->broken,
 	};
+	int err = claims__covered(musl->claims, COMPONENT_MUSL, how_groups, &facts.bytes);
 
+	if (err)
+		return err;
+	facts.has_in_use = musl->whole && !musl->broken && facts.bytes == musl->bytes;
 	/* The context counts its slots by class: the walk found all of them or it is not told. */
 	facts.has_in_use &= !memcmp(musl->usage, musl->slots, sizeof(musl->usage));
 	allocators__add(out, &facts);
+	return 0;
 }
 
 /* The malloc before mallocng: see musl.h. */
@@ -259,7 +265,5 @@ int musl__read(struct subject *subject, struct claims *claims, struct allocators
 	if (!err)
 		return strcmp(out->malloc_owner, "musl") == 0 ? read_old(subject, claims, out) : 0;
 	err = walk_areas(&musl);
-	if (!err && musl.areas)
-		report(&musl, out);
-	return err;
+	return !err && musl.areas ? report(&musl, out) : err;
 }

@@ -205,6 +205,24 @@ static int find_table(void *ctx, uint64_t addr, const uint64_t *words, size_t co
 	return err;
 }
 
+/* Arenas that overlap are overwritten, and so is what they hold. */
+static int report(const struct python *python, struct allocators *out)
+{
+	uint64_t bytes;
+	int err = claims__covered(python->claims, COMPONENT_PYMALLOC, NULL, &bytes);
+
+	if (err)
+		return err;
+	allocators__add(out, &(struct allocator_facts){
+				     .name = "pymalloc",
+				     .how = "arenas of its own table, by their pools",
+				     .bytes = bytes,
+				     .in_use_bytes = python->in_use_bytes,
+				     .has_in_use = !python->broken && bytes == python->bytes,
+			     });
+	return 0;
+}
+
 int pymalloc__read(struct subject *subject, struct claims *claims, struct allocators *out)
 {
 	struct python *python = calloc(1, sizeof(*python));
@@ -216,13 +234,7 @@ int pymalloc__read(struct subject *subject, struct claims *claims, struct alloca
 	python->claims = claims;
 	err = scan__each_data_window(subject, find_table, python);
 	if (err >= 0 && python->arenas)
-		allocators__add(out, &(struct allocator_facts){
-					     .name = "pymalloc",
-					     .how = "arenas of its own table, by their pools",
-					     .bytes = python->bytes,
-					     .in_use_bytes = python->in_use_bytes,
-					     .has_in_use = !python->broken,
-				     });
+		err = report(python, out);
 	free(python);
 	return err < 0 ? err : 0;
 }

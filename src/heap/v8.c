@@ -25,7 +25,6 @@ struct cage {
 struct v8 {
 	struct subject *subject;
 	struct claims *claims;
-	uint64_t bytes;
 	uint64_t end; /* of the chunk before */
 	struct cage cages[CAGES_MAX];
 	size_t cage_count;
@@ -73,8 +72,7 @@ static void note_caged(struct v8 *v8, uint64_t addr, const uint64_t *words)
 		v8->cages[v8->cage_count++] = (struct cage){base, 1};
 }
 
-int v8_cage__claim(struct subject *subject, struct claims *claims, uint64_t base, const char *how,
-		   uint64_t *bytes)
+int v8_cage__claim(struct subject *subject, struct claims *claims, uint64_t base, const char *how)
 {
 	for (size_t i = 0; i < subject->n; i++) {
 		const struct maps_entry *entry = &subject->entries[i];
@@ -82,7 +80,6 @@ int v8_cage__claim(struct subject *subject, struct claims *claims, uint64_t base
 		if (entry->start < base || entry->end > base + V8_CAGE_BYTES ||
 		    !entry_is_anonymous_rw(entry))
 			continue;
-		*bytes += entry->end - entry->start;
 		if (claims__add(claims, entry->start, entry->end, COMPONENT_V8, how) == -ENOMEM)
 			return -ENOMEM;
 	}
@@ -101,7 +98,6 @@ static int take_chunk(void *ctx, uint64_t addr, const uint64_t *words)
 	    !scan__is_anonymous(v8->subject, addr, addr + size))
 		return 0;
 	v8->end = addr + size;
-	v8->bytes += size;
 	err = claims__add(v8->claims, addr, addr + size, COMPONENT_V8, "headers of V8's chunks");
 	return err == -ENOMEM ? err : 0;
 }
@@ -109,20 +105,25 @@ static int take_chunk(void *ctx, uint64_t addr, const uint64_t *words)
 int v8__read(struct subject *subject, struct claims *claims, struct allocators *out)
 {
 	struct v8 v8 = {.subject = subject, .claims = claims};
+	uint64_t bytes = 0;
 	int err = scan__each_head(subject, CHUNK_ALIGN, HEAD_WORDS * 8, take_chunk, &v8);
 
 	for (size_t i = 0; err >= 0 && i < v8.cage_count; i++)
 		if (v8.cages[i].chunks >= CAGE_CHUNKS_MIN)
 			err = v8_cage__claim(subject, claims, v8.cages[i].base,
-					     "cage in which V8's chunks have their numbers",
-					     &v8.bytes);
-	if (err >= 0 && v8.bytes)
-		err = v8_cpp__read(subject, claims, &v8.bytes);
-	if (err >= 0 && v8.bytes)
+					     "cage in which V8's chunks have their numbers");
+	if (err >= 0)
+		err = claims__covered(claims, COMPONENT_V8, NULL, &bytes);
+	if (!err && bytes)
+		err = v8_cpp__read(subject, claims);
+	/* Chunks lie in cages, and cages may be both kinds'. */
+	if (!err && bytes)
+		err = claims__covered(claims, COMPONENT_V8, NULL, &bytes);
+	if (!err && bytes)
 		allocators__add(out, &(struct allocator_facts){
 					     .name = "v8",
 					     .how = "what its chunks say of themselves",
-					     .bytes = v8.bytes,
+					     .bytes = bytes,
 				     });
 	return err < 0 ? err : 0;
 }

@@ -52,7 +52,7 @@ static int note_page(void *ctx, uint64_t addr, const uint64_t *words)
 	return 0;
 }
 
-int v8_cpp__read(struct subject *subject, struct claims *claims, uint64_t *bytes)
+int v8_cpp__read(struct subject *subject, struct claims *claims)
 {
 	struct search s = {.subject = subject};
 	int err = scan__each_head(subject, PAGE_ALIGN, 16, note_page, &s);
@@ -61,7 +61,6 @@ int v8_cpp__read(struct subject *subject, struct claims *claims, uint64_t *bytes
 	for (size_t i = 0; !err && i < s.count; i++)
 		if (s.cages[i].pages >= PAGES_MIN && s.cages[i].pages > s.cages[i].others)
 			err = v8_cage__claim(subject, claims, s.cages[i].base,
-					     "cage in which pages name V8's heap of C++ objects",
-					     bytes);
+					     "cage in which pages name V8's heap of C++ objects");
 	return err;
 }

@@ -103,6 +103,24 @@ static void move(struct spoiler *s, uint64_t *words, bool write)
 		process_vm_readv(s->target.pid, local, WORDS, remote, WORDS, 0);
 }
 
+static void expect_possible(const struct subject *subject, const struct allocators *found)
+{
+	const struct jemalloc_facts *je = &found->jemalloc;
+	uint64_t mapped = subject__mapped(subject);
+
+	for (size_t i = 0; i < found->other_count; i++) {
+		assert_true(found->others[i].bytes <= mapped);
+		if (found->others[i].has_in_use)
+			assert_true(found->others[i].in_use_bytes <= found->others[i].bytes);
+	}
+	if (!found->has_jemalloc)
+		return;
+	assert_true(je->active_bytes + je->dirty_bytes + je->muzzy_bytes + je->retained_bytes <=
+		    mapped);
+	assert_true(je->allocated_bytes <= je->active_bytes);
+	assert_true(je->metadata_bytes <= mapped);
+}
+
 static void expect_sane(struct spoiler *s)
 {
 	struct subject *subject = &s->target.subject;
@@ -120,6 +138,7 @@ static void expect_sane(struct spoiler *s)
 		assert_true(
 			scan__is_anonymous(subject, claims.items[i].start, claims.items[i].end));
 	assert_true(found.other_count <= ALLOCATORS_MAX);
+	expect_possible(subject, &found);
 	claims__free(&claims);
 }
 
@@ -176,6 +195,79 @@ static void test_mimalloc(void **state)
 	spoil_heap("allocator_heap", "libmimalloc.so.2.0");
 }
 
+#define SEGMENT_BYTES (32ull << 20)
+#define SEGMENT_WORDS 64
+
+/* Where a segment's head has its cookie: the next one's differs from it as their addresses do. */
+static size_t find_cookie(const uint64_t *head, const uint64_t *next)
+{
+	for (size_t i = 1; i < SEGMENT_WORDS; i++)
+		if (head[i] && next[i] && (head[i] ^ next[i]) >> 48 == 0 &&
+		    (head[i] ^ head[0]) == (next[i] ^ next[0]) && head[i] >> 48)
+			return i;
+	return 0;
+}
+
+/* The number of slices of the first segment in front of another one becomes that of both. */
+static bool join_segments(struct target *target)
+{
+	for (size_t i = 0; i < target->subject.n; i++) {
+		const struct maps_entry *entry = &target->subject.entries[i];
+		uint64_t at = (entry->start + SEGMENT_BYTES - 1) & ~(SEGMENT_BYTES - 1);
+
+		for (; entry_is_anonymous_rw(entry) && at + SEGMENT_BYTES < entry->end;
+		     at += SEGMENT_BYTES) {
+			uint64_t heads[2][SEGMENT_WORDS], both = 2 * SEGMENT_BYTES / 65536;
+			struct memory *memory = &target->subject.memory;
+			size_t cookie;
+
+			if (memory__read(memory, at, heads[0], sizeof(heads[0])) ||
+			    memory__read(memory, at + SEGMENT_BYTES, heads[1], sizeof(heads[1])))
+				continue;
+			heads[0][0] = at;
+			heads[1][0] = at + SEGMENT_BYTES;
+			cookie = find_cookie(heads[0], heads[1]);
+			for (size_t k = cookie + 1; cookie && k <= cookie + 3; k += 2) {
+				struct iovec local = {&both, 8}, remote = {(void *)(at + k * 8), 8};
+
+				if (heads[0][k] != SEGMENT_BYTES / 65536)
+					continue;
+				return process_vm_writev(target->pid, &local, 1, &remote, 1, 0) ==
+				       8;
+			}
+		}
+	}
+	return false;
+}
+
+/* A segment that says to reach over the next one: what both have is counted once. */
+static void test_mimalloc_long_segment(void **state)
+{
+	char path[PATH_MAX];
+	char *argv[] = {path, "--threads", "3", "--blocks", "4000", NULL};
+	const struct allocator_facts *whole, *facts;
+	struct allocators found;
+	struct claims claims = {0};
+	struct target target;
+
+	if (!target_path("allocator_heap", path) || access(LIBRARIES "libmimalloc.so.2.0", R_OK) ||
+	    !target__start(&target, argv, LIBRARIES "libmimalloc.so.2.0"))
+		skip();
+	target__read(&target);
+	assert_int_equal(target.err, 0);
+	whole = &target.found.others[0];
+	assert_int_equal(target.found.other_count, 1);
+	assert_true(whole->has_in_use);
+	assert_true(join_segments(&target));
+	assert_int_equal(allocators__read(&target.subject, &claims, &found), 0);
+	facts = &found.others[0];
+	assert_int_equal(found.other_count, 1);
+	assert_true(facts->bytes == whole->bytes);
+	assert_false(facts->has_in_use);
+	claims__free(&claims);
+	target__end(&target);
+}
+
 static void test_musl(void **state)
 {
 	spoil_heap("allocator_heap_musl", NULL);
@@ -195,8 +287,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_jemalloc), cmocka_unit_test(test_tcmalloc),
-		cmocka_unit_test(test_mimalloc), cmocka_unit_test(test_musl),
-		cmocka_unit_test(test_python),
+		cmocka_unit_test(test_mimalloc), cmocka_unit_test(test_mimalloc_long_segment),
+		cmocka_unit_test(test_musl),     cmocka_unit_test(test_python),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

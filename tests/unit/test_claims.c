@@ -136,6 +136,33 @@ static void random_sets_are_as_a_model_by_units(void **state)
 	}
 }
 
+static void what_overlaps_is_covered_once(void **state)
+{
+	static const char one[] = "one", other[] = "other";
+	const struct claim items[] = {
+		{100, 200, COMPONENT_MUSL, one},    {10, 20, COMPONENT_MUSL, one},
+		{150, 250, COMPONENT_MUSL, one},    {100, 200, COMPONENT_MUSL, one},
+		{160, 170, COMPONENT_MUSL, one},    {240, 300, COMPONENT_MUSL, other},
+		{0, 1000, COMPONENT_PYMALLOC, one},
+	};
+	struct claims claims = {0};
+	uint64_t bytes;
+
+	assert_int_equal(claims__covered(&claims, COMPONENT_MUSL, NULL, &bytes), 0);
+	assert_true(bytes == 0);
+	for (size_t i = 0; i < sizeof(items) / sizeof(*items); i++)
+		assert_int_equal(claims__add(&claims, items[i].start, items[i].end,
+					     items[i].component, items[i].how),
+				 0);
+	assert_int_equal(claims__covered(&claims, COMPONENT_MUSL, one, &bytes), 0);
+	assert_true(bytes == 10 + 150);
+	assert_int_equal(claims__covered(&claims, COMPONENT_MUSL, NULL, &bytes), 0);
+	assert_true(bytes == 10 + 200);
+	assert_int_equal(claims__covered(&claims, COMPONENT_V8, NULL, &bytes), 0);
+	assert_true(bytes == 0);
+	claims__free(&claims);
+}
+
 static void every_component_has_a_name_of_its_own(void **state)
 {
 	for (int i = 0; i < COMPONENTS; i++) {
@@ -152,6 +179,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_claimed_is_refused),
 		cmocka_unit_test(the_whole_address_space_can_be_claimed),
 		cmocka_unit_test(random_sets_are_as_a_model_by_units),
+		cmocka_unit_test(what_overlaps_is_covered_once),
 		cmocka_unit_test(every_component_has_a_name_of_its_own),
 	};
 

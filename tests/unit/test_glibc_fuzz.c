@@ -9,6 +9,7 @@
 
 #include "heap/glibc_census.h"
 
+#include "heap_bounds.h"
 #include "heap_child.h"
 
 /*
@@ -181,6 +182,8 @@ static void whatever_a_heap_holds_reading_it_ends(void **state)
 		assert_true(err == 0 || err == -ENOENT);
 		assert_true(err == 0 || reason);
 		assert_true(subject.memory.bytes_read < BYTES_MAX);
+		if (!err)
+			expect_possible(&census, &subject);
 		read += err == 0;
 		left_out += err == 0 && census.unwalked_bytes > 0;
 		glibc_census__free(&census);

@@ -13,10 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "census/ledger.h"
@@ -224,6 +226,42 @@ static void claims_come_before_mappings(void **state)
 	child__end(&child);
 }
 
+static void use_vdso(struct child *child)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	child->told[0] = getauxval(AT_SYSINFO_EHDR);
+	child_ready(child);
+	pause();
+}
+
+/* Whoever takes his own for larger than it is: the vDSO's page is nobody's, and no part of Rss. */
+static void the_vdso_cannot_be_claimed(void **state)
+{
+	struct child child = child__start(use_vdso);
+	struct ledger without, with;
+	struct claims claims = {0};
+	struct subject subject;
+	uint64_t vdso = child.told[0];
+
+	assert_int_equal(subject__open(child.pid, &subject), 0);
+	if (!vdso || !subject__resident(&subject, vdso, vdso + PAGE))
+		skip();
+	sum(&subject, NULL, &without);
+	assert_int_equal(
+		claims__add(&claims, vdso - 64 * MB, vdso + 64 * MB, COMPONENT_THREAD_STACKS, NULL),
+		0);
+	assert_int_equal(claims__settle(&claims), 0);
+	sum(&subject, &claims, &with);
+	assert_true(with.rows[COMPONENT_THREAD_STACKS].resident_bytes > 0);
+	assert_true(with.resident_bytes == without.resident_bytes);
+	assert_true(with.rss.expected == without.rss.expected);
+	claims__free(&claims);
+	subject__close(&subject);
+	child__end(&child);
+}
+
 enum { MANY = 10000 };
 
 /* Single pages, every second one writable: no two merge. told[0] is the first. */
@@ -302,6 +340,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_is_found_and_the_sum_is_rss),
 		cmocka_unit_test(claims_come_before_mappings),
+		cmocka_unit_test(the_vdso_cannot_be_claimed),
 		cmocka_unit_test(ten_thousand_mappings_add_up),
 		cmocka_unit_test(a_sum_that_is_of_another_moment_is_said_so),
 	};

@@ -316,6 +316,60 @@ static void structs_may_hold_anything(void **state)
 	every_stack_has_its_exact_bounds(state);
 }
 
+static void swap_words(uint64_t addr, uint64_t words[static 2])
+{
+	struct iovec remote = {(void *)addr, 16}, local = {words, 16};
+	uint64_t before[2];
+	struct iovec saved = {before, 16};
+
+	assert_int_equal(process_vm_readv(fixture.child.pid, &saved, 1, &remote, 1, 0), 16);
+	assert_int_equal(process_vm_writev(fixture.child.pid, &local, 1, &remote, 1, 0), 16);
+	memcpy(words, before, sizeof(before));
+}
+
+/* Where thread i's struct pthread has {stackblock, stackblock_size}. */
+static uint64_t find_block(size_t i)
+{
+	uint64_t words[0x900 / 8], self = truth->threads[i].self;
+	struct iovec local = {words, sizeof(words)}, remote = {(void *)self, sizeof(words)};
+
+	assert_int_equal(process_vm_readv(fixture.child.pid, &local, 1, &remote, 1, 0),
+			 sizeof(words));
+	for (size_t k = 0; k + 1 < sizeof(words) / 8; k++) {
+		if (words[k] && words[k] <= truth->threads[i].start &&
+		    words[k] + words[k + 1] == truth->threads[i].end)
+			return self + k * 8;
+	}
+	fail_msg("no bounds in the struct pthread");
+	return 0;
+}
+
+/* Bounds that begin far below the stack: over libraries, over other threads' and what is not mapped
+ * at all. */
+static void a_stack_is_mapped_from_start_to_end(void **state)
+{
+	static const uint64_t more[] = {1ULL << 39, 1ULL << 35, 1ULL << 30};
+	struct subject *subject = &fixture.subject;
+
+	for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++) {
+		uint64_t block = find_block(0), words[2], reserved = 0;
+		struct stack_range *ranges;
+		size_t count;
+
+		words[0] = truth->threads[0].start - more[i];
+		words[1] = truth->threads[0].end - words[0];
+		swap_words(block, words);
+		read_all(&ranges, &count);
+		swap_words(block, words);
+		for (size_t k = 0; k < count; k++)
+			reserved += ranges[k].end - ranges[k].start;
+		free(ranges);
+		assert_true(count >= LIVE + CACHED + UNJOINED - 1);
+		assert_true(reserved <= subject__mapped(subject));
+	}
+	every_stack_has_its_exact_bounds(state);
+}
+
 static void be_alone(struct child *child)
 {
 	child_ready(child);
@@ -347,6 +401,8 @@ int main(void)
 						start_threads, end_child),
 		cmocka_unit_test_setup_teardown(what_others_claim_is_not_taken_for_a_stack,
 						start_threads, end_child),
+		cmocka_unit_test_setup_teardown(a_stack_is_mapped_from_start_to_end, start_threads,
+						end_child),
 		cmocka_unit_test_setup_teardown(structs_may_hold_anything, start_threads,
 						end_child),
 		cmocka_unit_test(one_thread_alone_has_only_the_main_stack),

@@ -56,8 +56,8 @@ struct frame_name {
 	uint32_t line;
 };
 
-/* Room for a stack with what is inlined into it, and FRAME_TRUNCATED; where that is not enough, inlined ones are left
- * out first. STACK_DEPTH frames are never cut. */
+/* Room for a stack with what is inlined into it, and FRAME_TRUNCATED; where that is not enough,
+ * inlined ones are left out first. STACK_DEPTH frames are never cut. */
 #define STACK_ENTRIES_MAX 512
 
 struct stack_namer {

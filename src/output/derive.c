@@ -154,34 +154,94 @@ const char *process__end_text(const struct process *process, char buf[END_TEXT_M
 	return buf;
 }
 
-/*
- * Frames at the leaf that every mapping passes and that name nobody: system call wrappers. A line
- * that has to be cut starts after them.
- */
-static bool is_plumbing(const struct frame_name *frame)
+static bool begins_with_one_of(const char *text, const char *const *starts, size_t count)
 {
-	static const char *const starts[] = {"syscall.",
-					     "golang.org/x/sys/unix.",
-					     "runtime/internal/syscall.",
-					     "internal/runtime/syscall.",
-					     "__mmap",
-					     "__libc_mmap",
-					     "runtime.mmap",
-					     "runtime.sysMmap",
-					     "runtime.callCgoMmap"};
-	static const char *const names[] = {"mmap", "mmap64", "mremap", "brk", "sbrk"};
-
-	if (!frame->function)
-		return false;
-	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++) {
-		if (!strncmp(frame->function, starts[i], strlen(starts[i])))
-			return true;
-	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		if (!strcmp(frame->function, names[i]))
+	for (size_t i = 0; i < count; i++) {
+		if (!strncmp(text, starts[i], strlen(starts[i])))
 			return true;
 	}
 	return false;
+}
+
+#define BEGINS_WITH(text, starts) \
+	begins_with_one_of(text, starts, sizeof(starts) / sizeof(*(starts)))
+
+/* Frames at the leaf that name nobody: a C library's and an allocator's own functions. */
+static bool is_of_libc(const struct frame_name *frame)
+{
+	static const char *const objects[] = {"libc.so",     "libc-2",      "ld-linux",
+					      "ld-musl",     "libpthread",  "libjemalloc",
+					      "libtcmalloc", "libmimalloc", "libsnmalloc"};
+
+	return BEGINS_WITH(frame->object, objects);
+}
+
+/* Likewise Go's runtime, its system calls, and what leads from Go to C. */
+static bool is_of_go_runtime(const struct frame_name *frame)
+{
+	static const char *const functions[] = {"runtime.",
+						"runtime/internal/",
+						"internal/runtime/",
+						"internal/cpu.",
+						"x_cgo_",
+						"_cgo_",
+						"crosscall",
+						"syscall.",
+						"golang.org/x/sys/unix."};
+
+	return frame->function && BEGINS_WITH(frame->function, functions);
+}
+
+/* Wrappers of a system call and what leads to them from Go, which say less than who calls them. */
+static bool is_wrapper(const struct frame_name *frame)
+{
+	static const char *const functions[] = {"mmap",
+						"__mmap",
+						"__libc_mmap",
+						"mremap",
+						"sbrk",
+						"brk",
+						"x_cgo_mmap",
+						"_cgo_",
+						"crosscall",
+						"syscall.",
+						"runtime.mmap",
+						"runtime.sysMmap",
+						"runtime.callCgoMmap",
+						"runtime.asmcgocall",
+						"runtime.cgocall",
+						"runtime/internal/",
+						"internal/runtime/",
+						"golang.org/x/sys/unix."};
+
+	return frame->function && BEGINS_WITH(frame->function, functions);
+}
+
+/*
+ * A line that has to be cut begins with the function that was called from outside of libc and of
+ * Go's runtime ("calloc", "runtime.newobject") and goes on with who called it. When nobody else is
+ * on the stack it begins behind the wrappers.
+ */
+static void choose_frames(const struct frame_name *frames, size_t n, size_t *first, size_t *second)
+{
+	size_t libc = 0, others, entry;
+
+	while (libc < n && is_of_libc(&frames[libc]))
+		libc++;
+	for (others = libc; others < n && is_of_go_runtime(&frames[others]);)
+		others++;
+	if (others == n || !strcmp(frames[others].text, FRAME_TRUNCATED)) {
+		for (entry = 0; entry + 1 < others && is_wrapper(&frames[entry]);)
+			entry++;
+		*first = entry;
+		*second = entry + 1;
+		return;
+	}
+	*second = others;
+	entry = libc && !is_wrapper(&frames[libc - 1]) ? libc : others;
+	*first = entry && !is_wrapper(&frames[entry - 1]) ? entry - 1 : others;
+	if (*first == others)
+		*second = others + 1;
 }
 
 /* Go's names start with the package's path: "github.com/x/fastcache.getChunk" is cut before it. */
@@ -199,12 +259,11 @@ const char *stack_line(const struct trace_result *result, const struct process *
 	struct frame_name frames[STACK_ENTRIES_MAX];
 	size_t n = stack_namer__name(&result->namer, process->pid, process->start_ns, stack, frames,
 				     STACK_ENTRIES_MAX);
-	size_t used = 0, width = 0, first = 0;
+	size_t used = 0, width = 0, first, second;
 
 	snprintf(buf, size, "unknown");
-	while (first + 1 < n && is_plumbing(&frames[first]))
-		first++;
-	for (size_t i = first; i < n; i++) {
+	choose_frames(frames, n, &first, &second);
+	for (size_t i = first; i < n; i = i == first ? second : i + 1) {
 		char frame[64];
 		size_t more;
 		int wrote;

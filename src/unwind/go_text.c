@@ -59,15 +59,16 @@ static size_t count_before(const struct frame_rows *rows, uint64_t vaddr)
 	       1;
 }
 
-/* Puts a row of CALL_BYTES in, where all around is a gap: no FDE claims this code. */
-static int insert_row(struct frame_rows *rows, uint64_t vaddr)
+/* Puts a row of `size` bytes in, where all around is a gap: no FDE claims this code. */
+static int insert_row(struct frame_rows *rows, uint64_t vaddr, uint64_t size,
+		      struct unwind_rule rule)
 {
-	static const struct unwind_rule rule = {.kind = UNWIND_GO_SWITCH};
 	size_t at = count_before(rows, vaddr), tail = rows->count - at;
 	int err;
 
-	if (!at || !unwind_rule__equal(rows->rows[at - 1].rule, frame_gap_rule) ||
-	    (tail && rows->rows[at].vaddr < vaddr + CALL_BYTES))
+	if (!at || !size || size > UINT64_MAX - vaddr ||
+	    !unwind_rule__equal(rows->rows[at - 1].rule, frame_gap_rule) ||
+	    (tail && rows->rows[at].vaddr < vaddr + size))
 		return 0;
 	/* Two at the end, so that there is room for them; then the others move up. */
 	err = frame_rows__append(rows, UINT64_MAX - 1, rule);
@@ -80,7 +81,7 @@ static int insert_row(struct frame_rows *rows, uint64_t vaddr)
 	}
 	memmove(&rows->rows[at + 2], &rows->rows[at], tail * sizeof(rows->rows[0]));
 	rows->rows[at] = (struct frame_row){vaddr, rule};
-	rows->rows[at + 1] = (struct frame_row){vaddr + CALL_BYTES, frame_gap_rule};
+	rows->rows[at + 1] = (struct frame_row){vaddr + size, frame_gap_rule};
 	return 0;
 }
 
@@ -92,30 +93,59 @@ static int add_after(struct search *search, const struct elf_function *function,
 	if (!found)
 		return 0;
 	return insert_row(search->rows,
-			  function->vaddr + (uint64_t)(found - code) + pattern_size - CALL_BYTES);
+			  function->vaddr + (uint64_t)(found - code) + pattern_size - CALL_BYTES,
+			  CALL_BYTES, (struct unwind_rule){.kind = UNWIND_GO_SWITCH});
 }
 
 /* By its code, which is what the rule is about: versions may have it from their distributor. */
+static int add_switch(struct search *search, const struct elf_function *function)
+{
+	uint8_t code[FUNCTION_MAX_BYTES];
+	size_t size = function->size < sizeof(code) ? (size_t)function->size : sizeof(code);
+	long got = elf_object__read_code(search->obj, function->file_offset, code, size);
+	int err;
+
+	if (got < (long)sizeof(entry_code) || memcmp(code, entry_code, sizeof(entry_code)) != 0)
+		return 0;
+	err = add_after(search, function, code, (size_t)got, switch_code, sizeof(switch_code));
+	return err ? err
+		   : add_after(search, function, code, (size_t)got, stay_code, sizeof(stay_code));
+}
+
+/* Whether it is this function of the runtime, which symbol tables may call .abi0. */
+static bool is_named(const struct elf_function *function, const char *name)
+{
+	size_t len = strlen(name);
+
+	return !strncmp(function->name, name, len) &&
+	       (!function->name[len] || !strcmp(function->name + len, ".abi0"));
+}
+
+/*
+ * Where goroutines, threads and the program begin: assembler that keeps no frame pointer, and that
+ * a thread's first code jumps to or calls with nothing of the program above (runtime/asm_amd64.s).
+ */
+static bool is_root(const struct elf_function *function)
+{
+	static const char *const roots[] = {"runtime.goexit", "runtime.mstart", "runtime.rt0_go"};
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++) {
+		if (is_named(function, roots[i]))
+			return true;
+	}
+	return false;
+}
+
 static int look_at_function(void *ctx, const struct elf_function *function)
 {
 	struct search *search = ctx;
-	uint8_t code[FUNCTION_MAX_BYTES];
-	size_t size = function->size < sizeof(code) ? (size_t)function->size : sizeof(code);
-	long got;
 
-	/* The one of the runtime's own calling convention; symbol tables say .abi0. */
-	if (strcmp(function->name, "runtime.asmcgocall") != 0 &&
-	    strcmp(function->name, "runtime.asmcgocall.abi0") != 0)
-		return 0;
-	got = elf_object__read_code(search->obj, function->file_offset, code, size);
-	if (got < (long)sizeof(entry_code) || memcmp(code, entry_code, sizeof(entry_code)) != 0)
-		return 0;
-	search->err =
-		add_after(search, function, code, (size_t)got, switch_code, sizeof(switch_code));
-	if (!search->err)
-		search->err = add_after(search, function, code, (size_t)got, stay_code,
-					sizeof(stay_code));
-	return 1;
+	if (is_named(function, "runtime.asmcgocall"))
+		search->err = add_switch(search, function);
+	else if (is_root(function))
+		search->err = insert_row(search->rows, function->vaddr, function->size,
+					 (struct unwind_rule){.kind = UNWIND_ROOT});
+	return search->err;
 }
 
 int go_text__add_rows(const struct elf_object *obj, struct frame_rows *rows)

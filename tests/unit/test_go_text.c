@@ -39,6 +39,14 @@ static bool load_program(struct loaded *loaded)
 	return load_file(loaded, path);
 }
 
+/* Of the runtime's assembler: what begins a goroutine or a thread is not far from asmcgocall. */
+#define REACH 16384
+
+static bool is_near(uint64_t a, uint64_t b)
+{
+	return a < b ? b - a < REACH : a - b < REACH;
+}
+
 /* In both tables: a switch behind each `call *%rax`, and frame pointers all around. */
 static void check_table(const struct loaded *loaded, const struct elf_function *function,
 			enum unwind_table_kind kind)
@@ -73,7 +81,7 @@ static void test_stack_switch(void **state)
 {
 	struct elf_function function = {0};
 	struct loaded loaded;
-	size_t before, switches = 0;
+	size_t before, switches = 0, roots = 0;
 	uint8_t first;
 
 	if (!load_program(&loaded))
@@ -84,12 +92,16 @@ static void test_stack_switch(void **state)
 	assert_int_equal(go_text__add_rows(loaded.elf, &loaded.rows), 0);
 	for (size_t i = 0; i < loaded.rows.count; i++) {
 		switches += loaded.rows.rows[i].rule.kind == UNWIND_GO_SWITCH;
+		roots += loaded.rows.rows[i].rule.kind == UNWIND_ROOT &&
+			 is_near(loaded.rows.rows[i].vaddr, function.vaddr);
 		assert_true(!i || loaded.rows.rows[i].vaddr > loaded.rows.rows[i - 1].vaddr);
 	}
 	elf_object__read_code(loaded.elf, function.file_offset, &first, 1);
 	/* Since Go 1.21 it has a frame of its own, and no row is needed. */
 	assert_int_equal(switches, first == PUSH_RBP ? 0 : 2);
-	assert_int_equal(loaded.rows.count, before + 2 * switches);
+	/* goexit, mstart and rt0_go, in the same file of the runtime's assembler. */
+	assert_int_equal(roots, 3);
+	assert_int_equal(loaded.rows.count, before + 2 * (switches + roots));
 	if (switches) {
 		check_table(&loaded, &function, UNWIND_FULL);
 		check_table(&loaded, &function, UNWIND_CALL_SITES);

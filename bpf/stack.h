@@ -145,14 +145,17 @@ static __always_inline __s32 keep_stack(struct walk_slot *slot)
 	return slot->id;
 }
 
+/* Code was mapped, or tables moved, while the walk was under way. */
+#define STACK_STALE (-2)
+
 /*
- * An id, or STACK_NONE. A function of its own to the verifier, which looks at it once and not at
- * each call.
+ * An id, STACK_NONE or STACK_STALE. A function of its own to the verifier, which looks at it once
+ * and not at each call.
  */
-__weak __noinline int take_stack(__u64 ip, __u64 sp, __u64 bp, __u32 from)
+__weak __noinline int take_stack_once(__u64 ip, __u64 sp, __u64 bp, __u32 from)
 {
 	struct walk_slot *slot = claim_slot();
-	__s32 id = STACK_NONE;
+	__s32 id = STACK_STALE;
 
 	if (!slot) {
 		count_loss(LOSS_stacks_busy);
@@ -161,11 +164,22 @@ __weak __noinline int take_stack(__u64 ip, __u64 sp, __u64 bp, __u32 from)
 	if (walk_stack(slot, ip, sp, bp, from)) {
 		finish_stack(&slot->walk, from == FROM_RETURN ? STACK_LEAF_CALL : STACK_LEAF_SITE);
 		id = keep_stack(slot);
-	} else {
-		count_loss(LOSS_stacks_stale);
 	}
 	release_slot(slot);
 	return id;
+}
+
+/* The same without STACK_STALE: a second time the change is mostly over. */
+static __always_inline __s32 take_stack(__u64 ip, __u64 sp, __u64 bp, __u32 from)
+{
+	__s32 id = take_stack_once(ip, sp, bp, from);
+
+	if (id == STACK_STALE)
+		id = take_stack_once(ip, sp, bp, from);
+	if (id != STACK_STALE)
+		return id;
+	count_loss(LOSS_stacks_stale);
+	return STACK_NONE;
 }
 
 /* Of a function that is being called, `pushed` bytes after its entry. */

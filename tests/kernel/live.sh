@@ -256,10 +256,10 @@ live_filters() {
 
 host_case "a leak flame graph" live_folded
 host_case "what is listed can be narrowed" live_filters
-test_case "stacks of a command that is over" live_short
-test_case "what a budget does not let it see is not told" live_budget
-test_case "temporary allocations" live_temporary
-test_case "a small leak comes first" live_leak
+host_case "stacks of a command that is over" live_short
+host_case "what a budget does not let it see is not told" live_budget
+host_case "temporary allocations" live_temporary
+host_case "a small leak comes first" live_leak
 host_case "live set of a running thread" live_running live_mix
 test_case "live set of four threads, attached in mid-life" live_running live_mix --threads 4 --before 600
 host_case "live set of a static program" live_running live_mix_static --threads 2
@@ -267,7 +267,7 @@ host_case "live set of a musl program" live_running live_mix_musl --threads 2
 host_case "live set of a static musl program" live_running live_mix_musl_static --threads 2
 test_case "live set by stack" live_stacks
 test_case "forked children have what their parent had" live_children 2000
-test_case "forked children go on by themselves" live_children 40000
+host_case "forked children go on by themselves" live_children 40000
 test_case "an exec clears the live set" live_exec
 test_case "a process under a strict seccomp filter lives" live_sandboxed
-test_case "a live set that is full becomes a sample" live_sampled
+host_case "a live set that is full becomes a sample" live_sampled

@@ -97,5 +97,5 @@ test_case "model equals /proc, children forked in mid-storm" storm_from_start --
 test_case "model equals /proc, exec" storm_from_start --threads 2 --exec
 host_case "model equals /proc, attached in mid-storm, one thread" storm_in_the_middle --threads 1
 test_case "model equals /proc, attached in mid-storm, eight threads" storm_in_the_middle --threads 8
-test_case "model equals /proc, a command" storm_command --threads 2 --forks 2 --exec
+host_case "model equals /proc, a command" storm_command --threads 2 --forks 2 --exec
 test_case "losses are counted and healed" heals_after_loss

@@ -170,7 +170,7 @@ __weak __noinline int take_stack_once(__u64 ip, __u64 sp, __u64 bp, __u32 from)
 }
 
 /* The same without STACK_STALE: a second time the change is mostly over. */
-static __always_inline __s32 take_stack(__u64 ip, __u64 sp, __u64 bp, __u32 from)
+__weak __noinline int take_stack(__u64 ip, __u64 sp, __u64 bp, __u32 from)
 {
 	__s32 id = take_stack_once(ip, sp, bp, from);
 

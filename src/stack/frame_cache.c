@@ -104,6 +104,10 @@ static void name_entry(struct frame_cache *cache, const struct stack_frame *fram
 	entry->file = object_cache__file(cache->objects, frame->object, byte);
 	function =
 		object_cache__function(cache->objects, frame->object, byte, &entry->function_start);
+	/* A signal handler returns to a function's first byte (__restore_rt): it was not called. */
+	if (!function && frame->is_return)
+		function = object_cache__function(cache->objects, frame->object, frame->offset,
+						  &entry->function_start);
 	if (function)
 		entry->function = demangler__name(cache->demangler, function);
 }

@@ -58,6 +58,7 @@ struct unwinder {
 	uint64_t sweep_ns;
 	uint32_t asked; /* of unwind_asked, as far as it is done */
 	uint64_t images_full;
+	bool full; /* tables of every object */
 };
 
 static int open_arrays(struct unwinder *unwinder)
@@ -74,12 +75,27 @@ static int open_arrays(struct unwinder *unwinder)
 	return err;
 }
 
+static bool load_full(struct unwinder *unwinder, uint32_t object)
+{
+	int err = unwind_pool__load_full(unwinder->pool, object);
+
+	if (err)
+		log_debug("unwind: no full table for object %u: %s", object, strerror(-err));
+	return !err;
+}
+
+static void load_if_full(struct unwinder *unwinder, uint32_t object)
+{
+	if (unwinder->full && object > UNWIND_OBJECT_UNREAD && object < UNWIND_OBJECTS_MAX)
+		load_full(unwinder, object);
+}
+
 static void give_back(struct unwinder *unwinder, uint32_t number)
 {
 	bpf_map__update_elem(unwinder->skel->maps.unwind_free, NULL, 0, &number, sizeof(number), 0);
 }
 
-int unwinder__open(struct memdrift *skel, struct unwinder **out)
+int unwinder__open(struct memdrift *skel, bool full, struct unwinder **out)
 {
 	struct unwinder *unwinder = calloc(1, sizeof(*unwinder));
 	struct unwind_memory memory = {
@@ -91,6 +107,7 @@ int unwinder__open(struct memdrift *skel, struct unwinder **out)
 	if (!unwinder)
 		return -ENOMEM;
 	unwinder->skel = skel;
+	unwinder->full = full;
 	err = open_arrays(unwinder);
 	memory.blocks = unwinder->blocks.at;
 	memory.rules = unwinder->rules.at;
@@ -103,8 +120,10 @@ int unwinder__open(struct memdrift *skel, struct unwinder **out)
 		unwinder__close(unwinder);
 		return err;
 	}
-	if (!unwind_pool__vdso(unwinder->pool, &skel->bss->unwind_vdso))
+	if (!unwind_pool__vdso(unwinder->pool, &skel->bss->unwind_vdso)) {
 		unwind_pool__hold(unwinder->pool, skel->bss->unwind_vdso);
+		load_if_full(unwinder, skel->bss->unwind_vdso);
+	}
 	images__init(&unwinder->images, unwinder->image_array.at, unwinder->pool);
 	for (uint32_t i = 1; i < UNWIND_IMAGES_MAX; i++)
 		give_back(unwinder, i);
@@ -208,6 +227,8 @@ static int look_once(struct unwinder *unwinder, uint32_t pid)
 	maps_entries__free(entries, n);
 	if (!err && !maps.count)
 		err = -ESRCH;
+	for (uint32_t i = 0; i < maps.count && !err; i++)
+		load_if_full(unwinder, maps.mappings[i].object);
 	if (!err)
 		err = move_to(unwinder, pid, &process, &maps);
 	image_maps__release(&maps, unwinder->pool);
@@ -290,21 +311,16 @@ void unwinder__ended(struct unwinder *unwinder, uint32_t pid)
 	free(waiting);
 }
 
-static void load_full(struct unwinder *unwinder, uint32_t number)
+static void load_image(struct unwinder *unwinder, uint32_t number)
 {
 	struct unwind_image *image = &unwinder->images.images[number];
 	uint32_t built = 0;
 
 	for (uint32_t i = 0; i < image->count && i < UNWIND_MAPPINGS_MAX; i++) {
 		uint32_t object = image->mappings[i].object;
-		int err = 0;
 
-		if (object > UNWIND_OBJECT_UNREAD && object < UNWIND_OBJECTS_MAX)
-			err = unwind_pool__load_full(unwinder->pool, object);
-		if (err)
-			log_debug("unwind: no full table for object %u: %s", object,
-				  strerror(-err));
-		else
+		if (object <= UNWIND_OBJECT_UNREAD || object >= UNWIND_OBJECTS_MAX ||
+		    load_full(unwinder, object))
 			built++;
 	}
 	log_info(
@@ -363,7 +379,7 @@ static void serve_wants(struct unwinder *unwinder)
 	unwinder->asked = asked;
 	for (uint32_t i = 1; i < UNWIND_IMAGES_MAX; i++) {
 		if (wants[i] & UNWIND_WANTS_FULL) {
-			load_full(unwinder, i);
+			load_image(unwinder, i);
 			__atomic_fetch_and(&wants[i], (uint8_t)~UNWIND_WANTS_FULL,
 					   __ATOMIC_ACQ_REL);
 		}
@@ -431,6 +447,7 @@ void unwinder__prepare(struct unwinder *unwinder, const char *path)
 		return;
 	/* For good: the kernel's side gives it to images by itself. */
 	unwind_pool__hold(unwinder->pool, object);
+	load_if_full(unwinder, object);
 	if (bpf_map__update_elem(unwinder->skel->maps.unwind_inodes, &inode, sizeof(inode), &object,
 				 sizeof(object), BPF_NOEXIST))
 		unwind_pool__release(unwinder->pool, object);

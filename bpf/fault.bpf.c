@@ -62,7 +62,8 @@ int page_fault(struct fault_event *ctx)
 	struct fault_key key = {.pid = bpf_get_current_pid_tgid() >> 32};
 	__u64 one = 1, *count;
 
-	/* The first one of each event is only there to begin at a place of chance (tracer_faults.c).
+	/* The first one of each event is only there to begin at a place of chance
+	 * (tracer_faults.c).
 	 */
 	if (ctx->sample_period != config.fault_period || !is_target(key.pid))
 		return 0;

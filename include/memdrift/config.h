@@ -38,7 +38,7 @@ struct bpf_config {
 	uint64_t stack_hash_mask; /* all ones; fewer in tests, for stacks of one hash */
 	uint32_t takes_stacks;    /* else no process has its code looked at */
 	uint32_t fault_period;    /* page faults from one sampled one to the next; 0: none are */
-	char comm[16]; /* TARGET_COMM */
+	char comm[16];            /* TARGET_COMM */
 };
 
 /* A followed process; presence in the map is what counts. */

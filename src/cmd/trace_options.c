@@ -40,6 +40,8 @@ enum {
 	OPT_SYMBOLS,
 	OPT_LINES,
 	OPT_DEBUGINFOD,
+	OPT_FAULTS,
+	OPT_FAULT_PERIOD,
 	OPT_HOLD_READER,
 	OPT_DUMP_SPACES,
 };
@@ -76,6 +78,8 @@ static const struct option long_options[] = {
 	{"symbols", required_argument, NULL, OPT_SYMBOLS},
 	{"lines", no_argument, NULL, OPT_LINES},
 	{"debuginfod", no_argument, NULL, OPT_DEBUGINFOD},
+	{"faults", no_argument, NULL, OPT_FAULTS},
+	{"fault-period", required_argument, NULL, OPT_FAULT_PERIOD},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	/* For tests; not in the help text. */
@@ -83,6 +87,9 @@ static const struct option long_options[] = {
 	{"hold-reader", no_argument, NULL, OPT_HOLD_READER},
 	{NULL, 0, NULL, 0},
 };
+
+/* A prime: no loop that faults in the same places again and again keeps step with it. */
+#define FAULT_PERIOD_DEFAULT 61
 
 /* Rows of outstanding allocations, with a line of stack each: a screen. */
 #define TOP_OUTSTANDING 10
@@ -159,6 +166,11 @@ static int parse_option(struct trace_options *options, int option)
 	case OPT_DEBUGINFOD:
 		options->debuginfod = true;
 		return -1;
+	case OPT_FAULTS:
+		options->faults = true;
+		return -1;
+	case OPT_FAULT_PERIOD:
+		return trace_value__fault_period(options, optarg);
 	case OPT_DUMP_SPACES:
 		options->dump_spaces = optarg;
 		return -1;
@@ -242,6 +254,10 @@ static int check_combination(const struct trace_options *options)
 			  "--malloc");
 		return EXIT_USAGE;
 	}
+	if (options->fault_period && !trace_options__samples_faults(options)) {
+		log_error("--fault-period is about page faults: add --faults");
+		return EXIT_USAGE;
+	}
 	if (options->size_rules != SIZE_RULES_LOG2 && !trace_options__counts_mallocs(options)) {
 		log_error("--buckets %s needs allocator probes: name a target, or add --malloc",
 			  size_rules__name(options->size_rules));
@@ -287,7 +303,11 @@ int trace_options__parse(int argc, char **argv, struct trace_options *options)
 			options->budget = -1;
 	}
 	code = named_options__check(&options->named);
-	return code >= 0 ? code : check_combination(options);
+	if (code < 0)
+		code = check_combination(options);
+	if (!options->fault_period)
+		options->fault_period = FAULT_PERIOD_DEFAULT;
+	return code;
 }
 
 void trace_options__free(struct trace_options *options)

@@ -36,8 +36,10 @@ struct trace_options {
 	uint32_t top; /* rows of outstanding allocations */
 	bool print;   /* a report after each interval */
 	bool strict;
-	bool all;      /* no short lists */
-	double budget; /* share; negative: none */
+	bool faults;           /* --faults, or implied: page faults are sampled */
+	uint32_t fault_period; /* every how manieth */
+	bool all;              /* no short lists */
+	double budget;         /* share; negative: none */
 	bool budget_given;
 	const char *output;           /* -o */
 	struct profile_paths profile; /* --folded, --pprof, --svg, --weight */
@@ -61,6 +63,8 @@ bool trace_options__shows_calls(const struct trace_options *options);
 /* Whether allocator calls, and mappings of any size, are to be counted by stack. */
 bool trace_options__weighs_calls(const struct trace_options *options);
 bool trace_options__weighs_mappings(const struct trace_options *options);
+/* Whether page faults are sampled. */
+bool trace_options__samples_faults(const struct trace_options *options);
 /* Whether allocator probes are wanted: on by default for all targets but the host. */
 bool trace_options__counts_mallocs(const struct trace_options *options);
 

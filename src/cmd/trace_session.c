@@ -125,6 +125,7 @@ static int load_tracer(struct trace_session *session)
 		.live_stacks = !options->no_stacks,
 		.live_temporary = options->temporary,
 		.stacks = true,
+		.fault_period = trace_options__samples_faults(options) ? options->fault_period : 0,
 		.classes = &session->classes,
 		.config =
 			{
@@ -406,6 +407,7 @@ void trace_session__free(struct trace_session *session)
 	stack_weights__free(&session->mmap_weights);
 	stack_weights__free(&session->alloc_weights);
 	stack_weights__free(&session->temporary_weights);
+	stack_weights__free(&session->fault_weights);
 	trace_live__free(session);
 	census__free(session->census);
 	allocator_cache__free(session->allocators);

@@ -35,7 +35,8 @@ struct tracer {
 	int taken, max;
 };
 
-/* tracer_faults.c: nothing when page faults are not sampled. 0 or a negative errno, after a message.
+/* tracer_faults.c: nothing when page faults are not sampled. 0 or a negative errno, after a
+ * message.
  */
 int tracer_faults__attach(struct tracer *tracer);
 void tracer_faults__close(struct tracer *tracer);

@@ -55,6 +55,13 @@ static __always_inline __s32 take_stack_of_fault(struct fault_event *ctx)
 	return take_stack_in_kernel();
 }
 
+/* Minor faults come once in a period, major ones each (src/ingest/tracer_faults.c). */
+static __always_inline bool is_sampled(struct fault_event *ctx)
+{
+	return ctx->sample_period == config.fault_period ||
+	       bpf_get_prandom_u32() % config.fault_period == 0;
+}
+
 SEC("perf_event")
 int page_fault(struct fault_event *ctx)
 {
@@ -62,10 +69,7 @@ int page_fault(struct fault_event *ctx)
 	struct fault_key key = {.pid = bpf_get_current_pid_tgid() >> 32};
 	__u64 one = 1, *count;
 
-	/* The first one of each event is only there to begin at a place of chance
-	 * (tracer_faults.c).
-	 */
-	if (ctx->sample_period != config.fault_period || !is_target(key.pid))
+	if (!is_target(key.pid) || !is_sampled(ctx))
 		return 0;
 	key.start_ticks = start_of(task) / TICK_NS;
 	key.exec_id = task->self_exec_id;

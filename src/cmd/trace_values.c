@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "cmd/cmd.h"
 #include "ingest/live_set.h"
+#include "ingest/tracer.h"
 
 int trace_usage(const char *what, const char *value, const char *wanted)
 {
@@ -134,8 +135,8 @@ int trace_value__fault_period(struct trace_options *options, const char *text)
 	char *end;
 	unsigned long period = strtoul(text, &end, 10);
 
-	if (!*text || *end || *text == '-' || !period || period > 1000000)
-		return trace_usage("--fault-period", text, "a number from 1 to 1000000");
+	if (!*text || *end || *text == '-' || !period || period > FAULT_PERIOD_MAX)
+		return trace_usage("--fault-period", text, "a number from 1 to 10000");
 	options->fault_period = (uint32_t)period;
 	return -1;
 }

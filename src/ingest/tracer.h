@@ -45,6 +45,9 @@ enum tracer_calls {
  */
 #define TRACER_RING_BYTES (64ull << 20)
 
+/* Some ms of our own faults for each CPU. */
+#define FAULT_PERIOD_MAX 10000
+
 /* What the allocator counters of all processes may take together. */
 #define TRACER_COUNTERS_BYTES (256ull << 20)
 

@@ -4,9 +4,10 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,42 +18,23 @@
 
 /*
  * Those that brought a page in, as the kernel counts them for a process. The event of all faults,
- * PERF_COUNT_SW_PAGE_FAULTS, also has those that end in SIGSEGV (arch/x86/mm/fault.c).
+ * PERF_COUNT_SW_PAGE_FAULTS, also has those that end in SIGSEGV (arch/x86/mm/fault.c). Major ones
+ * are few, and slow by themselves: each comes to the program, which keeps one in a period by
+ * chance.
  */
-static const uint64_t events[] = {PERF_COUNT_SW_PAGE_FAULTS_MIN, PERF_COUNT_SW_PAGE_FAULTS_MAJ};
-
-/*
- * Every period-th fault of a CPU is sampled, and from a place of chance on: if each CPU began to
- * count with the trace, the first sample would always be late, and a process that faults little on
- * many CPUs would not be seen at all. An event has no such setting, but whose period changes while
- * it counts fires with the next fault, under its old period, and then when as many as that have
- * come (__perf_event_period(), perf_swevent_set_period()). That first one the program leaves out.
- */
-static uint64_t first_period(uint32_t period)
+static int open_event(struct tracer *tracer, int cpu, bool major)
 {
-	uint64_t chance;
-
-	if (period == 1 || getrandom(&chance, sizeof(chance), GRND_NONBLOCK) != sizeof(chance))
-		return period;
-	/* 2 to period + 1: the period itself would be taken for a sample. */
-	chance = 2 + chance % period;
-	return chance == period ? period + 1 : chance;
-}
-
-/* -ENODEV: that CPU is offline. */
-static int open_event(struct tracer *tracer, uint64_t event, int cpu)
-{
-	uint64_t period = tracer->fault_period, first = first_period(tracer->fault_period);
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
 		.size = sizeof(attr),
-		.config = event,
-		.sample_period = first,
+		.config = major ? PERF_COUNT_SW_PAGE_FAULTS_MAJ : PERF_COUNT_SW_PAGE_FAULTS_MIN,
+		.sample_period = major ? 1 : tracer->fault_period,
 		.disabled = 1,
 	};
 	int fd = (int)syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	struct bpf_link *link;
 
+	/* -ENODEV: that CPU is offline. */
 	if (fd < 0)
 		return -errno;
 	/* The event is the link's from here on. */
@@ -64,7 +46,68 @@ static int open_event(struct tracer *tracer, uint64_t event, int cpu)
 		return err;
 	}
 	tracer->fault_links[tracer->fault_link_count++] = link;
-	return first != period && ioctl(fd, PERF_EVENT_IOC_PERIOD, &period) ? -errno : 0;
+	return 0;
+}
+
+/*
+ * Every period-th fault of a CPU is sampled, from a place of chance on: if each CPU began to count
+ * with the trace, the first sample would always be late, and a process that faults little on each
+ * of many CPUs would hardly be seen. An event has no such setting; so we let it count some faults
+ * of our own.
+ */
+static void fault_by_chance(int cpu, uint32_t period, char *scratch, size_t page)
+{
+	uint32_t chance;
+	cpu_set_t *set = CPU_ALLOC((size_t)cpu + 1);
+	size_t size = CPU_ALLOC_SIZE((size_t)cpu + 1);
+
+	if (!set)
+		return;
+	CPU_ZERO_S(size, set);
+	CPU_SET_S((size_t)cpu, size, set);
+	if (sched_setaffinity(0, size, set)) {
+		log_info("page faults of CPU %d are counted from the beginning: %s", cpu,
+			 strerror(errno));
+	} else if (getrandom(&chance, sizeof(chance), GRND_NONBLOCK) == sizeof(chance)) {
+		for (size_t i = 0; i < chance % period; i++)
+			*(volatile char *)(scratch + i * page) = 1;
+		madvise(scratch, period * page, MADV_DONTNEED);
+	}
+	CPU_FREE(set);
+}
+
+static void begin_by_chance(struct tracer *tracer, int cpus)
+{
+	uint32_t period = tracer->fault_period;
+	size_t page = host__page_bytes(), size = CPU_ALLOC_SIZE((size_t)cpus);
+	char *scratch = mmap(NULL, period * page, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cpu_set_t *before = CPU_ALLOC((size_t)cpus);
+
+	if (scratch != MAP_FAILED && before && !sched_getaffinity(0, size, before)) {
+		madvise(scratch, period * page, MADV_NOHUGEPAGE);
+		for (int cpu = 0; cpu < cpus; cpu++)
+			if (tracer->fault_on[cpu])
+				fault_by_chance(cpu, period, scratch, page);
+		sched_setaffinity(0, size, before);
+	}
+	if (before)
+		CPU_FREE(before);
+	if (scratch != MAP_FAILED)
+		munmap(scratch, period * page);
+}
+
+static int attach_cpu(struct tracer *tracer, int cpu)
+{
+	int err = open_event(tracer, cpu, false);
+
+	if (!err)
+		err = open_event(tracer, cpu, true);
+	if (err)
+		return err == -ENODEV ? 0 : err;
+	tracer->fault_on[cpu] = true;
+	tracer->fault_cpus++;
+	return 0;
 }
 
 int tracer_faults__attach(struct tracer *tracer)
@@ -73,20 +116,16 @@ int tracer_faults__attach(struct tracer *tracer)
 
 	if (!tracer->fault_period)
 		return 0;
-	tracer->fault_links =
-		calloc((size_t)cpus * sizeof(events) / sizeof(*events), sizeof(struct bpf_link *));
-	if (!tracer->fault_links)
-		return -ENOMEM;
-	for (int cpu = 0; cpu < cpus && !err; cpu++) {
-		for (size_t i = 0; i < sizeof(events) / sizeof(*events) && !err; i++)
-			err = open_event(tracer, events[i], cpu);
-		if (!err)
-			tracer->fault_cpus++;
-		if (err == -ENODEV)
-			err = 0;
-	}
+	tracer->fault_links = calloc(2 * (size_t)cpus, sizeof(struct bpf_link *));
+	tracer->fault_on = calloc((size_t)cpus, sizeof(*tracer->fault_on));
+	if (!tracer->fault_links || !tracer->fault_on)
+		err = -ENOMEM;
+	for (int cpu = 0; cpu < cpus && !err; cpu++)
+		err = attach_cpu(tracer, cpu);
 	if (err)
 		log_error("cannot sample page faults: %s", strerror(-err));
+	else if (tracer->fault_period > 1)
+		begin_by_chance(tracer, cpus);
 	return err;
 }
 
@@ -95,6 +134,7 @@ void tracer_faults__close(struct tracer *tracer)
 	for (int i = 0; i < tracer->fault_link_count; i++)
 		bpf_link__destroy(tracer->fault_links[i]);
 	free(tracer->fault_links);
+	free(tracer->fault_on);
 }
 
 uint64_t tracer_faults__cpus_missed(const struct tracer *tracer)

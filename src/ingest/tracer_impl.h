@@ -28,7 +28,8 @@ struct tracer {
 	uint32_t fault_period;     /* 0: page faults are not sampled */
 	struct bpf_link **fault_links;
 	int fault_link_count;
-	int fault_cpus; /* that were online */
+	bool *fault_on; /* by CPU: it is online and has its events */
+	int fault_cpus; /* that are */
 	/* Of the round under way in tracer__poll. */
 	tracer_record_fn fn;
 	void *fn_ctx;

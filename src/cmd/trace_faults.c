@@ -39,13 +39,17 @@ static void note_stack(struct trace_session *session, const struct process *proc
 
 	if (key->stack < 0)
 		return;
-	if (is_current(process, key) &&
-	    (process->end != PROCESS_EXITED || stack_names__knows(session->names, process))) {
-		stack_names__note(session->names, process, key->stack);
-		return;
+	if (is_current(process, key)) {
+		/* That its end is not known yet does not mean that it has maps. */
+		if (!stack_names__knows(session->names, process))
+			stack_names__learn(session->names, process);
+		if (stack_names__knows(session->names, process)) {
+			stack_names__note(session->names, process, key->stack);
+			return;
+		}
 	}
 	parent = model__find(&session->model, process->parent_pid);
-	if (parent && is_current(parent, key))
+	if (parent && is_current(parent, key) && stack_names__knows(session->names, parent))
 		stack_names__note(session->names, parent, key->stack);
 }
 

@@ -19,13 +19,14 @@ static void write_sum(const struct text_writer *writer, const struct fault_figur
 	units_format_bytes(bytes, figures->bytes);
 	units_format_count(sampled, figures->sampled);
 	if (result->fault_period == 1)
-		text__say(writer, "Page faults brought in %s: %s of a page each.", bytes, sampled);
+		text__say(writer, "Page faults brought in %s: %s, each as one page.", bytes,
+			  sampled);
 	else
 		text__say(writer,
-			  "Page faults brought in %s ± %s (95 %%): %s were sampled, of %u faults "
-			  "one, of a page each.",
-			  bytes, units_format_bytes(error, figures->error_bytes), sampled,
-			  (unsigned int)result->fault_period);
+			  "Page faults brought in %s ± %s (95 %%): one of %u was sampled, %s in "
+			  "all, each as one page.",
+			  bytes, units_format_bytes(error, figures->error_bytes),
+			  (unsigned int)result->fault_period, sampled);
 	if (figures->counted_known)
 		text__say(writer, "The kernel counted %s faults of it, %s.",
 			  units_format_count(counted, figures->counted),

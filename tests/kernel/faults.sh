@@ -112,7 +112,7 @@ children() {
 in_words() {
 	need_bpf
 	"$MEMDRIFT" trace --faults --pprof profile.pb.gz -o report.txt -- ls -R /usr/lib >out 2>trace.err
-	expect_match report.txt 'Page faults brought in .* ± .* \(95 %\): [0-9,]+ were sampled' "sum"
+	expect_match report.txt 'Page faults brought in .* ± .* \(95 %\): one of 61 was sampled, [0-9,]+ in' "sum"
 	expect_match report.txt 'The kernel counted [0-9,]+ faults' "the kernel's count"
 	expect_match report.txt '^ +faulted in +share +by$' "where memory grew"
 	if command -v go; then

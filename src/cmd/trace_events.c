@@ -231,8 +231,10 @@ void trace_event(void *ctx, const struct rec_header *record, size_t size)
 		    record->flags & RECF_FAILED)
 			break;
 		process = model__find(&session->model, record->pid);
-		if (process)
+		if (process) {
 			trace_scan__ask(session, process, true);
+			trace_faults__mapped(session, process);
+		}
 		break;
 	case REC_EXIT:
 		after_exit(session, record);

@@ -153,6 +153,13 @@ void trace_faults__exec(struct trace_session *session, struct process *process,
 		stack_names__learn(session->names, process);
 }
 
+void trace_faults__mapped(struct trace_session *session, const struct process *process)
+{
+	/* For the same reason. */
+	if (trace_options__samples_faults(session->options))
+		stack_names__learn(session->names, process);
+}
+
 void trace_faults__ended(struct trace_session *session, struct process *process,
 			 const struct rec_process *exit)
 {

@@ -160,6 +160,8 @@ void trace_faults__read(struct trace_session *session);
 void trace_faults__born(struct process *process);
 void trace_faults__exec(struct trace_session *session, struct process *process,
 			const struct rec_process *exec, bool was_known);
+/* The process has mapped code from a file. */
+void trace_faults__mapped(struct trace_session *session, const struct process *process);
 /* Before its names go. */
 void trace_faults__ended(struct trace_session *session, struct process *process,
 			 const struct rec_process *exit);

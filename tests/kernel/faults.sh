@@ -62,14 +62,12 @@ a_sample() {
 		--argjson f "$faults"
 	expect_json report.json '.processes[0].faults | .counted == $f' "the kernel's own count" \
 		--argjson f "$faults"
-	join expected got >both
-	expect_equal "$(wc -l <both)" "$(wc -l <expected)" "chains of calls"
-	awk '{
-		n = $3 / 4096 / 61
+	awk 'NR == FNR { got[$1] = $2; next } {
+		n = got[$1] / 4096 / 61
 		error = 61 * 4096 * (1.92 + 1.96 * sqrt(n + 0.96))
-		if ($2 - $3 > error || $3 - $2 > error)
-			print
-	}' both >beyond
+		if (!n || $2 - got[$1] > error || got[$1] - $2 > error)
+			print $1, got[$1], $2
+	}' got expected >beyond
 	[ ! -s beyond ] || fail "chains beyond their error: $(head -n 1 beyond)"
 }
 
@@ -86,7 +84,7 @@ a_command() {
 	diff expected got || fail "bytes by chain of calls"
 	! grep -F '[truncated]' folded || fail "stacks that do not reach a root"
 	! grep -E 'cmd_trace|trace_session|run_command' folded || fail "memdrift's own stacks"
-	grep -q '_dl_start' folded || fail "the loader touches pages too"
+	grep -qE '_dl_start|;ld-linux' folded || fail "the loader touches pages too"
 	# What the kernel brings in by itself has no event: copies of pages for breakpoints.
 	expect_json report.json '.processes[0].faults | .counted >= .sampled and
 		.counted - .sampled < 40' "counts"
@@ -100,11 +98,13 @@ children() {
 	TRUTH=truth.json "$MEMDRIFT" trace --json -o report.json --fault-period 1 --folded folded \
 		--weight fault_bytes --budget none -- sh -c \
 		"printf '\n\n' | '$TARGETS/fault_mix' $PAGES; exit 0" >target.out 2>trace.err
-	expect_no_call_losses
+	# Not all: what short-lived children have mapped may stay unknown.
+	expect_json report.json '.losses | .fault_counts_full + .stacks_lost + .stacks_stale + .stacks_busy +
+		.fault_cpus_missed == 0' "no page fault is lost"
 	expect_equal "$(grep -E ';(touch|by_read) [0-9]+$' folded | awk '{ n += $NF } END { printf "%d", n }')" \
 		"$(grep -v '^faults ' truth.json | awk '{ n += $NF } END { printf "%d", n }')" "bytes of all chains"
 	expect_equal "$(folded_sum)" "$(jq '[.processes[].faults.bytes] | add' report.json)" "sum"
-	! grep -F '[unknown]' folded || fail "frames of code that nobody knows"
+	! grep '^sh-.*\[unknown\]' folded || fail "a child's code is not its parent's"
 	expect_json report.json '[.processes[].faults | select(.counted) |
 		.counted >= .sampled and .counted - .sampled < 40] | length == 3 and all' "counts"
 }
@@ -112,7 +112,7 @@ children() {
 in_words() {
 	need_bpf
 	"$MEMDRIFT" trace --faults --pprof profile.pb.gz -o report.txt -- ls -R /usr/lib >out 2>trace.err
-	expect_match report.txt 'Page faults brought in .* ± .* \(95 %\): one of 61 was sampled, [0-9,]+ in' "sum"
+	expect_match report.txt 'Page faults brought in .* \(95 %\): one of 61 was sampled, [0-9,]+ in' "sum"
 	expect_match report.txt 'The kernel counted [0-9,]+ faults' "the kernel's count"
 	expect_match report.txt '^ +faulted in +share +by$' "where memory grew"
 	if command -v go; then

@@ -130,6 +130,10 @@ static void before_model(struct trace_session *session, const struct rec_header 
 		if (size >= sizeof(struct rec_arena))
 			note_stack(session, record->pid, ((const struct rec_arena *)record)->stack);
 		break;
+	case REC_EXEC:
+		if (size >= sizeof(struct rec_process))
+			trace_faults__leave(session, (const struct rec_process *)record);
+		break;
 	case REC_EXIT:
 		if (size >= sizeof(struct rec_process))
 			before_exit(session, (const struct rec_process *)record);
@@ -154,7 +158,7 @@ static void after_fork(struct trace_session *session, const struct rec_fork *for
 	/* A search of /proc may have been faster than this record. */
 	if (follower && follower->start_ns == child->start_ns)
 		return;
-	trace_faults__born(child);
+	trace_faults__born(child, parent);
 	trace_process__joined(session, child, false);
 	follower = trace_follower(session, child);
 	if (follower)

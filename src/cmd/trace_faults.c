@@ -15,7 +15,21 @@ bool trace_options__samples_faults(const struct trace_options *options)
 /* Whether the fault was of the program that the process runs, or ran last. */
 static bool is_current(const struct process *process, const struct fault_key *key)
 {
-	return !process->execs || process->faults.exec_id == key->exec_id;
+	return !process->faults.exec_known || process->faults.exec_id == key->exec_id;
+}
+
+/* Of one that ran before the trace the first fault tells. */
+static void set_program(struct process *process, uint32_t exec_id)
+{
+	if (process->faults.exec_known)
+		return;
+	process->faults.exec_id = exec_id;
+	process->faults.exec_known = true;
+}
+
+static bool is_before_exec(const struct process *process)
+{
+	return process->begins_with_exec && !process->execs;
 }
 
 /* Until its exec the command is a copy of memdrift, and what its exec touches is its begin. */
@@ -23,34 +37,43 @@ static bool is_before_command(const struct process *process, const struct fault_
 {
 	if (!process->begins_with_exec)
 		return false;
-	return !process->execs || key->exec_id < process->faults.first_exec_id ||
+	return is_before_exec(process) || key->exec_id < process->faults.first_exec_id ||
 	       (key->exec_id == process->faults.first_exec_id && key->stack == FAULT_OF_EXEC);
 }
 
+/* Shells in shells; who never calls exec is rarely further from who did. */
+#define ANCESTORS_MAX 16
+
+static bool knows_code(struct trace_session *session, const struct process *process)
+{
+	/* That its end is not known yet does not mean that it has maps. */
+	if (!stack_names__knows(session->names, process))
+		stack_names__learn(session->names, process);
+	return stack_names__knows(session->names, process);
+}
+
 /*
- * A child that has not called exec yet, or did before its maps were read, has its parent's code: it
- * is named by that, as long as the parent runs the same program. Names of another program would be
+ * A child that has not called exec, or did before its maps were read, has its parent's code: it is
+ * named by that, as long as the parent runs the same program. Names of another program would be
  * wrong ones.
  */
 static void note_stack(struct trace_session *session, const struct process *process,
 		       const struct fault_key *key)
 {
-	const struct process *parent;
-
 	if (key->stack < 0)
 		return;
-	if (is_current(process, key)) {
-		/* That its end is not known yet does not mean that it has maps. */
-		if (!stack_names__knows(session->names, process))
-			stack_names__learn(session->names, process);
-		if (stack_names__knows(session->names, process)) {
+	for (int i = 0; process && i < ANCESTORS_MAX; i++) {
+		bool current = is_current(process, key);
+
+		if (current && knows_code(session, process)) {
 			stack_names__note(session->names, process, key->stack);
 			return;
 		}
+		/* Its parent's program is another one. */
+		if (current && process->execs)
+			return;
+		process = model__find(&session->model, process->parent_pid);
 	}
-	parent = model__find(&session->model, process->parent_pid);
-	if (parent && is_current(parent, key) && stack_names__knows(session->names, parent))
-		stack_names__note(session->names, parent, key->stack);
 }
 
 struct fault_reading {
@@ -89,6 +112,7 @@ static void read_fault(void *ctx, const struct fault_key *key, uint64_t count)
 	if (!process || (uint32_t)(process->start_ns / TICK_NS) != key->start_ticks ||
 	    is_before_command(process, key))
 		return;
+	set_program(process, key->exec_id);
 	note_stack(session, process, key);
 	stack_weights__add(&reading->counts, process->pid, process->start_ns, key->stack, count, 0);
 }
@@ -133,9 +157,38 @@ void trace_faults__read(struct trace_session *session)
 		read_counted(process);
 }
 
-void trace_faults__born(struct process *process)
+void trace_faults__born(struct process *process, const struct process *parent)
 {
 	process->faults.before = 0;
+	if (parent && parent->faults.exec_known)
+		set_program(process, parent->faults.exec_id);
+}
+
+struct leaving {
+	struct trace_session *session;
+	const struct process *process;
+	uint32_t exec_id; /* of the program that comes */
+};
+
+static void note_left(void *ctx, const struct fault_key *key, uint64_t count)
+{
+	const struct leaving *leaving = ctx;
+
+	if (key->exec_id < leaving->exec_id && is_current(leaving->process, key))
+		stack_names__note(leaving->session->names, leaving->process, key->stack);
+}
+
+void trace_faults__leave(struct trace_session *session, const struct rec_process *exec)
+{
+	const struct process *process = model__find(&session->model, exec->hdr.pid);
+	struct leaving leaving = {session, process, exec->exec_id};
+
+	if (!trace_options__samples_faults(session->options) || !process ||
+	    process->start_ns != exec->hdr.start_ns || is_before_exec(process) ||
+	    !stack_names__knows(session->names, process))
+		return;
+	stack_names__freeze(session->names, process);
+	tracer__each_fault(session->tracer, process->pid, process->start_ns, note_left, &leaving);
 }
 
 void trace_faults__exec(struct trace_session *session, struct process *process,
@@ -144,6 +197,7 @@ void trace_faults__exec(struct trace_session *session, struct process *process,
 	bool first = process->begins_with_exec && process->execs == 1;
 
 	process->faults.exec_id = exec->exec_id;
+	process->faults.exec_known = true;
 	if (first)
 		process->faults.first_exec_id = exec->exec_id;
 	if (first || !was_known)

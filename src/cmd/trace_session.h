@@ -157,7 +157,9 @@ void trace_weights__keep(struct trace_session *session, struct process *process)
 /* What was sampled and counted so far of those that run. */
 void trace_faults__read(struct trace_session *session);
 /* The process was forked in the trace. */
-void trace_faults__born(struct process *process);
+void trace_faults__born(struct process *process, const struct process *parent);
+/* Before the model knows of an exec: the last that can be said of the program's stacks. */
+void trace_faults__leave(struct trace_session *session, const struct rec_process *exec);
 void trace_faults__exec(struct trace_session *session, struct process *process,
 			const struct rec_process *exec, bool was_known);
 /* The process has mapped code from a file. */

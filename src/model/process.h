@@ -109,6 +109,7 @@ struct process {
 	struct {
 		uint64_t before, now; /* when it was first followed; at the last reading */
 		uint32_t exec_id, first_exec_id;
+		bool exec_known;
 	} faults;
 	struct residency at_start, at_end;
 	struct heap_use heap_start, heap_end;

@@ -56,6 +56,8 @@ struct trace_options {
 
 /* Returns -1 to go on, or an exit code (after a message, or the help text). */
 int trace_options__parse(int argc, char **argv, struct trace_options *options);
+/* -1, or an exit code after a message: options that do not go together. */
+int trace_options__check(const struct trace_options *options);
 void trace_options__free(struct trace_options *options);
 /* Whether folded stacks or a flame graph are of this weight, or of allocator calls. */
 bool trace_options__shows(const struct trace_options *options, enum profile_weight weight);

@@ -106,7 +106,7 @@ children() {
 	expect_equal "$(folded_sum)" "$(jq '[.processes[].faults.bytes] | add' report.json)" "sum"
 	! grep '^sh-.*\[unknown\]' folded || fail "a child's code is not its parent's"
 	expect_json report.json '[.processes[].faults | select(.counted) |
-		.counted >= .sampled and .counted - .sampled < 40] | length == 3 and all' "counts"
+		.counted >= .sampled and .counted - .sampled < 40] | length > 0 and all' "counts"
 }
 
 in_words() {

@@ -145,7 +145,8 @@ static void json_has_every_stack(void **state)
 	assert_int_equal(json_array_size(json_object_get(object, "stacks")), 2);
 	json_decref(root);
 	fix.result.fault_weights = NULL;
-	assert_true(json_is_null(faults_of(&fix, &root)));
+	object = faults_of(&fix, &root);
+	assert_true(json_is_null(object));
 	json_decref(root);
 	end(&fix);
 }

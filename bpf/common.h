@@ -102,12 +102,12 @@ static __always_inline bool is_target(__u32 pid)
 	return bpf_map_lookup_elem(&targets, &pid) != NULL;
 }
 
-/* In steps of /proc/PID/stat's clock (USER_HZ is 100), so that both give a process one identity. */
+/* In steps of /proc/PID/stat's clock, so that both give a process one identity. */
 static __always_inline __u64 start_of(struct task_struct *task)
 {
 	__u64 start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 
-	return start_ns - start_ns % 10000000;
+	return start_ns - start_ns % TICK_NS;
 }
 
 static __always_inline void fill_header(struct rec_header *hdr, __u32 type, __u32 flags)

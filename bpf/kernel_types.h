@@ -56,6 +56,7 @@ struct signal_struct {
 	atomic_t live;
 	int nr_threads;
 	int group_exit_code;
+	unsigned long min_flt, maj_flt; /* of threads that are gone */
 	unsigned long long sum_sched_runtime;
 };
 
@@ -80,6 +81,8 @@ struct task_struct {
 	int tgid;
 	int exit_code;
 	__u64 start_boottime;
+	unsigned long min_flt, maj_flt;
+	__u64 self_exec_id;
 	struct task_struct *group_leader;
 	struct mm_struct *mm;
 	struct signal_struct *signal;

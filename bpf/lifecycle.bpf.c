@@ -160,6 +160,24 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+/*
+ * Page faults of the process. Of threads that have ended and are not gone yet only the first one's
+ * can be read.
+ */
+static __always_inline __u64 count_faults(struct task_struct *task)
+{
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	__u64 faults = BPF_CORE_READ(task, signal, min_flt) + BPF_CORE_READ(task, signal, maj_flt) +
+		       BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);
+	int readable = 1;
+
+	if (leader != task) {
+		faults += BPF_CORE_READ(leader, min_flt) + BPF_CORE_READ(leader, maj_flt);
+		readable = 2;
+	}
+	return BPF_CORE_READ(task, signal, nr_threads) > readable ? FAULTS_UNKNOWN : faults;
+}
+
 static __always_inline void submit_process(__u32 type, __u32 flags, __s32 status)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -169,8 +187,11 @@ static __always_inline void submit_process(__u32 type, __u32 flags, __s32 status
 		return;
 	fill_header(&rec->hdr, type, flags);
 	rec->status = status;
-	rec->reserved = 0;
+	rec->exec_id = type == REC_EXEC ? BPF_CORE_READ(task, self_exec_id) : 0;
 	rec->cpu_ns = 0;
+	rec->faults = FAULTS_UNKNOWN;
+	if (flags & RECF_GROUP_DEAD || type == REC_EXEC)
+		rec->faults = count_faults(task);
 	if (flags & RECF_GROUP_DEAD)
 		rec->cpu_ns = BPF_CORE_READ(task, signal, sum_sched_runtime) +
 			      BPF_CORE_READ(task, se.sum_exec_runtime);

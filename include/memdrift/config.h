@@ -37,8 +37,8 @@ struct bpf_config {
 	uint32_t stack_blocks;    /* of the map */
 	uint64_t stack_hash_mask; /* all ones; fewer in tests, for stacks of one hash */
 	uint32_t takes_stacks;    /* else no process has its code looked at */
-	uint32_t reserved;
-	char comm[16]; /* TARGET_COMM */
+	uint32_t fault_period;    /* page faults from one sampled one to the next; 0: none are */
+	char comm[16];            /* TARGET_COMM */
 };
 
 /* A followed process; presence in the map is what counts. */
@@ -137,6 +137,21 @@ struct stack_key {
 	uint32_t pid;
 	int32_t stack;
 };
+
+/* Steps of process starts in /proc/PID/stat: USER_HZ is 100. */
+#define TICK_NS 10000000
+
+/* Whose sampled page faults are counted together. */
+struct fault_key {
+	uint32_t pid;
+	uint32_t start_ticks; /* of the process, the lower half */
+	uint32_t exec_id;     /* of the program: counts execs, its own and its ancestors' */
+	int32_t stack;        /* STACK_NONE, FAULT_OF_EXEC */
+};
+MEMDRIFT_ASSERT_SIZE(struct fault_key, 16);
+
+/* By execve(2): what the kernel touches before and while it sets up the new program. */
+#define FAULT_OF_EXEC (-2)
 
 /* A thread inside a system call that changes mappings; user space reads it when it re-reads. */
 struct inflight {

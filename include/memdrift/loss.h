@@ -23,7 +23,8 @@
 	X(live_spaces_full, "processes whose live memory was not tracked: too many at once")  \
 	X(live_too_large, "allocations above 512 GiB: not kept in the live set")              \
 	X(live_calls_full, "allocations not kept: too many threads inside the allocator")     \
-	X(temporary_full, "temporary allocations not counted: table full")
+	X(temporary_full, "temporary allocations not counted: table full")                    \
+	X(fault_counts_full, "sampled page faults not counted: table full")
 
 #define LOSS_COUNTERS_USER(X)                                                                      \
 	X(missed_recursion, "probe hits that the kernel skipped inside another BPF program")       \
@@ -35,7 +36,8 @@
 	X(programs_unscanned, "programs that ended before their code was searched for allocators") \
 	X(attach_failed, "allocator probes that could not be attached")                            \
 	X(objects_unread, "mapped objects that could not be searched for allocators")              \
-	X(live_copies_dropped, "forked children whose memory from before their fork is not known")
+	X(live_copies_dropped, "forked children whose memory from before their fork is not known") \
+	X(fault_cpus_missed, "CPUs that came online later: their page faults were not sampled")
 
 #define LOSS_ENUM(name, text) LOSS_##name,
 enum loss {

@@ -83,12 +83,16 @@ MEMDRIFT_ASSERT_SIZE(struct rec_fork, 64);
 
 struct rec_process {
 	struct rec_header hdr;
-	int32_t status; /* REC_EXIT: wait status; REC_EXIT_GROUP: its argument */
-	uint32_t reserved;
-	uint64_t cpu_ns; /* REC_EXIT of a group: CPU time of all its threads */
+	int32_t status;   /* REC_EXIT: wait status; REC_EXIT_GROUP: its argument */
+	uint32_t exec_id; /* REC_EXEC: as in struct fault_key */
+	uint64_t cpu_ns;  /* REC_EXIT of a group: CPU time of all its threads */
+	/* REC_EXEC, REC_EXIT of a group: page faults of all its threads, FAULTS_UNKNOWN */
+	uint64_t faults;
 	char comm[16];
 };
-MEMDRIFT_ASSERT_SIZE(struct rec_process, 64);
+MEMDRIFT_ASSERT_SIZE(struct rec_process, 72);
+
+#define FAULTS_UNKNOWN (~0ull)
 
 struct rec_arena {
 	struct rec_header hdr;

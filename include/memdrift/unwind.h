@@ -90,6 +90,8 @@ MEMDRIFT_ASSERT_SIZE(union unwind_block, UNWIND_BLOCK_BYTES);
  * libc, 108 for node, 400 for libLLVM, 916 for all of a JVM; full ones four to ten times that.
  */
 #define UNWIND_POOL_BLOCKS 2048
+/* With full tables of everything: 32 MiB. */
+#define UNWIND_POOL_BLOCKS_FULL (4 * UNWIND_POOL_BLOCKS)
 
 /*
  * An object (a file that is mapped as code). A walk looks for return addresses, which only follow

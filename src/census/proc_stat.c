@@ -21,6 +21,8 @@ enum stat_field {
 	STAT_STATE = 3,
 	STAT_PPID = 4,
 	STAT_FLAGS = 9,
+	STAT_MINFLT = 10,
+	STAT_MAJFLT = 12,
 	STAT_UTIME = 14,
 	STAT_STIME = 15,
 	STAT_CUTIME = 16,
@@ -71,6 +73,7 @@ static int parse_stat(const char *text, size_t size, struct proc_stat *out)
 	out->state = close[2];
 	out->ppid = values[STAT_PPID];
 	out->flags = values[STAT_FLAGS];
+	out->faults = values[STAT_MINFLT] + values[STAT_MAJFLT];
 	out->cpu_ticks = values[STAT_UTIME] + values[STAT_STIME];
 	out->children_cpu_ticks = values[STAT_CUTIME] + values[STAT_CSTIME];
 	out->nr_threads = values[STAT_NUM_THREADS];

@@ -18,8 +18,9 @@ struct proc_stat {
 	char comm[PROC_COMM_MAX]; /* raw: any byte, also ')' and line breaks */
 	char state;               /* R S D T t Z X I ... */
 	uint32_t ppid;
-	uint32_t flags;              /* PF_* of the kernel */
-	uint64_t start_ticks;        /* since boot, in 1/sysconf(_SC_CLK_TCK) s */
+	uint32_t flags;       /* PF_* of the kernel */
+	uint64_t start_ticks; /* since boot, in 1/sysconf(_SC_CLK_TCK) s */
+	uint64_t faults; /* page faults, minor and major ones, all threads, ended ones included */
 	uint64_t cpu_ticks;          /* user + system, all threads, ended ones included */
 	uint64_t children_cpu_ticks; /* the same of children that were waited for */
 	uint64_t start_brk;          /* address; 0 when unknown (no permission, no memory) */

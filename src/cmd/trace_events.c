@@ -103,6 +103,7 @@ static void before_exit(struct trace_session *session, const struct rec_process 
 		trace_weights__keep(session, process);
 		tracer__uncount(session->tracer, exit->hdr.pid);
 	}
+	trace_faults__ended(session, process, exit);
 	if (!bursts__end(session->bursts, exit->hdr.pid, process->start_ns, (double)exit->cpu_ns,
 			 counted ? &sums : NULL, &view))
 		trace_keep_estimate(session, process, &view);
@@ -129,6 +130,10 @@ static void before_model(struct trace_session *session, const struct rec_header 
 		if (size >= sizeof(struct rec_arena))
 			note_stack(session, record->pid, ((const struct rec_arena *)record)->stack);
 		break;
+	case REC_EXEC:
+		if (size >= sizeof(struct rec_process))
+			trace_faults__leave(session, (const struct rec_process *)record);
+		break;
 	case REC_EXIT:
 		if (size >= sizeof(struct rec_process))
 			before_exit(session, (const struct rec_process *)record);
@@ -153,6 +158,7 @@ static void after_fork(struct trace_session *session, const struct rec_fork *for
 	/* A search of /proc may have been faster than this record. */
 	if (follower && follower->start_ns == child->start_ns)
 		return;
+	trace_faults__born(child, parent);
 	trace_process__joined(session, child, false);
 	follower = trace_follower(session, child);
 	if (follower)
@@ -161,7 +167,7 @@ static void after_fork(struct trace_session *session, const struct rec_fork *for
 		trace_scan__inherit(session, parent, child);
 }
 
-static void after_exec(struct trace_session *session, const struct rec_header *record,
+static void after_exec(struct trace_session *session, const struct rec_header *record, size_t size,
 		       bool was_known)
 {
 	struct process *process = model__find(&session->model, record->pid);
@@ -172,6 +178,8 @@ static void after_exec(struct trace_session *session, const struct rec_header *r
 		trace_process__joined(session, process, true);
 	unwinder__look(tracer__unwinder(session->tracer), process->pid);
 	set_exe(process);
+	if (size >= sizeof(struct rec_process))
+		trace_faults__exec(session, process, (const struct rec_process *)record, was_known);
 	sample_rss(session, process);
 	/* A program that has just been loaded holds nothing yet. */
 	if (!process->at_start.known)
@@ -213,7 +221,7 @@ void trace_event(void *ctx, const struct rec_header *record, size_t size)
 			after_fork(session, (const struct rec_fork *)record);
 		break;
 	case REC_EXEC:
-		after_exec(session, record, was_known);
+		after_exec(session, record, size, was_known);
 		break;
 	case REC_MPROTECT:
 		if (size >= sizeof(*mapping) && mapping->prot & PROT_EXEC)
@@ -227,8 +235,10 @@ void trace_event(void *ctx, const struct rec_header *record, size_t size)
 		    record->flags & RECF_FAILED)
 			break;
 		process = model__find(&session->model, record->pid);
-		if (process)
+		if (process) {
 			trace_scan__ask(session, process, true);
+			trace_faults__mapped(session, process);
+		}
 		break;
 	case REC_EXIT:
 		after_exit(session, record);

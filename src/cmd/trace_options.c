@@ -41,6 +41,8 @@ enum {
 	OPT_SYMBOLS,
 	OPT_LINES,
 	OPT_DEBUGINFOD,
+	OPT_FAULTS,
+	OPT_FAULT_PERIOD,
 	OPT_HOLD_READER,
 	OPT_STACK_HASH_BITS,
 	OPT_DUMP_SPACES,
@@ -79,6 +81,8 @@ static const struct option long_options[] = {
 	{"symbols", required_argument, NULL, OPT_SYMBOLS},
 	{"lines", no_argument, NULL, OPT_LINES},
 	{"debuginfod", no_argument, NULL, OPT_DEBUGINFOD},
+	{"faults", no_argument, NULL, OPT_FAULTS},
+	{"fault-period", required_argument, NULL, OPT_FAULT_PERIOD},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	/* For tests; not in the help text. */
@@ -87,6 +91,9 @@ static const struct option long_options[] = {
 	{"stack-hash-bits", required_argument, NULL, OPT_STACK_HASH_BITS},
 	{NULL, 0, NULL, 0},
 };
+
+/* A prime: no loop that faults in the same places again and again keeps step with it. */
+#define FAULT_PERIOD_DEFAULT 61
 
 /* Rows of outstanding allocations, with a line of stack each: a screen. */
 #define TOP_OUTSTANDING 10
@@ -166,6 +173,11 @@ static int parse_option(struct trace_options *options, int option)
 	case OPT_DEBUGINFOD:
 		options->debuginfod = true;
 		return -1;
+	case OPT_FAULTS:
+		options->faults = true;
+		return -1;
+	case OPT_FAULT_PERIOD:
+		return trace_value__fault_period(options, optarg);
 	case OPT_DUMP_SPACES:
 		options->dump_spaces = optarg;
 		return -1;
@@ -202,62 +214,6 @@ static int parse_option(struct trace_options *options, int option)
 		fputs("See `memdrift trace --help`.\n", stderr);
 		return EXIT_USAGE;
 	}
-}
-
-bool trace_options__counts_mallocs(const struct trace_options *options)
-{
-	return options->target != TRACE_HOST || options->malloc;
-}
-
-static bool live_option_given(const struct trace_options *options)
-{
-	const struct live_filter *filter = &options->live_filter;
-
-	return filter->older_s > 0 || filter->min_bytes || filter->max_bytes != UINT64_MAX ||
-	       (options->no_stacks && !options->record) || options->temporary ||
-	       trace_options__shows(options, WEIGHT_LIVE_BYTES) ||
-	       trace_options__shows(options, WEIGHT_LIVE_COUNT);
-}
-
-static int check_combination(const struct trace_options *options)
-{
-	if (options->json && options->target == TRACE_COMMAND && !options->output) {
-		log_error("--json with a command needs -o FILE: stdout is the command's own");
-		return EXIT_USAGE;
-	}
-	if (!options->live && live_option_given(options)) {
-		log_error("--older, --min-size, --max-size, --no-stacks, --temporary and "
-			  "--weight live_... are about outstanding allocations: add --live");
-		return EXIT_USAGE;
-	}
-	if (options->live && !trace_options__counts_mallocs(options)) {
-		log_error("--live needs allocator probes: name a target, or add --malloc");
-		return EXIT_USAGE;
-	}
-	if (options->print && options->target == TRACE_COMMAND && !options->output) {
-		log_error("--print with a command needs -o FILE: stdout is the command's own");
-		return EXIT_USAGE;
-	}
-	if (options->print && options->json) {
-		log_error("--print writes reports for people after each interval; --json is one "
-			  "object at the end");
-		return EXIT_USAGE;
-	}
-	if (options->named.objects.count && !trace_options__counts_mallocs(options)) {
-		log_error("--object needs allocator probes: name a target, or add --malloc");
-		return EXIT_USAGE;
-	}
-	if (trace_options__shows_calls(options) && !trace_options__counts_mallocs(options)) {
-		log_error("--weight alloc_... needs allocator probes: name a target, or add "
-			  "--malloc");
-		return EXIT_USAGE;
-	}
-	if (options->size_rules != SIZE_RULES_LOG2 && !trace_options__counts_mallocs(options)) {
-		log_error("--buckets %s needs allocator probes: name a target, or add --malloc",
-			  size_rules__name(options->size_rules));
-		return EXIT_USAGE;
-	}
-	return -1;
 }
 
 int trace_options__parse(int argc, char **argv, struct trace_options *options)
@@ -297,7 +253,11 @@ int trace_options__parse(int argc, char **argv, struct trace_options *options)
 			options->budget = -1;
 	}
 	code = named_options__check(&options->named);
-	return code >= 0 ? code : check_combination(options);
+	if (code < 0)
+		code = trace_options__check(options);
+	if (!options->fault_period)
+		options->fault_period = FAULT_PERIOD_DEFAULT;
+	return code;
 }
 
 void trace_options__free(struct trace_options *options)

@@ -36,8 +36,10 @@ struct trace_options {
 	uint32_t top; /* rows of outstanding allocations */
 	bool print;   /* a report after each interval */
 	bool strict;
-	bool all;      /* no short lists */
-	double budget; /* share; negative: none */
+	bool faults;           /* --faults, or implied: page faults are sampled */
+	uint32_t fault_period; /* every how manieth */
+	bool all;              /* no short lists */
+	double budget;         /* share; negative: none */
 	bool budget_given;
 	const char *output;           /* -o */
 	const char *record;           /* --record */
@@ -56,6 +58,8 @@ struct trace_options {
 
 /* Returns -1 to go on, or an exit code (after a message, or the help text). */
 int trace_options__parse(int argc, char **argv, struct trace_options *options);
+/* -1, or an exit code after a message: options that do not go together. */
+int trace_options__check(const struct trace_options *options);
 void trace_options__free(struct trace_options *options);
 /* Whether folded stacks or a flame graph are of this weight, or of allocator calls. */
 bool trace_options__shows(const struct trace_options *options, enum profile_weight weight);
@@ -63,6 +67,8 @@ bool trace_options__shows_calls(const struct trace_options *options);
 /* Whether allocator calls, and mappings of any size, are to be counted by stack. */
 bool trace_options__weighs_calls(const struct trace_options *options);
 bool trace_options__weighs_mappings(const struct trace_options *options);
+/* Whether page faults are sampled. */
+bool trace_options__samples_faults(const struct trace_options *options);
 /* Whether allocator probes are wanted: on by default for all targets but the host. */
 bool trace_options__counts_mallocs(const struct trace_options *options);
 

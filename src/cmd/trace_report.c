@@ -167,6 +167,11 @@ static void fill_result(struct trace_session *session, struct trace_result *resu
 		result->mmap_weights = &session->mmap_weights;
 	if (trace_options__weighs_calls(session->options))
 		result->alloc_weights = &session->alloc_weights;
+	if (trace_options__samples_faults(session->options)) {
+		result->fault_weights = &session->fault_weights;
+		result->fault_period = session->options->fault_period;
+		result->huge_pages = trace_faults__huge_pages();
+	}
 	result->temporary_weights =
 		session->options->temporary ? &session->temporary_weights : NULL;
 	result->probed_rows = session->coverage ? probed_rows : NULL;

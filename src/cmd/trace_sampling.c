@@ -44,6 +44,7 @@ static void end_if_gone(struct trace_session *session, struct process *process)
 			.tid = process->pid,
 			.time_ns = monotonic_ns(),
 			.start_ns = process->start_ns},
+		.faults = FAULTS_UNKNOWN,
 	};
 
 	if (!proc_exists(process->pid))
@@ -101,6 +102,7 @@ void trace_tick(struct trace_session *session, bool for_report)
 			end_if_gone(session, process);
 	}
 	trace_live__read(session, for_report);
+	trace_faults__read(session);
 	model__heal(&session->model, false);
 }
 

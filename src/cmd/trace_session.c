@@ -126,6 +126,7 @@ static int load_tracer(struct trace_session *session)
 		.live_temporary = options->temporary,
 		.stacks = true,
 		.stack_hash_bits = options->stack_hash_bits,
+		.fault_period = trace_options__samples_faults(options) ? options->fault_period : 0,
 		.classes = &session->classes,
 		.config =
 			{
@@ -408,6 +409,7 @@ void trace_session__free(struct trace_session *session)
 	stack_weights__free(&session->mmap_weights);
 	stack_weights__free(&session->alloc_weights);
 	stack_weights__free(&session->temporary_weights);
+	stack_weights__free(&session->fault_weights);
 	trace_live__free(session);
 	census__free(session->census);
 	allocator_cache__free(session->allocators);

@@ -68,7 +68,7 @@ struct trace_session {
 	struct known_program *programs;  /* see trace_programs.c */
 	struct live_spaces *live_spaces; /* NULL without --live */
 	struct live_clock live_clock;    /* at the last reading of the live set */
-	struct stack_weights mmap_weights, alloc_weights, temporary_weights;
+	struct stack_weights mmap_weights, alloc_weights, temporary_weights, fault_weights;
 	struct trace_command_run command;
 	struct class_table classes; /* of --buckets, unless log2 */
 	bool counts_mallocs;
@@ -153,6 +153,24 @@ void trace_programs__free(struct trace_session *session);
 
 /* Takes over the calls by stack of one process, or of all that run (NULL). */
 void trace_weights__keep(struct trace_session *session, struct process *process);
+
+/* trace_faults.c: all but the last do nothing for who did not ask for page faults. */
+
+/* What was sampled and counted so far of those that run. */
+void trace_faults__read(struct trace_session *session);
+/* The process was forked in the trace. */
+void trace_faults__born(struct process *process, const struct process *parent);
+/* Before the model knows of an exec: the last that can be said of the program's stacks. */
+void trace_faults__leave(struct trace_session *session, const struct rec_process *exec);
+void trace_faults__exec(struct trace_session *session, struct process *process,
+			const struct rec_process *exec, bool was_known);
+/* The process has mapped code from a file. */
+void trace_faults__mapped(struct trace_session *session, const struct process *process);
+/* Before its names go. */
+void trace_faults__ended(struct trace_session *session, struct process *process,
+			 const struct rec_process *exit);
+/* Whether any large memory of the host is in huge pages. */
+bool trace_faults__huge_pages(void);
 
 /* trace_live.c */
 

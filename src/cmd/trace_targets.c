@@ -32,8 +32,11 @@ static struct process *follow_pid(struct trace_session *session, uint32_t pid,
 	if (session->counts_mallocs && tracer__count(session->tracer, pid))
 		session->model.losses[LOSS_counters_full]++;
 	process = model__add(&session->model, pid, start_ns, stat->comm, monotonic_ns());
-	if (process)
-		trace_process__joined(session, process, is_target);
+	if (!process)
+		return NULL;
+	/* From before it was followed. */
+	process->faults.before = stat->faults;
+	trace_process__joined(session, process, is_target);
 	return process;
 }
 

@@ -10,6 +10,7 @@
 #include "cmd/cmd.h"
 #include "cmd/large_option.h"
 #include "ingest/live_set.h"
+#include "ingest/tracer.h"
 
 int trace_usage(const char *what, const char *value, const char *wanted)
 {
@@ -76,9 +77,6 @@ int trace_value__weight(struct trace_options *options, const char *text)
 	switch (profile_weight__parse(text, &options->profile.weight)) {
 	case 0:
 		return -1;
-	case -ENOTSUP:
-		return trace_usage("--weight", text,
-				   "this version cannot weigh stacks by that yet");
 	default:
 		snprintf(wanted, sizeof(wanted), "one of %s", profile_weight__names(names));
 		return trace_usage("--weight", text, wanted);
@@ -119,6 +117,17 @@ int trace_value__top(struct trace_options *options, const char *text)
 	if (!*text || *end || *text == '-' || !top || top > 1000000)
 		return trace_usage("--top", text, "a number of rows");
 	options->top = (uint32_t)top;
+	return -1;
+}
+
+int trace_value__fault_period(struct trace_options *options, const char *text)
+{
+	char *end;
+	unsigned long period = strtoul(text, &end, 10);
+
+	if (!*text || *end || *text == '-' || !period || period > FAULT_PERIOD_MAX)
+		return trace_usage("--fault-period", text, "a number from 1 to 10000");
+	options->fault_period = (uint32_t)period;
 	return -1;
 }
 

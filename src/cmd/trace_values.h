@@ -17,6 +17,7 @@ int trace_value__time(const char *option, const char *text, double least, double
 		      double *seconds);
 int trace_value__ring(struct trace_options *options, const char *text);
 int trace_value__size(const char *option, const char *text, uint64_t *bytes);
+int trace_value__fault_period(struct trace_options *options, const char *text);
 int trace_value__top(struct trace_options *options, const char *text);
 int trace_value__live_memory(struct trace_options *options, const char *text);
 

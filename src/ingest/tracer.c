@@ -117,6 +117,7 @@ static void choose_programs(struct tracer *tracer, const struct tracer_options *
 	bpf_program__set_autoload(skel->progs.live_return, tracer->calls == CALLS_PAIR);
 	bpf_program__set_autoload(skel->progs.unwind_publish, options->stacks);
 	bpf_program__set_autoload(skel->progs.unwind_find_inode, options->stacks);
+	bpf_program__set_autoload(skel->progs.page_fault, options->fault_period != 0);
 	bpf_program__set_autoload(skel->progs.live_clock, options->live_bytes != 0);
 	bpf_program__set_autoload(skel->progs.empty_probe, false);
 	bpf_program__set_autoload(skel->progs.bench_walk, false);
@@ -170,6 +171,10 @@ static void size_stack_maps(struct memdrift *skel, const struct tracer_options *
 	while (config->walk_slots < WALK_SLOTS_PER_CPU * config->cpus)
 		config->walk_slots *= 2;
 	bpf_map__set_max_entries(skel->maps.walk_slots, config->walk_slots);
+	if (config->fault_period)
+		bpf_map__set_max_entries(skel->maps.unwind_pool, UNWIND_POOL_BLOCKS_FULL);
+	else
+		bpf_map__set_max_entries(skel->maps.fault_counts, 1);
 	for (size_t i = 0; !options->stacks && i < sizeof(maps) / sizeof(*maps); i++)
 		bpf_map__set_max_entries(maps[i], 1);
 	config->stack_blocks = bpf_map__max_entries(skel->maps.stack_blocks);
@@ -183,7 +188,7 @@ static int open_stacks(struct tracer *tracer)
 		return err;
 	tracer->stacks = tracer->stack_array.at;
 	tracer->stack_blocks = bpf_map__max_entries(tracer->skel->maps.stack_blocks);
-	return unwinder__open(tracer->skel, &tracer->unwinder);
+	return unwinder__open(tracer->skel, tracer->fault_period != 0, &tracer->unwinder);
 }
 
 static int load_programs(struct tracer *tracer, const struct tracer_options *options)
@@ -195,6 +200,7 @@ static int load_programs(struct tracer *tracer, const struct tracer_options *opt
 	config.track_live = options->live_bytes != 0;
 	config.live_stacks = options->live_stacks;
 	config.live_temporary = options->live_temporary;
+	config.fault_period = options->fault_period;
 	if (options->live_bytes)
 		config.live_bucket_mask =
 			(uint32_t)(options->live_bytes / sizeof(struct live_bucket)) - 1;
@@ -277,6 +283,7 @@ int tracer__open(const struct tracer_options *options, struct tracer **out)
 	}
 	tracer->skel->bss->keeper_pid = (uint32_t)keeper__pid(tracer->keeper);
 	tracer->count_mallocs = options->config.count_mallocs;
+	tracer->fault_period = options->fault_period;
 	tracer->count_classes = options->config.count_by & (COUNT_BY_CLASS | COUNT_GO_BY_CLASS);
 	tracer->ring = ring_buffer__new(bpf_map__fd(tracer->skel->maps.records), keep_record,
 					tracer, NULL);
@@ -310,6 +317,7 @@ void tracer__close(struct tracer *tracer)
 		return;
 	for (int i = 0; i < tracer->link_count; i++)
 		bpf_link__destroy(tracer->links[i]);
+	tracer_faults__close(tracer);
 	keeper__end(tracer->keeper);
 	ring_buffer__free(tracer->ring);
 	live_set__close(tracer->live);
@@ -403,7 +411,7 @@ int tracer__attach(struct tracer *tracer)
 	if (!err)
 		err = attach_tracepoints(tracer, tracefs);
 	close(tracefs);
-	return err;
+	return err ? err : tracer_faults__attach(tracer);
 }
 
 int tracer__follow(struct tracer *tracer, uint32_t pid, uint64_t start_ns)

@@ -31,6 +31,7 @@ struct tracer_options {
 	bool live_temporary;
 	bool stacks;                       /* call stacks are taken */
 	unsigned int stack_hash_bits;      /* of 64, for tests; 0: all */
+	uint32_t fault_period; /* of the page faults every how manieth is sampled; 0: none */
 	const struct class_table *classes; /* with COUNT_BY_CLASS */
 };
 
@@ -44,6 +45,9 @@ enum tracer_calls {
 /* 0.6 s of records at the rate of a map and unmap storm from two CPUs; see README, what it costs.
  */
 #define TRACER_RING_BYTES (64ull << 20)
+
+/* Some ms of our own faults for each CPU. */
+#define FAULT_PERIOD_MAX 10000
 
 /* What the allocator counters of all processes may take together. */
 #define TRACER_COUNTERS_BYTES (256ull << 20)
@@ -120,6 +124,16 @@ typedef void (*tracer_weight_fn)(void *ctx, const struct stack_key *key,
 void tracer__each_weight(struct tracer *tracer, uint32_t pid, tracer_weight_fn fn, void *ctx);
 /* The same of allocations that were freed before their thread's next one. */
 void tracer__each_temporary(struct tracer *tracer, uint32_t pid, tracer_weight_fn fn, void *ctx);
+
+/*
+ * Each kind of page fault sampled so far, of all processes (pid 0) or of one. A count that is read
+ * while its process runs goes on; one that has ended may be forgotten, for which the walk through
+ * them must be over.
+ */
+typedef void (*tracer_fault_fn)(void *ctx, const struct fault_key *key, uint64_t count);
+void tracer__each_fault(struct tracer *tracer, uint32_t pid, uint64_t start_ns, tracer_fault_fn fn,
+			void *ctx);
+void tracer__forget_fault(struct tracer *tracer, const struct fault_key *key);
 
 /* True when the pid belongs by now to a followed process with another start. */
 bool tracer__was_reused(struct tracer *tracer, uint32_t pid, uint64_t start_ns);

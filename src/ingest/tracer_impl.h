@@ -25,10 +25,22 @@ struct tracer {
 	const struct stack_block *stacks; /* in it */
 	size_t stack_blocks;
 	struct unwinder *unwinder; /* NULL: no stacks are taken */
+	uint32_t fault_period;     /* 0: page faults are not sampled */
+	struct bpf_link **fault_links;
+	int fault_link_count;
+	bool *fault_on; /* by CPU: it is online and has its events */
+	int fault_cpus; /* that are */
 	/* Of the round under way in tracer__poll. */
 	tracer_record_fn fn;
 	void *fn_ctx;
 	int taken, max;
 };
+
+/* tracer_faults.c: nothing when page faults are not sampled. 0 or a negative errno, after a
+ * message.
+ */
+int tracer_faults__attach(struct tracer *tracer);
+void tracer_faults__close(struct tracer *tracer);
+uint64_t tracer_faults__cpus_missed(const struct tracer *tracer);
 
 #endif

@@ -47,6 +47,7 @@ struct process *process__new(uint32_t pid, uint64_t start_ns, const char *comm, 
 	process->start_ticks = process__ticks(start_ns);
 	process->first_seen_ns = time_ns;
 	process->exit_status = -1;
+	process->faults.before = process->faults.now = FAULTS_UNKNOWN;
 	process->covered_to_s = -1;
 	process__set_comm(process, comm);
 	arenas__init(&process->arenas);

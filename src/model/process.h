@@ -104,6 +104,13 @@ struct process {
 	struct { /* running sums for the least-squares slope */
 		double n, t, y, tt, ty;
 	} slope;
+	/* Page faults as the kernel counts them, minor and major ones, since the process's birth;
+	 * FAULTS_UNKNOWN. And the programs that it runs, see struct fault_key. */
+	struct {
+		uint64_t before, now; /* when it was first followed; at the last reading */
+		uint32_t exec_id, first_exec_id;
+		bool exec_known;
+	} faults;
 	struct residency at_start, at_end;
 	struct heap_use heap_start, heap_end;
 

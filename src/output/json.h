@@ -30,5 +30,7 @@ json_t *json_buckets(const struct process *process);
 json_t *json_live(const struct trace_result *result, const struct process *process);
 /* Its "size_classes": null without --buckets, and when they were not counted. */
 json_t *json_size_classes(const struct trace_result *result, const struct process *process);
+/* Its "faults": null when page faults were not sampled. */
+json_t *json_faults(const struct trace_result *result, const struct process *process);
 
 #endif

@@ -173,7 +173,7 @@ json_t *json_process(const struct trace_result *result, const struct process_res
 	/* comm is printable already: json_text would escape nothing more. */
 	return json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:o}",
+		"s:o, s:o, s:o}",
 		"pid", json_count(process->pid), "parent_pid", json_count(process->parent_pid),
 		"start_time_ticks", json_count(process->start_ticks), "comm",
 		json_text(process__comm(process, comm)), "exe", json_text(process->exe), "target",
@@ -182,8 +182,8 @@ json_t *json_process(const struct trace_result *result, const struct process_res
 		"allocator", json_allocator(result, built), "buckets", json_buckets(process),
 		"live", json_live(result, process), "size_classes",
 		json_size_classes(result, process), "arenas", json_arenas(result, process),
-		"large_mappings", json_large(result, built), "model", json_model(process),
-		"malloc_heap",
+		"large_mappings", json_large(result, built), "model", json_model(process), "faults",
+		json_faults(result, process), "malloc_heap",
 		json_pack("{s:o, s:o}", "start", json_heap_use(&process->heap_start), "end",
 			  json_heap_use(&process->heap_end)));
 }

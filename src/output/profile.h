@@ -30,14 +30,14 @@ enum profile_weight {
 };
 
 struct weight_info {
-	const char *name;  /* of --weight, NULL: cannot be asked for */
+	const char *name;  /* of --weight */
 	const char *title; /* "bytes that were mapped" */
 	bool is_bytes;
 	const char *pprof_type, *pprof_unit; /* as pprof calls it */
 };
 
 const struct weight_info *profile_weight__info(enum profile_weight weight);
-/* 0; -EINVAL for an unknown name; -ENOTSUP for one of the contract that this build has not. */
+/* 0, or -EINVAL for an unknown name. */
 int profile_weight__parse(const char *name, enum profile_weight *weight);
 /* "mmap_bytes, mmap_count, ...": those that can be asked for. Returns buf. */
 #define PROFILE_WEIGHT_NAMES_MAX 256

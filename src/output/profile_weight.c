@@ -21,8 +21,7 @@ static const struct weight_info weights[WEIGHT_MAX] = {
 	[WEIGHT_LIVE_COUNT] = {"live_count", "allocations not freed", false, "inuse_objects",
 			       "count"},
 	[WEIGHT_ARENA_COUNT] = {"arena_count", "malloc arenas created", false, "arenas", "count"},
-	/* The name comes with the sampling of page faults. */
-	[WEIGHT_FAULT_BYTES] = {NULL, "bytes faulted in", true, "fault_space", "bytes"},
+	[WEIGHT_FAULT_BYTES] = {"fault_bytes", "bytes faulted in", true, "fault_space", "bytes"},
 };
 
 const struct weight_info *profile_weight__info(enum profile_weight weight)
@@ -33,12 +32,12 @@ const struct weight_info *profile_weight__info(enum profile_weight weight)
 int profile_weight__parse(const char *name, enum profile_weight *weight)
 {
 	for (int i = 0; i < WEIGHT_MAX; i++) {
-		if (weights[i].name && !strcmp(name, weights[i].name)) {
+		if (!strcmp(name, weights[i].name)) {
 			*weight = (enum profile_weight)i;
 			return 0;
 		}
 	}
-	return !strcmp(name, "fault_bytes") ? -ENOTSUP : -EINVAL;
+	return -EINVAL;
 }
 
 const char *profile_weight__names(char buf[PROFILE_WEIGHT_NAMES_MAX])
@@ -47,7 +46,7 @@ const char *profile_weight__names(char buf[PROFILE_WEIGHT_NAMES_MAX])
 
 	buf[0] = '\0';
 	for (int i = 0; i < WEIGHT_MAX; i++) {
-		if (weights[i].name && used < PROFILE_WEIGHT_NAMES_MAX)
+		if (used < PROFILE_WEIGHT_NAMES_MAX)
 			used += (size_t)snprintf(buf + used, PROFILE_WEIGHT_NAMES_MAX - used,
 						 "%s%s", used ? ", " : "", weights[i].name);
 	}

@@ -96,6 +96,7 @@ struct trace_result {
 	const struct stack_weights *mmap_weights;  /* successful mmaps */
 	const struct stack_weights *alloc_weights; /* allocator calls */
 	const struct stack_weights *fault_weights; /* count: sampled page faults; no bytes */
+	bool huge_pages;       /* large memory of most processes is in transparent huge pages */
 	uint64_t fault_period; /* page faults for which a sampled one stands; 0: none are sampled */
 	/* Freed before their thread's next allocation; NULL: that was not asked for. */
 	const struct stack_weights *temporary_weights;

@@ -72,6 +72,7 @@ static void write_details(struct text_writer *writer, const struct process_resul
 	text_arenas__write(writer, process);
 	text_large__write(writer, process);
 	text_live__write(writer, process);
+	text_faults__write(writer, process);
 	text_mapping__write(writer, process);
 	text_buckets__write(writer, process);
 	text_classes__write(writer, process);

@@ -63,6 +63,7 @@ void text_arenas__write(struct text_writer *writer, const struct process_result 
 void text_large__write(struct text_writer *writer, const struct process_result *process);
 void text_mapping__write(struct text_writer *writer, const struct process_result *process);
 void text_live__write(struct text_writer *writer, const struct process_result *process);
+void text_faults__write(struct text_writer *writer, const struct process_result *process);
 void text_live__answer(const struct text_writer *writer, const struct process *process);
 void text_buckets__write(struct text_writer *writer, const struct process_result *process);
 void text_classes__write(struct text_writer *writer, const struct process_result *process);

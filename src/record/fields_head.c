@@ -15,6 +15,7 @@ static void fields_host(struct codec *codec, struct trace_result *result)
 	CODEC_U64(codec, result, started_unix_ns);
 	/* Times the size of a page it stays in 64 bits. */
 	codec__u64(codec, "fault_period", &result->fault_period, UINT32_MAX);
+	CODEC_BOOL(codec, result, huge_pages);
 }
 
 static void find_loss(struct codec *codec, struct trace_result *result, const char *name,

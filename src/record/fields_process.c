@@ -31,6 +31,8 @@ static void fields_life(struct codec *codec, struct process *process)
 	CODEC_BOOL(codec, process, needs_reread);
 	CODEC_U32(codec, process, rereads);
 	CODEC_U32(codec, process, healed_ranges);
+	codec__u64(codec, "faults_before", &process->faults.before, UINT64_MAX);
+	codec__u64(codec, "faults_now", &process->faults.now, UINT64_MAX);
 }
 
 static void fields_mapping(struct codec *codec, struct process *process)

@@ -152,6 +152,22 @@ void stack_names__learn(struct stack_names *names, const struct process *process
 		current_image(names, process);
 }
 
+bool stack_names__knows(const struct stack_names *names, const struct process *process)
+{
+	const struct image *image = find_image(names, process->pid, process->start_ns);
+
+	return image && image->execs == process->execs && image->count;
+}
+
+void stack_names__freeze(struct stack_names *names, const struct process *process)
+{
+	struct image *image = find_image(names, process->pid, process->start_ns);
+
+	/* No strange frame has it read again; with the next program it goes. */
+	if (image)
+		image->wait = UINT32_MAX;
+}
+
 /* Code that the process made itself: its own name for it, when it has one. */
 static void name_generated(struct stack_names *names, const struct image *image,
 			   const struct process *process, uint64_t address,

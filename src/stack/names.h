@@ -55,6 +55,12 @@ int stack_names__note(struct stack_names *names, const struct process *process, 
 /* Reads what code a running process has mapped now, so that its stacks can be named later. */
 void stack_names__learn(struct stack_names *names, const struct process *process);
 
+/* Whether it has, of the program that the process runs or ran last. */
+bool stack_names__knows(const struct stack_names *names, const struct process *process);
+
+/* What /proc shows is another program's code by now: its stacks are named by what is known. */
+void stack_names__freeze(struct stack_names *names, const struct process *process);
+
 /* A process was forked (not a thread). */
 void stack_names__fork(struct stack_names *names, uint32_t child_pid, uint64_t child_start_ns,
 		       uint32_t parent_pid, uint64_t parent_start_ns);

@@ -29,7 +29,18 @@ static int open_arrays(struct unwinder *unwinder)
 	return err;
 }
 
-int unwinder__open(struct memdrift *skel, struct unwinder **out)
+void unwinder__load_if_full(struct unwinder *unwinder, uint32_t object)
+{
+	int err;
+
+	if (!unwinder->full || object <= UNWIND_OBJECT_UNREAD || object >= UNWIND_OBJECTS_MAX)
+		return;
+	err = unwind_pool__load_full(unwinder->pool, object);
+	if (err)
+		log_debug("unwind: no full table for object %u: %s", object, strerror(-err));
+}
+
+int unwinder__open(struct memdrift *skel, bool full, struct unwinder **out)
 {
 	struct unwinder *unwinder = calloc(1, sizeof(*unwinder));
 	struct unwind_memory memory = {
@@ -41,6 +52,7 @@ int unwinder__open(struct memdrift *skel, struct unwinder **out)
 	if (!unwinder)
 		return -ENOMEM;
 	unwinder->skel = skel;
+	unwinder->full = full;
 	err = open_arrays(unwinder);
 	memory.blocks = unwinder->blocks.at;
 	memory.rules = unwinder->rules.at;
@@ -53,8 +65,10 @@ int unwinder__open(struct memdrift *skel, struct unwinder **out)
 		unwinder__close(unwinder);
 		return err;
 	}
-	if (!unwind_pool__vdso(unwinder->pool, &skel->bss->unwind_vdso))
+	if (!unwind_pool__vdso(unwinder->pool, &skel->bss->unwind_vdso)) {
 		unwind_pool__hold(unwinder->pool, skel->bss->unwind_vdso);
+		unwinder__load_if_full(unwinder, skel->bss->unwind_vdso);
+	}
 	images__init(&unwinder->images, unwinder->image_array.at, unwinder->pool);
 	for (uint32_t i = 1; i < UNWIND_IMAGES_MAX; i++)
 		unwinder__give_back(unwinder, i);

@@ -2,6 +2,7 @@
 #ifndef MEMDRIFT_UNWIND_UNWINDER_H
 #define MEMDRIFT_UNWIND_UNWINDER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "unwind/unwind_pool.h"
@@ -16,8 +17,11 @@ struct memdrift;
  */
 struct unwinder;
 
-/* For loaded programs. 0 or a negative errno. */
-int unwinder__open(struct memdrift *skel, struct unwinder **out);
+/*
+ * For loaded programs. full: full tables of every object, from the first look at it on, for walks
+ * that begin where a program was interrupted. 0 or a negative errno.
+ */
+int unwinder__open(struct memdrift *skel, bool full, struct unwinder **out);
 /* NULL is fine, here and below. */
 void unwinder__close(struct unwinder *unwinder);
 

@@ -74,7 +74,9 @@ void unwinder__prepare(struct unwinder *unwinder, const char *path)
 	if (fd < 0)
 		return;
 	if (!unwind_pool__object(unwinder->pool, fd, path, -1, &object) &&
-	    object > UNWIND_OBJECT_UNREAD)
+	    object > UNWIND_OBJECT_UNREAD) {
 		unwinder__announce(unwinder, fd, object);
+		unwinder__load_if_full(unwinder, object);
+	}
 	close(fd);
 }

@@ -27,6 +27,7 @@ struct unwinder {
 	uint64_t sweep_ns;
 	uint32_t asked; /* of unwind_asked, as far as it is done */
 	uint64_t images_full;
+	bool full; /* tables of every object */
 	bool announced[UNWIND_OBJECTS_MAX]; /* the kernel's side knows its file */
 };
 
@@ -36,6 +37,9 @@ struct bpf_program;
 int unwinder__run(const struct bpf_program *prog, void *argument, uint32_t bytes);
 /* The image is nobody's. */
 void unwinder__give_back(struct unwinder *unwinder, uint32_t number);
+
+/* The object's full table where all shall have theirs; what fails stays without. */
+void unwinder__load_if_full(struct unwinder *unwinder, uint32_t object);
 
 /*
  * A file that was found mapped (ctx: the unwinder) will be mapped again, most likely by the next

@@ -103,6 +103,8 @@ static int look_once(struct unwinder *unwinder, uint32_t pid)
 		return err;
 	image_maps__fill(&maps, &source, pid, entries, n);
 	maps_entries__free(entries, n);
+	for (uint32_t i = 0; i < maps.count; i++)
+		unwinder__load_if_full(unwinder, maps.mappings[i].object);
 	err = maps.count ? move_to(unwinder, pid, &process, &maps) : -ESRCH;
 	image_maps__release(&maps, unwinder->pool);
 	return err;

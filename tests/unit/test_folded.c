@@ -41,10 +41,11 @@ static void weights_are_known_by_name(void **state)
 	assert_int_equal(weight, WEIGHT_UNRELEASED_BYTES);
 	assert_int_equal(profile_weight__parse("live_bytes", &weight), 0);
 	assert_int_equal(weight, WEIGHT_LIVE_BYTES);
-	assert_int_equal(profile_weight__parse("fault_bytes", &weight), -ENOTSUP);
+	assert_int_equal(profile_weight__parse("fault_bytes", &weight), 0);
+	assert_int_equal(weight, WEIGHT_FAULT_BYTES);
 	assert_int_equal(profile_weight__parse("", &weight), -EINVAL);
 	assert_int_equal(profile_weight__parse("mmap_byte", &weight), -EINVAL);
-	assert_int_equal(weight, WEIGHT_LIVE_BYTES);
+	assert_int_equal(weight, WEIGHT_FAULT_BYTES);
 }
 
 static void lines_go_from_root_to_leaf_and_add_up(void **state)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,11 +31,14 @@
 
 static void own_values_are_right(void **state)
 {
+	struct rusage usage;
 	struct proc_stat stat;
 
 	assert_int_equal(proc_stat__read(getpid(), &stat), 0);
 	assert_int_equal(stat.ppid, getppid());
 	assert_int_equal(stat.nr_threads, 1);
+	getrusage(RUSAGE_SELF, &usage);
+	assert_in_range(usage.ru_minflt + usage.ru_majflt - (long)stat.faults, 0, 20);
 	assert_true(stat.start_ticks > 0);
 	assert_false(stat.is_kernel_thread);
 	assert_false(stat.is_zombie);

@@ -26,6 +26,9 @@ static struct process *follow_pid(struct trace_session *session, uint32_t pid,
 	uint64_t start_ns = stat->start_ticks * tick_ns;
 	struct process *process;
 
+	/* First of all, as stacks are cut without; the command is a copy of memdrift still. */
+	if (pid != (uint32_t)session->command.pid)
+		unwinder__look(tracer__unwinder(session->tracer), pid);
 	if (session->options->target != TRACE_HOST &&
 	    tracer__follow(session->tracer, pid, start_ns))
 		session->model.losses[LOSS_targets_full]++;

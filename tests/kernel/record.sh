@@ -96,6 +96,15 @@ arenas_again() {
 	expect_json report.json '.processes[0].arenas.events | length == 3' "arenas were made"
 }
 
+# arena_threads touches what it takes.
+faults_again() {
+	TARGET_OPTIONS="--threads 3 --mb 1" record_running arena_threads fault_bytes --fault-period 7
+	expect_all fault_bytes
+	expect_json report.json '.processes[0].faults | .sampled > 0 and .bytes > 0' "faults were sampled"
+	report_as_nobody -o out/text
+	grep -q 'Page faults brought in' jail/out/text || fail "the text does not tell of page faults"
+}
+
 live_again() {
 	TARGET_OPTIONS="--rounds $ROUNDS --forks 1" record_running live_mix live_bytes --live --temporary --lines
 	expect_all live_bytes
@@ -221,6 +230,7 @@ refuses_what_is_not_whole() {
 
 test_case "mappings come out of a recording as the trace wrote them" mappings_again
 test_case "arenas come out of a recording as the trace wrote them" arenas_again
+test_case "page faults come out of a recording as the trace wrote them" faults_again
 test_case "outstanding allocations come out of a recording as the trace wrote them" live_again
 test_case "outstanding allocations are filtered" filters_again
 test_case "the text comes out of a recording as the trace wrote it" text_again

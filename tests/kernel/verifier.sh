@@ -27,6 +27,7 @@ within_tolerance() {
 	{
 		verified --folded folded --weight alloc_bytes
 		verified --live
+		verified --faults
 	} | awk '$2 > most[$1] { most[$1] = $2 } END { for (p in most) print p, most[p] }' |
 		sort >counts
 	[ -s counts ] || fail "memdrift named no program"

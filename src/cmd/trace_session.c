@@ -2,6 +2,7 @@
 #include "cmd/trace_session.h"
 
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,7 @@ static int load_tracer(struct trace_session *session)
 /* False: what a call costs is not known. */
 static bool measure_costs(struct trace_session *session)
 {
+	session->call_cost = (struct call_cost){NAN, NAN, NAN};
 	if (hit_cost__measure(session->tracer, false, &session->costs))
 		return false;
 	call_cost__measure(session->tracer, &session->costs, &session->call_cost);

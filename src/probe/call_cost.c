@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "probe/call_cost.h"
 
+#include <bpf/libbpf.h>
 #include <math.h>
 #include <unistd.h>
 
@@ -167,6 +168,27 @@ void call_cost__solve(const struct walk_sample *few, const struct walk_sample *m
 		fmax(few->call_ns - flat_ns - few->frames * cost->frame_ns, 0) / few->stacks;
 }
 
+static void empty_map(const struct bpf_map *map)
+{
+	char key[sizeof(struct stack_key)];
+
+	/* Bounded, whatever the map does. */
+	for (uint32_t i = 0; i < bpf_map__max_entries(map); i++)
+		if (bpf_map__get_next_key(map, NULL, key, bpf_map__key_size(map)) ||
+		    bpf_map__delete_elem(map, key, bpf_map__key_size(map), 0))
+			return;
+}
+
+/* What memdrift's own stacks have left behind. Nothing else takes any yet. */
+static void forget_stacks(struct memdrift *skel)
+{
+	empty_map(skel->maps.stack_ids);
+	empty_map(skel->maps.stack_counts);
+	empty_map(skel->maps.temporaries);
+	empty_map(skel->maps.last_pointers);
+	skel->bss->stack_block_count = 0;
+}
+
 static void measure_walks(struct tracer *tracer, double flat_ns, struct call_cost *cost)
 {
 	struct unwinder *unwinder = tracer__unwinder(tracer);
@@ -185,6 +207,7 @@ static void measure_walks(struct tracer *tracer, double flat_ns, struct call_cos
 			  cost->stack_ns, cost->frame_ns);
 	}
 	unwinder__forget_own(unwinder);
+	forget_stacks(tracer__programs(tracer));
 }
 
 /* The probes are in place. */

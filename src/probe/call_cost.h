@@ -22,7 +22,8 @@ struct call_cost {
 	double frame_ns; /* of each frame of it */
 };
 
-/* insns: from hit_cost__measure. */
+/* insns: from hit_cost__measure. Before anything is attached: stacks that were taken are forgotten.
+ */
 void call_cost__measure(struct tracer *tracer, const struct insn_costs *insns,
 			struct call_cost *cost);
 bool call_cost__is_known(const struct call_cost *cost);

@@ -48,12 +48,25 @@ static __always_inline void count_call(struct alloc_counts *counts, __u64 cookie
 	__sync_fetch_and_add(&counts->calls[COOKIE_ROW(cookie) & (CALL_ROWS - 1)], 1);
 }
 
-static __always_inline void count_stack(struct pt_regs *ctx, __u64 cookie, __u64 size)
+/* What a hit costs depends on the stack that it walks. The stack's id. */
+static __always_inline __s32 count_walk(struct alloc_counts *counts, __u64 taken)
+{
+	__u32 frames = TAKEN_FRAMES(taken);
+
+	if (counts && frames) {
+		__sync_fetch_and_add(&counts->stacks, 1);
+		__sync_fetch_and_add(&counts->frames, frames);
+	}
+	return TAKEN_ID(taken);
+}
+
+static __always_inline void count_stack(struct pt_regs *ctx, struct alloc_counts *counts,
+					__u64 cookie, __u64 size)
 {
 	struct size_count first = {.count = 1, .bytes = size}, *sums;
 	struct stack_key key = {.pid = bpf_get_current_pid_tgid() >> 32};
 
-	key.stack = take_stack_of_call(ctx, COOKIE_SP_DELTA(cookie));
+	key.stack = count_walk(counts, take_stack_of_call(ctx, COOKIE_SP_DELTA(cookie)));
 	sums = bpf_map_lookup_elem(&stack_counts, &key);
 	if (!sums) {
 		if (!bpf_map_update_elem(&stack_counts, &key, &first, BPF_NOEXIST))
@@ -84,7 +97,7 @@ static __always_inline void count_size(struct pt_regs *ctx, struct alloc_counts 
 	/* One question in the common case, of which the kernel leaves nothing but the load. */
 	if (config.count_by) {
 		if (config.count_by & COUNT_BY_STACK)
-			count_stack(ctx, cookie, size);
+			count_stack(ctx, counts, cookie, size);
 		if (config.count_by & COUNT_BY_CLASS)
 			count_class(size);
 	}

@@ -34,7 +34,7 @@ int arena_get2_enter(struct pt_regs *ctx)
 	stay_on_own_stack(ctx, &arena_none);
 	if (!is_target(pid_tgid >> 32))
 		return 0;
-	call.stack = take_stack_of_call(ctx, 0);
+	call.stack = TAKEN_ID(take_stack_of_call(ctx, 0));
 	if (bpf_map_update_elem(&arena_calls, &tid, &call, BPF_ANY))
 		count_loss(LOSS_inflight_full);
 	return 0;
@@ -79,7 +79,7 @@ static __always_inline void submit_usdt(struct pt_regs *ctx, __u32 type)
 	bpf_usdt_arg(ctx, 0, &address);
 	bpf_usdt_arg(ctx, 1, &size);
 	call.size = size;
-	call.stack = take_stack_here(ctx);
+	call.stack = TAKEN_ID(take_stack_here(ctx));
 	submit_arena(type, &call, address);
 }
 

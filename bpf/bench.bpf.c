@@ -14,7 +14,7 @@ int bench_walk(struct pt_regs *ctx)
 	__u32 id;
 
 	stay_on_own_stack(ctx, &bench_none);
-	id = take_stack_of_call(ctx, 0);
+	id = TAKEN_ID(take_stack_of_call(ctx, 0));
 	block = bpf_map_lookup_elem(&stack_blocks, &id);
 	bench_frames = block ? STACK_HEADER_DEPTH(block->words[0]) : 0;
 	return 0;

@@ -32,7 +32,7 @@ struct fault_event {
  * The kernel touched the thread's memory on its behalf. When it sets up a new program there are no
  * stack and no registers of it yet.
  */
-static __always_inline __s32 take_stack_in_kernel(void)
+static __always_inline __u64 take_stack_in_kernel(void)
 {
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	__s64 call = (__s64)regs->orig_ax;
@@ -44,7 +44,7 @@ static __always_inline __s32 take_stack_in_kernel(void)
 			: take_stack_of_syscall();
 }
 
-static __always_inline __s32 take_stack_of_fault(struct fault_event *ctx)
+static __always_inline __u64 take_stack_of_fault(struct fault_event *ctx)
 {
 	__u64 cs = ctx->regs.cs;
 
@@ -73,7 +73,7 @@ int page_fault(struct fault_event *ctx)
 		return 0;
 	key.start_ticks = start_of(task) / TICK_NS;
 	key.exec_id = task->self_exec_id;
-	key.stack = take_stack_of_fault(ctx);
+	key.stack = TAKEN_ID(take_stack_of_fault(ctx));
 	count = bpf_map_lookup_elem(&fault_counts, &key);
 	if (!count) {
 		if (!bpf_map_update_elem(&fault_counts, &key, &one, BPF_NOEXIST))

@@ -75,6 +75,15 @@ static __always_inline void count_if_temporary(__u64 pointer, __u64 size, __s32 
 	__sync_fetch_and_add(&sums->bytes, size);
 }
 
+/* At a return the process's counts are not at hand. */
+static __always_inline __s32 take_live_stack(struct pt_regs *ctx)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u64 taken = take_callers_stack(ctx);
+
+	return count_walk(bpf_map_lookup_elem(&alloc_counts, &pid), taken);
+}
+
 static __always_inline void live_add(struct pt_regs *ctx, __u32 space_id, __u64 pointer, __u64 size,
 				     __u32 shift)
 {
@@ -89,7 +98,7 @@ static __always_inline void live_add(struct pt_regs *ctx, __u32 space_id, __u64 
 		return;
 	value.born = space->epoch;
 	if (config.live_stacks)
-		value.stack = take_callers_stack(ctx);
+		value.stack = take_live_stack(ctx);
 	if (!live_insert(LIVE_KEY(space_id, pointer), &value)) {
 		count_loss(LOSS_live_full);
 		return;

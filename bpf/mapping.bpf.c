@@ -101,7 +101,7 @@ static __always_inline int exit_call(struct sys_exit_args *ctx)
 	rec->result = result;
 	if ((call->type == REC_MMAP || call->type == REC_MREMAP) && !is_error(result) &&
 	    (call->type == REC_MMAP ? call->len : call->aux) >= config.stack_min_len)
-		rec->stack = take_stack_of_syscall();
+		rec->stack = TAKEN_ID(take_stack_of_syscall());
 	/* Code that was mapped from a file may be an allocator: the reader wants to know at once.
 	 */
 	if (call->type == REC_MMAP && call->fd >= 0 && call->prot & 4)

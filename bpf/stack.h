@@ -145,63 +145,67 @@ static __always_inline __s32 keep_stack(struct walk_slot *slot)
 	return slot->id;
 }
 
-/* Code was mapped, or tables moved, while the walk was under way. */
+/* What take_stack returns: an id, or STACK_NONE, and how many frames were walked for it. */
+#define TAKEN_MAKE(id, frames) ((__u32)(id) | (__u64)(frames) << 32)
+#define TAKEN_ID(taken)        ((__s32)(taken))
+#define TAKEN_FRAMES(taken)    ((__u32)((taken) >> 32))
+
+/* In place of an id: code was mapped, or tables moved, while the walk was under way. */
 #define STACK_STALE (-2)
 
-/*
- * An id, STACK_NONE or STACK_STALE. A function of its own to the verifier, which looks at it once
- * and not at each call.
- */
-__weak __noinline int take_stack_once(__u64 ip, __u64 sp, __u64 bp, __u32 from)
+/* A function of its own to the verifier, which looks at it once and not at each call. */
+__weak __noinline __u64 take_stack_once(__u64 ip, __u64 sp, __u64 bp, __u32 from)
 {
 	struct walk_slot *slot = claim_slot();
 	__s32 id = STACK_STALE;
+	__u32 frames;
 
 	if (!slot) {
 		count_loss(LOSS_stacks_busy);
-		return STACK_NONE;
+		return TAKEN_MAKE(STACK_NONE, 0);
 	}
 	if (walk_stack(slot, ip, sp, bp, from)) {
 		finish_stack(&slot->walk, from == FROM_RETURN ? STACK_LEAF_CALL : STACK_LEAF_SITE);
 		id = keep_stack(slot);
 	}
+	frames = slot->walk.depth;
 	release_slot(slot);
-	return id;
+	return TAKEN_MAKE(id, frames);
 }
 
 /* The same without STACK_STALE: a second time the change is mostly over. */
-__weak __noinline int take_stack(__u64 ip, __u64 sp, __u64 bp, __u32 from)
+__weak __noinline __u64 take_stack(__u64 ip, __u64 sp, __u64 bp, __u32 from)
 {
-	__s32 id = take_stack_once(ip, sp, bp, from);
+	__u64 taken = take_stack_once(ip, sp, bp, from);
 
-	if (id == STACK_STALE)
-		id = take_stack_once(ip, sp, bp, from);
-	if (id != STACK_STALE)
-		return id;
+	if (TAKEN_ID(taken) == STACK_STALE)
+		taken = take_stack_once(ip, sp, bp, from);
+	if (TAKEN_ID(taken) != STACK_STALE)
+		return taken;
 	count_loss(LOSS_stacks_stale);
-	return STACK_NONE;
+	return TAKEN_MAKE(STACK_NONE, TAKEN_FRAMES(taken));
 }
 
 /* Of a function that is being called, `pushed` bytes after its entry. */
-static __always_inline __s32 take_stack_of_call(struct pt_regs *regs, __u32 pushed)
+static __always_inline __u64 take_stack_of_call(struct pt_regs *regs, __u32 pushed)
 {
 	return take_stack(regs->ip, regs->sp + pushed, regs->bp, FROM_ENTRY);
 }
 
 /* Of a function that returns: the program stands behind the call. */
-static __always_inline __s32 take_callers_stack(struct pt_regs *regs)
+static __always_inline __u64 take_callers_stack(struct pt_regs *regs)
 {
 	return take_stack(regs->ip, regs->sp, regs->bp, FROM_RETURN);
 }
 
 /* Of a probe somewhere in a function. */
-static __always_inline __s32 take_stack_here(struct pt_regs *regs)
+static __always_inline __u64 take_stack_here(struct pt_regs *regs)
 {
 	return take_stack(regs->ip, regs->sp, regs->bp, FROM_INSTRUCTION);
 }
 
 /* Of the thread that is in a system call. */
-static __always_inline __s32 take_stack_of_syscall(void)
+static __always_inline __u64 take_stack_of_syscall(void)
 {
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 

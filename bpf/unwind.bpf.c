@@ -22,6 +22,12 @@ int unwind_publish(struct unwind_publish *publish)
 		return 0;
 	}
 	old = *(volatile __u32 *)&process->image;
+	if (publish->forget) {
+		publish->done = !bpf_map_delete_elem(&unwind_procs, &pid);
+		if (publish->done && leave_image(old))
+			publish->freed = old;
+		return 0;
+	}
 	if (!image || *(volatile __u32 *)&process->changes != publish->changes)
 		return 0;
 	if (__sync_val_compare_and_swap(&process->image, old, image) != old)

@@ -76,6 +76,8 @@ struct alloc_counts {
 	uint64_t unknown_frees; /* --live: frees of what is not in the live set */
 	uint64_t space;         /* --live: number of its address space, the same on each CPU */
 	uint64_t go_calls;      /* calls[] of Go's own allocator: their sizes are in no bucket */
+	uint64_t stacks;        /* call stacks that hits walked, and the frames of all of them */
+	uint64_t frames;
 };
 
 /* What a probed entry point is, by where it expects the size. */

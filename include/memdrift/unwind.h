@@ -173,7 +173,7 @@ struct unwind_publish {
 	uint32_t changes; /* of its unwind_process, from before /proc/PID/maps was read */
 	uint32_t done;    /* out: 0: the process is gone, or has changed since */
 	uint32_t freed;   /* out: the image that nobody is on any more, to be given back; 0: none */
-	uint32_t reserved;
+	uint32_t forget;  /* instead: the process is not to be known any more */
 };
 MEMDRIFT_ASSERT_SIZE(struct unwind_publish, 24);
 

@@ -55,7 +55,7 @@ static void fill_rows(struct trace_session *session, struct trace_result *result
 struct cost_sums {
 	double covered_s;
 	double present_s;
-	uint64_t hits;
+	uint64_t hits, stacks, frames;
 };
 
 /* During bursts: what its windows add up to, and all of it before the first of them. */
@@ -80,6 +80,8 @@ static void add_cost(struct trace_session *session, const struct process *proces
 	for (int i = 0; i < CALL_ROWS; i++)
 		sums->hits += process->alloc.calls[i];
 	sums->hits += process->alloc.tail_calls;
+	sums->stacks += process->alloc.stacks;
+	sums->frames += process->alloc.frames;
 	/* A process whose calls were to be counted and were not is present and not covered. */
 	if (session->counts_mallocs && !process->kernel_thread)
 		sums->present_s += fmax(end - fmax(begin, 0), 0);
@@ -94,7 +96,10 @@ void trace_overhead__fill(struct trace_session *session, struct trace_overhead *
 	bursts__totals(session->bursts, &totals);
 	overhead->hit_ns =
 		session->costs.cls[INSN_PUSH].measured ? session->costs.cls[INSN_PUSH].hit_ns : NAN;
-	overhead->cost_share = totals.cpu_ns > 0 && !isnan(overhead->hit_ns)
+	overhead->stack_ns = session->call_cost.stack_ns;
+	overhead->frame_ns = session->call_cost.frame_ns;
+	overhead->cost_share = totals.cpu_ns > 0 && !isnan(overhead->hit_ns) &&
+					       call_cost__is_known(&session->call_cost)
 				       ? totals.cost_ns / totals.cpu_ns
 				       : NAN;
 	overhead->budget = session->options->budget < 0 ? NAN : session->options->budget;
@@ -120,6 +125,8 @@ static void fill_overhead(struct trace_session *session, struct trace_result *re
 	for (process = session->model.ended; process; process = process->next_ended)
 		add_cost(session, process, result->duration_s, &sums);
 	overhead->hits = sums.hits;
+	overhead->stacks = sums.stacks;
+	overhead->frames = sums.frames;
 	overhead->bystander_hits =
 		session->counts_mallocs ? tracer__bystander_hits(session->tracer) : 0;
 	overhead->covered = sums.present_s > 0 ? fmin(sums.covered_s / sums.present_s, 1) : 0;

@@ -20,6 +20,7 @@
 #include "cmd/cmd.h"
 #include "ingest/programs.h"
 #include "probe/attach.h"
+#include "probe/call_cost.h"
 #include "probe/hit_cost.h"
 #include "unwind/unwinder.h"
 
@@ -150,19 +151,27 @@ static int load_tracer(struct trace_session *session)
 	return tracer__open(&tracer, &session->tracer);
 }
 
+/* False: what a call costs is not known. */
+static bool measure_costs(struct trace_session *session)
+{
+	session->call_cost = (struct call_cost){NAN, NAN, NAN};
+	if (hit_cost__measure(session->tracer, false, &session->costs))
+		return false;
+	call_cost__measure(session->tracer, &session->costs, &session->call_cost);
+	return call_cost__is_known(&session->call_cost);
+}
+
 static int make_coverage(struct trace_session *session)
 {
 	enum trace_target target = session->options->target;
 	/* Whose children must be covered from the first call, or everyone. */
 	enum coverage_scope scope =
 		target == TRACE_COMMAND || target == TRACE_HOST ? COVERAGE_ALL : COVERAGE_EACH;
-	double return_ns = 0, budget = session->options->budget;
+	struct call_cost none = {0};
+	double budget = session->options->budget;
 
 	insn_costs__assume(&session->costs);
-	if (session->counts_mallocs &&
-	    !hit_cost__measure(session->tracer, false, &session->costs)) {
-		return_ns = hit_cost__of_return(session->tracer, &session->costs);
-	} else if (session->counts_mallocs) {
+	if (session->counts_mallocs && !measure_costs(session)) {
 		log_warning("the cost of a probe could not be measured here: it is reported as "
 			    "unknown and --budget cannot be kept");
 		budget = -1;
@@ -174,10 +183,10 @@ static int make_coverage(struct trace_session *session)
 		allocator_cache__search_go(session->allocators);
 	if (session->allocators) {
 		allocator_cache__set_named(session->allocators, &session->options->named.objects);
-		session->coverage =
-			coverage__new(session->tracer, session->allocators, &session->costs,
-				      isnan(return_ns) ? 0 : return_ns, scope,
-				      session->counts_mallocs, target != TRACE_HOST);
+		session->coverage = coverage__new(
+			session->tracer, session->allocators, &session->costs,
+			call_cost__is_known(&session->call_cost) ? &session->call_cost : &none,
+			scope, session->counts_mallocs, target != TRACE_HOST);
 	}
 	if (session->coverage && session->counts_mallocs)
 		session->bursts = bursts__new(session->tracer, session->coverage, budget);

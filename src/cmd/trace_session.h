@@ -59,6 +59,7 @@ struct trace_session {
 	struct tracer *tracer;
 	struct allocator_cache *allocators;
 	struct insn_costs costs;
+	struct call_cost call_cost;
 	struct coverage *coverage; /* NULL: neither allocator nor arena probes */
 	struct bursts *bursts;     /* NULL: no allocator probes */
 	struct census *census;

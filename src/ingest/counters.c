@@ -97,6 +97,8 @@ static void add_counts(struct alloc_counts *sums, const struct alloc_counts *cpu
 	/* The same on all. */
 	sums->space = cpu->space;
 	sums->go_calls += cpu->go_calls;
+	sums->stacks += cpu->stacks;
+	sums->frames += cpu->frames;
 }
 
 int tracer__read_counts(struct tracer *tracer, uint32_t pid, struct alloc_counts *sums)

@@ -86,18 +86,22 @@ static json_t *json_overhead(const struct trace_result *result)
 	const struct trace_overhead *overhead = &result->overhead;
 	bool probed = result->mallocs_counted;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "hit_ns",
-			 json_number_if(probed, overhead->hit_ns), "hits",
-			 json_count_if(probed, overhead->hits), "covered",
-			 json_number_if(probed, overhead->covered), "bystander_hits",
-			 json_count_if(probed, overhead->bystander_hits), "cost_share",
-			 json_number_if(probed, overhead->cost_share), "budget",
-			 json_number(overhead->budget), "detached_at_s",
-			 json_number_if(overhead->detached_at_s >= 0, overhead->detached_at_s),
-			 "bursts", json_count_if(probed, overhead->bursts), "estimated",
-			 overhead->detached > 0, "attach_ns",
-			 json_number_if(probed, overhead->attach_ns), "detach_ns",
-			 json_number_if(probed, overhead->detach_ns));
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}",
+		"hit_ns", json_number_if(probed, overhead->hit_ns), "hits",
+		json_count_if(probed, overhead->hits), "stack_ns",
+		json_number_if(probed, overhead->stack_ns), "frame_ns",
+		json_number_if(probed, overhead->frame_ns), "stacks",
+		json_count_if(probed, overhead->stacks), "frames",
+		json_count_if(probed, overhead->frames), "covered",
+		json_number_if(probed, overhead->covered), "bystander_hits",
+		json_count_if(probed, overhead->bystander_hits), "cost_share",
+		json_number_if(probed, overhead->cost_share), "budget",
+		json_number(overhead->budget), "detached_at_s",
+		json_number_if(overhead->detached_at_s >= 0, overhead->detached_at_s), "bursts",
+		json_count_if(probed, overhead->bursts), "estimated", overhead->detached > 0,
+		"attach_ns", json_number_if(probed, overhead->attach_ns), "detach_ns",
+		json_number_if(probed, overhead->detach_ns));
 }
 
 static json_t *json_command(const struct trace_command *command)

@@ -32,8 +32,12 @@ struct call_row {
 };
 
 struct trace_overhead {
-	double hit_ns;           /* cost of one hit, as calibrated; NAN when there were no probes */
-	uint64_t hits;           /* of allocator probes in the processes that were meant */
+	double hit_ns;   /* cost of one hit, as calibrated; NAN when there were no probes */
+	uint64_t hits;   /* of allocator probes in the processes that were meant */
+	double stack_ns; /* what a call stack adds to a hit; 0: none are taken; NAN: unknown */
+	double frame_ns; /* and each frame of it */
+	uint64_t stacks; /* that these hits walked, and their frames */
+	uint64_t frames;
 	uint64_t bystander_hits; /* the same in processes that were not targets */
 	double covered;          /* share 0..1 of the trace during which the probes were attached */
 	double cost_share;       /* hits x cost / CPU time of the targets; NAN when unknown */

@@ -88,6 +88,20 @@ static void write_bursts(const struct text_writer *writer)
 				   "look costs here.");
 }
 
+static void write_stacks(const struct text_writer *writer)
+{
+	const struct trace_overhead *overhead = &writer->result->overhead;
+	char stacks[UNIT_TEXT_MAX];
+	char cost[96] = "at an unknown cost";
+
+	if (!isnan(overhead->stack_ns) && !isnan(overhead->frame_ns))
+		snprintf(cost, sizeof(cost), "%.0f ns more for each and %.0f ns for a frame",
+			 overhead->stack_ns, overhead->frame_ns);
+	text__say(writer, "They walked %s call stacks of %.1f frames on average: %s.",
+		  units_format_count(stacks, overhead->stacks),
+		  (double)overhead->frames / (double)overhead->stacks, cost);
+}
+
 static void write_probes(const struct text_writer *writer)
 {
 	const struct trace_overhead *overhead = &writer->result->overhead;
@@ -103,6 +117,8 @@ static void write_probes(const struct text_writer *writer)
 		snprintf(budget, sizeof(budget), " (budget %.1f %%)", 100 * overhead->budget);
 	fprintf(writer->out, "Cost: %s hits of %s each: %s%s.\n",
 		units_format_count(hits, overhead->hits), hit, share, budget);
+	if (overhead->stacks)
+		write_stacks(writer);
 	if (overhead->detached_at_s >= 0)
 		write_bursts(writer);
 	else if (overhead->covered < 1)

@@ -21,7 +21,7 @@ _Static_assert(ALLOCATOR_FUNCTIONS_MAX < KEEPER_SITES_MAX && GO_FUNCTIONS_MAX < 
 	       "all sites of a file go into one link");
 
 struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *cache,
-			       const struct insn_costs *costs, double return_ns,
+			       const struct insn_costs *costs, const struct call_cost *call_cost,
 			       enum coverage_scope scope, bool mallocs, bool arenas)
 {
 	struct coverage *coverage = calloc(1, sizeof(*coverage));
@@ -33,7 +33,7 @@ struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *ca
 	coverage->keeper = tracer__keeper(tracer);
 	coverage->cache = cache;
 	coverage->costs = *costs;
-	coverage->return_ns = return_ns;
+	coverage->call_cost = *call_cost;
 	coverage->scope = scope;
 	coverage->mallocs = mallocs;
 	coverage->arenas = arenas;
@@ -351,7 +351,10 @@ double coverage__cost_ns(struct coverage *coverage, const struct alloc_counts *c
 	pthread_mutex_unlock(&coverage->lock);
 	/* Which rows the second hits of handed-on calls fell into is not kept: as the others cost.
 	 */
-	return calls > 0 ? cost * (1 + (double)counts->tail_calls / calls) : cost;
+	if (calls > 0)
+		cost *= 1 + (double)counts->tail_calls / calls;
+	return cost + (double)counts->stacks * coverage->call_cost.stack_ns +
+	       (double)counts->frames * coverage->call_cost.frame_ns;
 }
 
 uint32_t coverage__probes(struct coverage *coverage)

@@ -9,6 +9,7 @@
 #include "memdrift/config.h"
 #include "memdrift/row_set.h"
 #include "probe/allocator.h"
+#include "probe/call_cost.h"
 
 struct tracer;
 
@@ -41,10 +42,10 @@ struct coverage_scan {
 
 struct coverage;
 
-/* cache and tracer must outlive it. return_ns: see hit_cost__of_return. arenas: also probe
- * arena_get2 and USDT. NULL: out of memory. */
+/* cache and tracer must outlive it. call_cost: all of it known, or taken for 0. arenas:
+ * also probe arena_get2 and USDT. NULL: out of memory. */
 struct coverage *coverage__new(struct tracer *tracer, struct allocator_cache *cache,
-			       const struct insn_costs *costs, double return_ns,
+			       const struct insn_costs *costs, const struct call_cost *call_cost,
 			       enum coverage_scope scope, bool mallocs, bool arenas);
 /* Detaches everything. */
 void coverage__free(struct coverage *coverage);
@@ -94,7 +95,7 @@ void coverage__drop_all_mallocs(struct coverage *coverage);
 
 enum coverage_scope coverage__scope(const struct coverage *coverage);
 const struct coverage_row *coverage__rows(const struct coverage *coverage); /* CALL_ROWS of them */
-/* What the counted calls cost, by the rows' sites. */
+/* What the counted calls cost, by the rows' sites, with the stacks that they walked. */
 double coverage__cost_ns(struct coverage *coverage, const struct alloc_counts *counts);
 /* Allocator probes in place, or paused. */
 uint32_t coverage__probes(struct coverage *coverage);

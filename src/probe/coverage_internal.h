@@ -46,7 +46,7 @@ struct coverage {
 	struct keeper *keeper; /* of the tracer */
 	struct allocator_cache *cache;
 	struct insn_costs costs;
-	double return_ns;
+	struct call_cost call_cost; /* all of it known */
 	enum coverage_scope scope;
 	bool mallocs;
 	bool arenas;

@@ -126,7 +126,7 @@ size_t coverage__choose_sites(struct coverage *coverage, const struct allocator_
 		/* A call whose return is spared costs less: an upper bound. */
 		row = function->ready ? coverage__row(coverage, function->key, frees,
 						      site_of(coverage, function)->cls,
-						      frees ? 0 : coverage->return_ns)
+						      frees ? 0 : coverage->call_cost.return_ns)
 				      : -ENOTSUP;
 		nested = row < 0 ? row : nesting_of(coverage, object, function);
 		functions[n] = function;

@@ -55,7 +55,7 @@
 struct governor_reading {
 	uint64_t now_ns; /* CLOCK_MONOTONIC */
 	double cpu_ns;   /* of all threads */
-	double cost_ns;  /* hits x calibrated cost */
+	double cost_ns;  /* hits, stacks and frames, each x its calibrated cost */
 };
 
 enum governor_verdict { GOVERNOR_STAY, GOVERNOR_ATTACH, GOVERNOR_DETACH };

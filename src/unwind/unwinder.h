@@ -35,6 +35,13 @@ int unwinder__look(struct unwinder *unwinder, uint32_t pid);
 void unwinder__ask(struct unwinder *unwinder, uint32_t pid);
 /* Has the full tables of what it has mapped built: it has probes inside of functions. */
 void unwinder__load_full(struct unwinder *unwinder, uint32_t pid);
+/*
+ * memdrift's own stacks are walked from now on, as far as they lie in the file that `code` is in:
+ * to measure what walks cost. 0 or a negative errno; to be undone by unwinder__forget_own either
+ * way.
+ */
+int unwinder__look_at_own(struct unwinder *unwinder, const void *code);
+void unwinder__forget_own(struct unwinder *unwinder);
 /* It ended; also when the pid is to be given to another one. */
 void unwinder__ended(struct unwinder *unwinder, uint32_t pid);
 /* Does what is due, and what walks have asked for. To be called often: it costs little. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -108,6 +109,44 @@ static int look_once(struct unwinder *unwinder, uint32_t pid)
 	err = maps.count ? move_to(unwinder, pid, &process, &maps) : -ESRCH;
 	image_maps__release(&maps, unwinder->pool);
 	return err;
+}
+
+static void announce_nothing(void *ctx, int fd, uint32_t object)
+{
+}
+
+int unwinder__look_at_own(struct unwinder *unwinder, const void *code)
+{
+	/* Nobody else is going to map it: its table goes when others need the room. */
+	struct image_source source = {unwinder->pool, announce_nothing, NULL};
+	uint32_t own = (uint32_t)getpid();
+	const struct maps_entry *entry;
+	struct unwind_process process;
+	struct image_maps maps = {0};
+	struct maps_entry *entries;
+	size_t n;
+	int err = read_process(unwinder, own, &process);
+
+	if (!err)
+		err = proc_maps__read(own, &entries, &n);
+	if (err)
+		return err;
+	entry = proc_maps__find(entries, n, (uint64_t)(uintptr_t)code);
+	if (entry)
+		image_maps__fill(&maps, &source, own, entry, 1);
+	maps_entries__free(entries, n);
+	err = maps.count ? move_to(unwinder, own, &process, &maps) : -ENOENT;
+	image_maps__release(&maps, unwinder->pool);
+	return err < 0 ? err : 0;
+}
+
+void unwinder__forget_own(struct unwinder *unwinder)
+{
+	struct unwind_publish argument = {.pid = (uint32_t)getpid(), .forget = 1};
+
+	if (!unwinder__run(unwinder->skel->progs.unwind_publish, &argument, sizeof(argument)) &&
+	    argument.freed)
+		unwinder__give_back(unwinder, argument.freed);
 }
 
 /* It may have got an entry after its end: nobody else would take that away. */

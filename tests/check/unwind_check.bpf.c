@@ -44,7 +44,7 @@ static __always_inline void count_ends(const struct stack_block *first)
 
 static __always_inline void take_both(struct pt_regs *ctx)
 {
-	check_stack = take_stack_of_call(ctx, (__u8)bpf_get_attach_cookie(ctx));
+	check_stack = TAKEN_ID(take_stack_of_call(ctx, (__u8)bpf_get_attach_cookie(ctx)));
 	check_pointer_bytes =
 		bpf_get_stack(ctx, check_pointers, sizeof(check_pointers), BPF_F_USER_STACK);
 }

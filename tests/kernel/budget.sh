@@ -196,6 +196,71 @@ several() {
 	expect_json report.json '.overhead.bursts >= 6' "bursts"
 }
 
+# ---- call stacks ---------------------------------------------------------------------------------
+
+# walked DEPTH OPTION...: of 20,000 pairs below DEPTH frames.
+walked() {
+	start_trace -p "$TARGET" --budget none "${@:2}"
+	ask "exactly $1 20000"
+	end_trace
+	expect_no_losses
+	expect_json report.json '.overhead | .stack_ns > 0 and .frame_ns > 0' "what a stack costs"
+}
+
+# expect_walked STACKS OPTION...: so many for each allocation, and all of their frames: those of 60
+# calls are 60 more than those of none.
+expect_walked() {
+	walked 0 "${@:2}"
+	expect_json report.json ".overhead.stacks == $1 * 20000" "stacks"
+	expect_json report.json ".overhead.frames % 20000 == 0" "each of the same depth"
+	mv report.json shallow.json
+	walked 60 "${@:2}"
+	expect_json report.json ".overhead.stacks == $1 * 20000" "stacks"
+	expect_json report.json ".overhead.frames - \$s[0].overhead.frames == $1 * 60 * 20000" \
+		"frames" --slurpfile s shallow.json
+}
+
+counts_walks() {
+	need_bpf
+	start_target alloc_pace
+	expect_walked 1 --folded stacks --weight alloc_bytes
+	expect_walked 1 --live
+	expect_walked 2 --live --folded stacks --weight alloc_bytes
+	start_trace -p "$TARGET" --budget none
+	ask "exactly 60 20000"
+	end_trace
+	expect_json report.json '.overhead | .stacks == 0 and .frames == 0 and .stack_ns == 0 and
+		.hits >= 40000' "none are taken"
+}
+
+# Its hits cost some 2 % of its CPU time, and its stacks several times that: only with them its
+# probes have to come and go.
+stacks_count() {
+	local gap_ns
+
+	need_bpf
+	need_time
+	start_target alloc_pace
+	start_trace -p "$TARGET" -d 50ms
+	join_trace
+	gap_ns=$(jq '.overhead.hit_ns * 2 * 50 | floor' report.json)
+	start_trace -p "$TARGET" --budget 5%
+	ask "deep 110 1500 $gap_ns 0"
+	end_trace
+	expect_json report.json '.overhead | (.estimated | not) and .cost_share < .budget' "hits alone"
+	mv report.json shallow.json
+	start_trace -p "$TARGET" --budget 5% --folded stacks --weight alloc_bytes
+	ask "deep 110 3000 $gap_ns 0"
+	end_trace
+	expect_json report.json '.overhead | .estimated and .frames > 110 * .stacks' "with stacks"
+	expect_cost
+	start_trace -p "$TARGET" --budget none --folded stacks --weight alloc_bytes
+	ask "deep 110 1500 $gap_ns 0"
+	end_trace
+	expect_json report.json '.overhead.cost_share > 2 * $s[0].overhead.cost_share' \
+		"they cost more" --slurpfile s shallow.json
+}
+
 # ---- nothing stays -----------------------------------------------------------------------------
 
 # Those on arena_get2, which is hardly ever called, stay all the time.
@@ -252,6 +317,8 @@ test_case "keeps its probes without a budget" no_budget
 test_case "says what is seen and what is estimated" says_so
 test_case "keeps a command and its child to a budget" a_command
 test_case "keeps each of several programs to the budget" several
+test_case "counts the stacks that hits walk, and their frames" counts_walks
+test_case "charges the budget for the depth of stacks" stacks_count
 test_case "leaves nothing behind when it is interrupted in a burst" ends_in_mid_burst INT
 test_case "leaves nothing behind when it is killed in a burst" ends_in_mid_burst KILL
 test_case "reports on targets that end" target_ends

@@ -26,6 +26,10 @@ contract() {
 		.losses.total n
 		.overhead.hit_ns n?
 		.overhead.hits n?
+		.overhead.stack_ns n?
+		.overhead.frame_ns n?
+		.overhead.stacks n?
+		.overhead.frames n?
 		.overhead.covered n?
 		.processes a
 		.processes[].pid n

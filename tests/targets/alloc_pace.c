@@ -6,6 +6,8 @@
  *	run MS GAP_NS TOUCH_BYTES	for MS milliseconds of its own CPU time; between two pairs
  *		GAP_NS of arithmetic and TOUCH_BYTES of a buffer of 16 MB read
  *	sleep MS GAP_NS TOUCH_BYTES	the same, with a sleep of 2 ms after each 50 us of work
+ *	deep DEPTH MS GAP_NS TOUCH_BYTES	as run, below DEPTH calls of one function more
+ *	exactly DEPTH PAIRS		so many pairs below DEPTH calls
  *
  * {"pairs", "cpu_ns", "wall_ns", "buckets": {"4": pairs, ...}}: buckets as memdrift numbers them,
  * by the number of significant bits of the size.
@@ -130,9 +132,31 @@ static void run(const struct pace *pace, uint64_t ms)
 	printf("}}\n");
 }
 
+/* Below so many frames more; the barrier keeps compilers from making a loop of it. */
+static __attribute__((noinline)) void run_deep(const struct pace *pace, uint64_t ms, uint64_t depth)
+{
+	if (depth)
+		run_deep(pace, ms, depth - 1);
+	else
+		run(pace, ms);
+	__asm__ volatile("" ::: "memory");
+}
+
+static __attribute__((noinline)) void make_exactly(uint64_t pairs, uint64_t depth)
+{
+	static const struct pace none;
+	uint64_t random = 88172645463325252u, at = 0;
+
+	if (depth)
+		make_exactly(pairs, depth - 1);
+	else
+		make_pairs(&none, pairs, &random, &at);
+	__asm__ volatile("" ::: "memory");
+}
+
 int main(void)
 {
-	char line[128], word[16];
+	char line[128], word[16] = "";
 
 	buffer = malloc(BUFFER_BYTES);
 	if (!buffer)
@@ -142,15 +166,23 @@ int main(void)
 	printf("ready %d\n", getpid());
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
-		unsigned long long ms, gap_ns, touch_bytes;
+		unsigned long long depth = 0, ms, gap_ns, touch_bytes, pairs;
 		struct pace pace = {0};
 
-		if (sscanf(line, "%15s %llu %llu %llu", word, &ms, &gap_ns, &touch_bytes) != 4)
+		if (sscanf(line, "exactly %llu %llu", &depth, &pairs) == 2) {
+			make_exactly(pairs, depth);
+			printf("{\"pairs\": %llu}\n", pairs);
+			fflush(stdout);
+			continue;
+		}
+		if (sscanf(line, "deep %llu %llu %llu %llu", &depth, &ms, &gap_ns, &touch_bytes) !=
+			    4 &&
+		    sscanf(line, "%15s %llu %llu %llu", word, &ms, &gap_ns, &touch_bytes) != 4)
 			return 2;
 		pace.spins = (uint64_t)((double)gap_ns / spin_ns);
 		pace.touch_bytes = touch_bytes;
 		pace.sleeps = !strcmp(word, "sleep");
-		run(&pace, ms);
+		run_deep(&pace, ms, depth);
 		fflush(stdout);
 	}
 	return 0;

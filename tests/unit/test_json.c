@@ -101,6 +101,10 @@ static void figures_are_those_of_the_model(void **state)
 	assert_integer(at(root, "losses"), "total", 0);
 	assert_integer(at(root, "losses"), "ring_full", 0);
 	assert_integer(at(root, "overhead"), "hits", 110300);
+	assert_integer(at(root, "overhead"), "stacks", 60000);
+	assert_integer(at(root, "overhead"), "frames", 900000);
+	assert_true(json_real_value(at(at(root, "overhead"), "stack_ns")) == 420);
+	assert_true(json_real_value(at(at(root, "overhead"), "frame_ns")) == 41.5);
 	assert_null_at(at(root, "overhead"), "detached_at_s");
 	assert_true(json_is_false(at(at(root, "overhead"), "estimated")));
 	assert_null_at(root, "command");
@@ -176,6 +180,9 @@ static void what_was_not_seen_is_null_and_not_zero(void **state)
 	assert_null_at(json_array_get(at(at(process, "arenas"), "events"), 0), "stack");
 	assert_null_at(json_array_get(at(at(process, "arenas"), "events"), 0), "tid");
 	assert_null_at(at(root, "overhead"), "hit_ns");
+	assert_null_at(at(root, "overhead"), "stack_ns");
+	assert_null_at(at(root, "overhead"), "frame_ns");
+	assert_null_at(at(root, "overhead"), "stacks");
 	assert_null_at(at(root, "overhead"), "covered");
 	json_decref(root);
 	fix_free(&fix);

@@ -87,6 +87,9 @@ static void tables_are_aligned(void **state)
 	assert_has(text, "  RSS ▁▂▂▃▄▅▅▆▇▇█ one column per 3.000 s\n");
 	assert_has(text, "Lost: nothing.\nCost: 110,300 hits of 310 ns each: 2.9 % of the targets'"
 			 " CPU time (budget 5.0 %).\n");
+	unwrap(text);
+	assert_has(text, "They walked 60,000 call stacks of 15.0 frames on average: 420 ns more for "
+			 "each and 42 ns for a frame.");
 	free(text);
 	fix_free(&fix);
 }
@@ -230,6 +233,7 @@ static void what_is_not_known_is_said_to_be_unknown(void **state)
 	fix.events[0].stack = STACK_NONE;
 	fix.result.overhead.cost_share = NAN;
 	fix.result.overhead.hit_ns = NAN;
+	fix.result.overhead.stack_ns = fix.result.overhead.frame_ns = NAN;
 	fix_build(&fix);
 	text = report(&fix, false, true, false);
 	unwrap(text);
@@ -238,6 +242,7 @@ static void what_is_not_known_is_said_to_be_unknown(void **state)
 	assert_has(text, "reserved 128.0 MB, resident unknown.");
 	assert_has(text, "  0x7f1ecc000000    2.114 s  unknown   unknown  unknown\n");
 	assert_has(text, "hits of an unknown time each: share of CPU time unknown (budget 5.0 %)");
+	assert_has(text, "60,000 call stacks of 15.0 frames on average: at an unknown cost.");
 	free(text);
 	fix_free(&fix);
 }

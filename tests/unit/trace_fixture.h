@@ -230,6 +230,10 @@ static inline void fix_init(struct fixture *fix)
 	fix->result.alloc_weights = &fix->alloc_weights;
 	fix->result.overhead = (struct trace_overhead){.hit_ns = 310,
 						       .hits = 110300,
+						       .stack_ns = 420,
+						       .frame_ns = 41.5,
+						       .stacks = 60000,
+						       .frames = 900000,
 						       .covered = 1,
 						       .cost_share = 0.029,
 						       .budget = 0.05,

@@ -69,6 +69,10 @@ static void fields_overhead(struct codec *codec, struct trace_overhead *overhead
 {
 	CODEC_REAL(codec, overhead, hit_ns);
 	CODEC_U64(codec, overhead, hits);
+	CODEC_REAL(codec, overhead, stack_ns);
+	CODEC_REAL(codec, overhead, frame_ns);
+	CODEC_U64(codec, overhead, stacks);
+	CODEC_U64(codec, overhead, frames);
 	CODEC_U64(codec, overhead, bystander_hits);
 	CODEC_REAL(codec, overhead, covered);
 	CODEC_REAL(codec, overhead, cost_share);

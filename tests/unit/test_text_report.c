@@ -88,8 +88,9 @@ static void tables_are_aligned(void **state)
 	assert_has(text, "Lost: nothing.\nCost: 110,300 hits of 310 ns each: 2.9 % of the targets'"
 			 " CPU time (budget 5.0 %).\n");
 	unwrap(text);
-	assert_has(text, "They walked 60,000 call stacks of 15.0 frames on average: 420 ns more for "
-			 "each and 42 ns for a frame.");
+	assert_has(text,
+		   "They walked 60,000 call stacks of 15.0 frames on average: 420 ns more for "
+		   "each and 42 ns for a frame.");
 	free(text);
 	fix_free(&fix);
 }

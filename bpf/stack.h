@@ -177,13 +177,17 @@ __weak __noinline __u64 take_stack_once(__u64 ip, __u64 sp, __u64 bp, __u32 from
 __weak __noinline __u64 take_stack(__u64 ip, __u64 sp, __u64 bp, __u32 from)
 {
 	__u64 taken = take_stack_once(ip, sp, bp, from);
+	__u32 frames = 0;
 
-	if (TAKEN_ID(taken) == STACK_STALE)
+	if (TAKEN_ID(taken) == STACK_STALE) {
+		frames = TAKEN_FRAMES(taken);
 		taken = take_stack_once(ip, sp, bp, from);
+	}
+	frames += TAKEN_FRAMES(taken);
 	if (TAKEN_ID(taken) != STACK_STALE)
-		return taken;
+		return TAKEN_MAKE(TAKEN_ID(taken), frames);
 	count_loss(LOSS_stacks_stale);
-	return TAKEN_MAKE(STACK_NONE, TAKEN_FRAMES(taken));
+	return TAKEN_MAKE(STACK_NONE, frames);
 }
 
 /* Of a function that is being called, `pushed` bytes after its entry. */

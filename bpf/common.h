@@ -107,7 +107,7 @@ static __always_inline __u64 start_of(struct task_struct *task)
 {
 	__u64 start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
 
-	return start_ns - start_ns % TICK_NS;
+	return start_ns - start_ns % BOOT_TICK_NS;
 }
 
 static __always_inline void fill_header(struct rec_header *hdr, __u32 type, __u32 flags)

@@ -71,7 +71,7 @@ int page_fault(struct fault_event *ctx)
 
 	if (!is_target(key.pid) || !is_sampled(ctx))
 		return 0;
-	key.start_ticks = start_of(task) / TICK_NS;
+	key.start_ticks = start_of(task) / BOOT_TICK_NS;
 	key.exec_id = task->self_exec_id;
 	key.stack = TAKEN_ID(take_stack_of_fault(ctx));
 	count = bpf_map_lookup_elem(&fault_counts, &key);

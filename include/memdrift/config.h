@@ -141,7 +141,7 @@ struct stack_key {
 };
 
 /* Steps of process starts in /proc/PID/stat: USER_HZ is 100. */
-#define TICK_NS 10000000
+#define BOOT_TICK_NS 10000000
 
 /* Whose sampled page faults are counted together. */
 struct fault_key {

@@ -109,7 +109,7 @@ static void read_fault(void *ctx, const struct fault_key *key, uint64_t count)
 		remember_key(reading, key);
 	else
 		process = model__find(&session->model, key->pid);
-	if (!process || (uint32_t)(process->start_ns / TICK_NS) != key->start_ticks ||
+	if (!process || (uint32_t)(process->start_ns / BOOT_TICK_NS) != key->start_ticks ||
 	    is_before_command(process, key))
 		return;
 	set_program(process, key->exec_id);

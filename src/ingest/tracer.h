@@ -29,9 +29,9 @@ struct tracer_options {
 	uint64_t live_bytes;  /* memory of the live set; 0: none is kept */
 	bool live_stacks;
 	bool live_temporary;
-	bool stacks;                       /* call stacks are taken */
-	unsigned int stack_hash_bits;      /* of 64, for tests; 0: all */
-	uint32_t fault_period; /* of the page faults every how manieth is sampled; 0: none */
+	bool stacks;                  /* call stacks are taken */
+	unsigned int stack_hash_bits; /* of 64, for tests; 0: all */
+	uint32_t fault_period;        /* of the page faults every how manieth is sampled; 0: none */
 	const struct class_table *classes; /* with COUNT_BY_CLASS */
 };
 

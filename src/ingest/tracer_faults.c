@@ -148,7 +148,7 @@ uint64_t tracer_faults__cpus_missed(const struct tracer *tracer)
 
 static bool is_of(const struct fault_key *key, uint32_t pid, uint64_t start_ns)
 {
-	return !pid || (key->pid == pid && key->start_ticks == (uint32_t)(start_ns / TICK_NS));
+	return !pid || (key->pid == pid && key->start_ticks == (uint32_t)(start_ns / BOOT_TICK_NS));
 }
 
 void tracer__each_fault(struct tracer *tracer, uint32_t pid, uint64_t start_ns, tracer_fault_fn fn,

@@ -333,7 +333,8 @@ static size_t name_stack(void *ctx, uint32_t pid, uint64_t start_ns, int32_t id,
 		n += count;
 	}
 	if (stack && stack->truncated && n < max)
-		frames[n++] = (struct frame_name){.text = FRAME_TRUNCATED, .object = FRAME_TRUNCATED};
+		frames[n++] =
+			(struct frame_name){.text = FRAME_TRUNCATED, .object = FRAME_TRUNCATED};
 	return n;
 }
 

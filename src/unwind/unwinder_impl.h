@@ -27,7 +27,7 @@ struct unwinder {
 	uint64_t sweep_ns;
 	uint32_t asked; /* of unwind_asked, as far as it is done */
 	uint64_t images_full;
-	bool full; /* tables of every object */
+	bool full;                          /* tables of every object */
 	bool announced[UNWIND_OBJECTS_MAX]; /* the kernel's side knows its file */
 };
 

@@ -9,6 +9,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
 . "$(dirname "$0")/../real/common.bash"
+# shellcheck source=tests/real/servers.bash
+. "$TESTS/real/servers.bash"
 # shellcheck source=tests/explain/go_facts.bash
 . "$(dirname "$0")/../explain/go_facts.bash"
 # shellcheck source=tests/spoil.sh
@@ -51,20 +53,10 @@ go_heap() {
 	spoil_long
 }
 
-redis_answers() {
-	[ "$(redis-cli -s "$WORK/socket" ping)" = PONG ]
-}
-
 redis_server() {
-	need_package redis-server
-	PATH=$package_dir/usr/bin:$PATH
-	redis-server --port 0 --unixsocket "$WORK/socket" --dir "$WORK" --save '' \
-		--enable-debug-command local >redis.log 2>&1 &
-	redis=$!
-	trap 'kill -KILL "$redis"' EXIT
-	wait_for 20 redis_answers
+	start_redis
 	redis-cli -s "$WORK/socket" debug populate 20000 key 100
-	use_victim "$redis"
+	use_victim "$server"
 	spoil_long
 }
 

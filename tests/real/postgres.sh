@@ -7,44 +7,8 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
 . "$(dirname "$0")/common.bash"
-
-answers() {
-	"$bin/pg_isready" -q -h "$dir"
-}
-
-# Where nobody can read it: the server finds its files relative to its binary.
-copy_server() {
-	local package
-
-	package=$(apt-cache depends postgresql 2>/dev/null |
-		sed -n 's/^ *Depends: \(postgresql-[0-9]*\)$/\1/p')
-	need_package "${package:-postgresql-15}"
-	chmod a+x "$WORK" "$(dirname "$WORK")"
-	mkdir -p server/usr/lib server/usr/share
-	cp -r "$package_dir/usr/lib/postgresql" "$LD_LIBRARY_PATH" server/usr/lib
-	cp -r "$package_dir/usr/share/postgresql" server/usr/share
-	export LD_LIBRARY_PATH=$WORK/server/usr/lib/x86_64-linux-gnu
-	bin=$(echo "$WORK"/server/usr/lib/postgresql/*/bin)
-}
-
-prepare_postgres() {
-	need_command setpriv
-	copy_server
-	dir=$(private_dir postgres)
-	"${as_nobody[@]}" "$bin/initdb" -D "$dir/data" -U nobody -A trust --no-sync >initdb.log
-	server=("${as_nobody[@]}" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses=
-		-c fsync=off -c shared_buffers=64MB -c max_connections=40)
-}
-
-start_postgres() {
-	prepare_postgres
-	"${server[@]}" >postgres.log 2>&1 &
-	postgres=$!
-	# Its processes write their titles over the environment, by which the runner would find
-	# them. When the first is gone they end by themselves.
-	trap 'kill -KILL "$postgres"' EXIT
-	wait_for 40 answers
-}
+# shellcheck source=tests/real/servers.bash
+. "$(dirname "$0")/servers.bash"
 
 # pgbench's own count of its transactions; with -C each has a connection of its own.
 load() {
@@ -64,17 +28,17 @@ backends() {
 	need_bpf
 	start_postgres
 	fill
-	start_trace out.json -p "$postgres"
+	start_trace out.json -p "$server"
 	expect_equal "$(load -c 4 -t 200 -C)" 800 "transactions, each with a connection of its own"
 	expect_equal "$(load -c 4 -t 500)" 2000 "transactions of four connections"
 	end_trace
 	expect_no_losses out.json
-	children=$(jq "[.processes[] | select(.parent_pid == $postgres)] | length" out.json)
+	children=$(jq "[.processes[] | select(.parent_pid == $server)] | length" out.json)
 	[ "$children" -ge 804 ] || fail "804 backends served, but $children are in the report"
-	expect_json out.json "[.processes[] | select(.parent_pid == $postgres) | .allocator |
+	expect_json out.json "[.processes[] | select(.parent_pid == $server) | .allocator |
 		(.requested_bytes == null) != (.covered_from_s == null)] | any | not" \
 		"counts are known exactly where coverage is"
-	expect_json out.json "[.processes[] | select(.parent_pid == $postgres) | .allocator |
+	expect_json out.json "[.processes[] | select(.parent_pid == $server) | .allocator |
 		select(.requested_bytes and .requested_bytes > 100000)] | length >= 4" \
 		"calls of those that lived on"
 	expect_sound out.json
@@ -84,15 +48,15 @@ backends() {
 every_call() {
 	need_bpf
 	prepare_postgres
-	"$MEMDRIFT" trace -v --json --budget none -o out.json -- "${server[@]}" >postgres.log 2>&1 &
+	"$MEMDRIFT" trace -v --json --budget none -o out.json -- "${postgres[@]}" >postgres.log 2>&1 &
 	trace=$!
-	wait_for 40 answers
-	postgres=$(head -1 "$dir/data/postmaster.pid")
-	trap 'kill -KILL "$postgres"' EXIT
+	wait_for 40 postgres_answers
+	server=$(head -1 "$dir/data/postmaster.pid")
+	trap 'kill -KILL "$server"' EXIT
 	fill
 	expect_equal "$(load -c 4 -t 50 -C)" 200 "transactions, each with a connection of its own"
 	# Its fast shutdown; memdrift ends with it.
-	kill -INT "$postgres"
+	kill -INT "$server"
 	expect_exit 0 wait "$trace"
 	trap - EXIT
 	expect_sound out.json

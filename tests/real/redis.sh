@@ -8,25 +8,11 @@
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/real/common.bash
 . "$(dirname "$0")/common.bash"
+# shellcheck source=tests/real/servers.bash
+. "$(dirname "$0")/servers.bash"
 
 info() {
 	redis-cli -s "$socket" info "$1" | tr -d '\r' | sed -n "s/^$2://p"
-}
-
-answers() {
-	[ "$(redis-cli -s "$socket" ping)" = PONG ]
-}
-
-start_redis() {
-	need_package redis-server
-	PATH=$package_dir/usr/bin:$PATH
-	socket=$WORK/socket
-	redis-server --port 0 --unixsocket "$socket" --dir "$WORK" --save '' --appendonly no \
-		--daemonize no --enable-debug-command local >redis.log 2>&1 &
-	redis=$!
-	# It writes its title over the environment, by which the runner would find it.
-	trap 'kill -KILL "$redis"' EXIT
-	wait_for 20 answers
 }
 
 under_load() {
@@ -34,22 +20,22 @@ under_load() {
 
 	need_bpf
 	start_redis
-	start_trace out.json -p "$redis"
+	start_trace out.json -p "$server"
 	before=$(info stats total_commands_processed)
 	redis-benchmark -s "$socket" -t set,lpush,hset -d 500 -r 20000 -n 40000 -P 16 -q
 	redis-cli -s "$socket" flushall
 	after=$(info stats total_commands_processed)
 	end_trace
 	expect_sound out.json
-	expect_json out.json ".processes[] | select(.pid == $redis) | .allocator.calls.malloc > 0" \
+	expect_json out.json ".processes[] | select(.pid == $server) | .allocator.calls.malloc > 0" \
 		"malloc calls are counted"
 	# A value of 500 bytes is copied at least once for each command that stores one.
-	expect_json out.json "[.processes[] | select(.pid == $redis) | .buckets[] |
+	expect_json out.json "[.processes[] | select(.pid == $server) | .buckets[] |
 		select(.max_bytes >= 500) | .count] | add >= 3 * 40000 * 0.9" \
 		"a request for each value of $before to $after commands"
-	expect_json out.json ".processes[] | select(.pid == $redis) | .rss |
+	expect_json out.json ".processes[] | select(.pid == $server) | .rss |
 		.max_bytes >= .start_bytes and .max_bytes > 0" "resident bytes"
-	expect_json out.json "[.processes[] | select(.pid == $redis) | .large_mappings[] |
+	expect_json out.json "[.processes[] | select(.pid == $server) | .large_mappings[] |
 		select(.kind == \"glibc-arena\")] | length == 0" "jemalloc has no glibc arenas"
 }
 
@@ -60,16 +46,16 @@ grows() {
 	need_bpf
 	start_redis
 	before=$(info memory used_memory)
-	start_trace out.json -p "$redis"
+	start_trace out.json -p "$server"
 	redis-cli -s "$socket" debug populate 100000 key 300
 	after=$(info memory used_memory)
 	end_trace
 	expect_sound out.json
-	expect_json out.json ".processes[] | select(.pid == $redis) | .allocator.requested_bytes >=
+	expect_json out.json ".processes[] | select(.pid == $server) | .allocator.requested_bytes >=
 		0.95 * ($after - $before)" "requested bytes against used_memory"
-	expect_json out.json ".processes[] | select(.pid == $redis) |
+	expect_json out.json ".processes[] | select(.pid == $server) |
 		.allocator.calls.malloc + .allocator.calls.calloc >= 2 * 100000" "keys and values"
-	expect_json out.json ".processes[] | select(.pid == $redis) | .rss |
+	expect_json out.json ".processes[] | select(.pid == $server) | .rss |
 		.end_bytes - .start_bytes >= 0.5 * ($after - $before)" "resident growth"
 }
 
@@ -80,13 +66,13 @@ saves() {
 	need_bpf
 	start_redis
 	redis-cli -s "$socket" debug populate 20000 key 300
-	start_trace out.json -p "$redis"
+	start_trace out.json -p "$server"
 	redis-cli -s "$socket" bgsave
 	wait_for 20 saved
 	end_trace
-	child=$(jq "[.processes[] | select(.parent_pid == $redis)] | length" out.json)
+	child=$(jq "[.processes[] | select(.parent_pid == $server)] | length" out.json)
 	expect_equal "$child" 1 "children that saved"
-	expect_json out.json ".processes[] | select(.parent_pid == $redis) | .ended.status == 0" \
+	expect_json out.json ".processes[] | select(.parent_pid == $server) | .ended.status == 0" \
 		"how it ended"
 }
 

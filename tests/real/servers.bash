@@ -4,16 +4,18 @@
 # Private servers of the real programs, sourced after tests/lib.sh and tests/real/common.bash. Each
 # sets $server and ends it with the test case.
 
-# shellcheck disable=SC2034,SC2154 # the tests read what is set here, and common.bash sets what is read
+# shellcheck disable=SC2034,SC2154 # the tests read what is set here, common.bash sets what is read
 
 redis_answers() {
-	[ "$(redis-cli -s "$WORK/socket" ping)" = PONG ]
+	[ "$(redis-cli -s "$socket" ping)" = PONG ]
 }
 
+# It writes its title over the environment, by which the runner would find it.
 start_redis() {
 	need_package redis-server
 	PATH=$package_dir/usr/bin:$PATH
-	redis-server --port 0 --unixsocket "$WORK/socket" --dir "$WORK" --save '' \
+	socket=$WORK/socket
+	redis-server --port 0 --unixsocket "$socket" --dir "$WORK" --save '' --appendonly no \
 		--enable-debug-command local >redis.log 2>&1 &
 	server=$!
 	trap 'kill -KILL "$server"' EXIT
@@ -24,8 +26,9 @@ postgres_answers() {
 	"$bin/pg_isready" -q -h "$dir"
 }
 
-# Sets $bin and $dir, too.
-start_postgres() {
+# Where nobody can read it: the server finds its files relative to its binary. Sets $bin, $dir, and the
+# command in $postgres.
+prepare_postgres() {
 	local package
 
 	need_command setpriv
@@ -40,8 +43,15 @@ start_postgres() {
 	bin=$(echo "$WORK"/server/usr/lib/postgresql/*/bin)
 	dir=$(private_dir postgres)
 	"${as_nobody[@]}" "$bin/initdb" -D "$dir/data" -U nobody -A trust --no-sync >initdb.log
-	"${as_nobody[@]}" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= \
-		-c fsync=off -c shared_buffers=64MB >postgres.log 2>&1 &
+	postgres=("${as_nobody[@]}" "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses=
+		-c fsync=off -c shared_buffers=64MB -c max_connections=40)
+}
+
+# Its processes write their titles over the environment, by which the runner would find them. When the
+# first is gone they end by themselves.
+start_postgres() {
+	prepare_postgres
+	"${postgres[@]}" >postgres.log 2>&1 &
 	server=$!
 	trap 'kill -KILL "$server"' EXIT
 	wait_for 40 postgres_answers

@@ -74,19 +74,25 @@ on_perl() {
 	check_running perl $!
 }
 
-# A history that is long enough, and nobody reads it before the check has begun.
+# A history that is long enough; nobody reads it before the check has begun.
 on_git() {
-	local i reader
+	local reader
 
 	need_command git
 	git init -q repository
-	for ((i = 0; i < 150; i++)); do
-		seq "$((i * 7))" "$((i * 7 + 2000))" >repository/file
-		git -C repository add file
-		git -C repository -c user.name=test -c user.email=test commit -q -m "number $i"
-	done
+	awk 'BEGIN {
+		for (i = 0; i < 1500; i++) {
+			text = ""
+			for (line = 0; line < 800; line++)
+				text = text (i * 7 + line * 13 % 800) "\n"
+			printf "blob\nmark :%d\ndata %d\n%s\n", 2 * i + 1, length(text), text
+			printf "commit refs/heads/main\nmark :%d\ncommitter t <t@t> %d +0000\n", 2 * i + 2,
+				1700000000 + i
+			printf "data 6\nchange\n%sM 100644 :%d file\n\n", i ? "from :" 2 * i "\n" : "", 2 * i + 1
+		}
+	}' | git -C repository fast-import --quiet
 	mkfifo pipe
-	git -C repository --no-pager log -p --stat >pipe &
+	git -C repository --no-pager log -p --stat main >pipe &
 	exec 7<pipe
 	begin_check $! "$COUNT" "$COMPARE"
 	cat <&7 >/dev/null &

@@ -70,8 +70,9 @@ static void tables_are_aligned(void **state)
 	fix_init(&fix);
 	fix_build(&fix);
 	text = report(&fix, false, true, false);
-	assert_has(text, "\n  new malloc arena       at  thread  resident  created by\n"
-			 "  0x7f1ecc000000    2.114 s    8219   32.0 MB  calloc < main.main.func1\n");
+	assert_has(text,
+		   "\n  new malloc arena       at  thread  resident  created by\n"
+		   "  0x7f1ecc000000    2.114 s    8219   32.0 MB  calloc < main.main.func1\n");
 	assert_has(text,
 		   "\n  large mapping   kind         reserved  committed  resident     age  "
 		   "thread  mapped by\n"

@@ -6,7 +6,7 @@
 
 fully_preemptible() {
 	need_command qemu-system-x86_64
-	(cd "$TESTS/.." && TEST_FILTER= MEMDRIFT_VM_WORDS=preempt=full MEMDRIFT_VM_ONLY=kernel/unwind \
+	(cd "$TESTS/.." && TEST_FILTER='' MEMDRIFT_VM_WORDS=preempt=full MEMDRIFT_VM_ONLY=kernel/unwind \
 		MEMDRIFT_VM_LIMIT=900 tests/vm/run "$1") >vm.out || true
 	cat vm.out
 	grep -q '^ok - .* eight threads' vm.out || fail "no result: $(head -c 300 vm.out)"

@@ -59,7 +59,7 @@ static int load(struct bench *bench)
 	attach__choose_type(skel->progs.bench_get_stack);
 	err = memdrift__load(skel);
 	if (!err)
-		err = unwinder__open(skel, &bench->unwinder);
+		err = unwinder__open(skel, false, &bench->unwinder);
 	return err;
 }
 

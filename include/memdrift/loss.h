@@ -37,6 +37,7 @@
 	X(attach_failed, "allocator probes that could not be attached")                            \
 	X(objects_unread, "mapped objects that could not be searched for allocators")              \
 	X(live_copies_dropped, "forked children whose memory from before their fork is not known") \
+	X(unwind_tables_full, "unwind tables that found no room: stacks are cut in their code")    \
 	X(fault_cpus_missed, "CPUs that came online later: their page faults were not sampled")
 
 #define LOSS_ENUM(name, text) LOSS_##name,

@@ -108,7 +108,8 @@ struct unwind_object {
 	uint32_t first_page, page_count;
 	uint32_t index[UNWIND_TABLE_KINDS]; /* block, or UNWIND_NO_TABLE */
 	/* The rule where no table was built at all: UNWIND_FRAME_POINTER for code that is made at
-	 * run time and files without .eh_frame, UNWIND_UNKNOWN for what is still to be read. */
+	 * run time and files without .eh_frame, UNWIND_UNKNOWN for what is still to be read or
+	 * found no room. */
 	uint32_t otherwise;
 	uint32_t reserved; /* values of mmap'ed arrays begin at multiples of 8 */
 };

@@ -169,11 +169,14 @@ uint64_t tracer__bystander_hits(struct tracer *tracer)
 
 void tracer__read_losses(struct tracer *tracer, uint64_t *losses)
 {
+	struct unwind_pool_stats unwind;
 	struct bpf_program *prog;
 
 	for (uint32_t i = 0; i < LOSS_KERNEL_MAX; i++)
 		losses[i] += read_per_cpu(tracer->skel->maps.losses, i);
 	losses[LOSS_unwind_images_full] += unwinder__images_full(tracer->unwinder);
+	unwinder__stats(tracer->unwinder, &unwind);
+	losses[LOSS_unwind_tables_full] += unwind.refused;
 	losses[LOSS_fault_cpus_missed] += tracer_faults__cpus_missed(tracer);
 	bpf_object__for_each_program (prog, tracer->skel->obj) {
 		struct bpf_prog_info info = {0};

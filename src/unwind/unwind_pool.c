@@ -55,7 +55,9 @@ static int load_call_sites(struct unwind_pool *pool, struct pool_object *object,
 	if (!err || err == -ENOMEM)
 		return err;
 	object->without_frames = err == -ENODATA;
-	if (err == -ENODATA || err == -ENOSPC || err == -ENOEXEC)
+	/* One that found no room stays unknown: frame pointers are a guess there, and marked as
+	 * one. */
+	if (err == -ENODATA || err == -ENOEXEC)
 		set_otherwise(pool, object, UNWIND_FRAME_POINTER);
 	if (err == -ENODATA)
 		pool->stats.objects_without_frames++;

@@ -27,21 +27,21 @@ struct unwind_memory {
 };
 
 /* X(name, text for people) */
-#define UNWIND_POOL_STATS(X)                                                      \
-	X(objects, "objects known")                                               \
-	X(objects_without_frames, "of them without frame information")            \
-	X(blocks_used, "blocks of 4 KiB in use")                                  \
-	X(blocks_total, "blocks of 4 KiB")                                        \
-	X(rules_used, "distinct rules")                                           \
-	X(rules_refused, "rows whose rule found no room: unknown")                \
-	X(evicted, "objects evicted to make room")                                \
-	X(refused, "tables that found no room: frame pointers, or no full table") \
-	X(unreadable, "objects that could not be read, or are no ELF files")      \
-	X(rows_dropped, "rows beyond what a page can have: unknown")              \
-	X(rows_unknown, "rows with a rule that cannot be expressed")              \
-	X(bad_entries, "frame descriptions that make no sense")                   \
-	X(overlaps, "frame descriptions that share addresses: unknown")           \
-	X(builds, "tables built")                                                 \
+#define UNWIND_POOL_STATS(X)                                                 \
+	X(objects, "objects known")                                          \
+	X(objects_without_frames, "of them without frame information")       \
+	X(blocks_used, "blocks of 4 KiB in use")                             \
+	X(blocks_total, "blocks of 4 KiB")                                   \
+	X(rules_used, "distinct rules")                                      \
+	X(rules_refused, "rows whose rule found no room: unknown")           \
+	X(evicted, "objects evicted to make room")                           \
+	X(refused, "tables that found no room: stacks are cut there")        \
+	X(unreadable, "objects that could not be read, or are no ELF files") \
+	X(rows_dropped, "rows beyond what a page can have: unknown")         \
+	X(rows_unknown, "rows with a rule that cannot be expressed")         \
+	X(bad_entries, "frame descriptions that make no sense")              \
+	X(overlaps, "frame descriptions that share addresses: unknown")      \
+	X(builds, "tables built")                                            \
 	X(build_ns, "nanoseconds that took")
 
 struct unwind_pool_stats {
@@ -60,9 +60,9 @@ void unwind_pool__free(struct unwind_pool *pool);
  * nobody's forged file stands for another's): copies in containers share one table. fd stays the
  * caller's. display_name is for messages; pid, a process that has it mapped, or -1.
  *
- * 0 also for an object that gets no table: frame pointers for what has no frame information, is no
- * ELF file of this machine, or finds no room in the pool (tried again with the next call that finds
- * some); unknown for one that is damaged. -ENOSPC when UNWIND_OBJECTS_MAX objects are held,
+ * 0 also for an object that gets no table: frame pointers for what has no frame information or is
+ * no ELF file of this machine; unknown for one that is damaged, or finds no room in the pool (tried
+ * again with the next call that finds some). -ENOSPC when UNWIND_OBJECTS_MAX objects are held,
  * -ENOMEM, or what fstat() gave; *index is UNWIND_OBJECT_UNREAD then.
  * Until it is held the object may be evicted by the next call.
  */

@@ -243,7 +243,7 @@ static void test_eviction(void **state)
 	unwind_pool__hold(pool, lgcc);
 	ldso = add_path(pool, LDSO);
 	assert_int_equal(objects[ldso].index[UNWIND_CALL_SITES], UNWIND_NO_TABLE);
-	assert_int_equal(objects[ldso].otherwise, UNWIND_FRAME_POINTER);
+	assert_int_equal(objects[ldso].otherwise, UNWIND_UNKNOWN);
 	assert_int_equal(stats_of(pool).refused, 1);
 	assert_int_equal(stats_of(pool).evicted, 1);
 	assert_int_equal(unwind_pool__load_full(pool, ldso), -ENOSPC);

@@ -17,7 +17,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wno-unused-parameter
 OWN_CFLAGS = -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DMEMDRIFT_VERSION='"$(VERSION)"' \
 	-Iinclude -Isrc -I$(BUILD)/skel -I$(BUILD)/proto -I$(BUILD)/embed -MMD -MP
-LIBS = -lbpf -ldw -lelf -lz -llzma -liberty -lcapstone -ljansson -lbsd -lprotobuf-c -lm -pthread
+LIBS = -lbpf -ldw -lelf -lz -llzma -liberty -lcapstone -ljansson -lbsd -lprotobuf-c -lsqlite3 -lmicrohttpd -lm -pthread
 
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-parameter \
 	-D__TARGET_ARCH_x86 -idirafter /usr/include/x86_64-linux-gnu -Iinclude -Ibpf -MMD -MP

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Programs that a command's children load, each looked at once. */
+/* Programs that a command and its children load, each looked at once. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,22 +26,43 @@ struct program_key {
 struct known_program {
 	UT_hash_handle hh;
 	struct program_key key;
+	char *preload;       /* LD_PRELOAD as it was then; NULL: not set */
 	uint32_t allocators; /* as struct process has them */
 };
 
-static void remember(struct trace_session *session, const struct program_key *key,
+static void remember(struct trace_session *session, const struct stat *st, const char *preload,
 		     uint32_t allocators)
 {
+	struct program_key key = {.dev = st->st_dev, .ino = st->st_ino};
 	struct known_program *program;
 
-	if (HASH_COUNT(session->programs) >= PROGRAMS_MAX)
+	HASH_FIND(hh, session->programs, &key, sizeof(key), program);
+	if (program || HASH_COUNT(session->programs) >= PROGRAMS_MAX)
 		return;
 	program = calloc(1, sizeof(*program));
 	if (!program)
 		return;
-	program->key = *key;
+	program->key = key;
 	program->allocators = allocators;
+	if (preload) {
+		program->preload = strdup(preload);
+		if (!program->preload) {
+			free(program);
+			return;
+		}
+	}
 	HASH_ADD(hh, session->programs, key, sizeof(program->key), program);
+}
+
+/* The next one may have something else preloaded: then its maps must tell. */
+static void take_known_allocators(struct process *process, const struct known_program *known)
+{
+	char *preload = NULL;
+
+	proc_environ(process->pid, "LD_PRELOAD", &preload);
+	if (!preload == !known->preload && (!preload || !strcmp(preload, known->preload)))
+		process->allocators |= known->allocators;
+	free(preload);
 }
 
 /* Whether the path names the same file to us as to the process. */
@@ -69,6 +91,28 @@ static bool is_dynamic(const char *path)
 	return dynamic;
 }
 
+/* Probes in what the list says. False: whether its allocator is among it is not certain. */
+static bool prepare_list(struct trace_session *session, const struct dependency_list *list,
+			 uint32_t *allocators, bool *attached)
+{
+	int own = -ENOENT;
+
+	for (size_t i = 0; i < list->count; i++) {
+		uint32_t kinds = 0;
+		int n = coverage__prepare(session->coverage, list->paths[i], &kinds);
+
+		unwinder__prepare(tracer__unwinder(session->tracer), list->paths[i]);
+		*attached |= n > 0;
+		if (!i)
+			own = n;
+		/* The others are only there in case that it loads them. */
+		if (i < list->mapped)
+			*allocators |= kinds;
+	}
+	/* A static program whose allocator has no name is not covered. */
+	return list->count && (own >= 0 || is_dynamic(list->paths[0]));
+}
+
 bool trace_program__prepare(struct trace_session *session, struct process *process, bool *late)
 {
 	struct dependency_list list = {0};
@@ -78,7 +122,8 @@ bool trace_program__prepare(struct trace_session *session, struct process *proce
 	char link[64];
 	struct stat st;
 	uint32_t allocators = 0;
-	int attached = 0, own = -ENOENT, err;
+	bool certain;
+	int err;
 
 	*late = false;
 	snprintf(link, sizeof(link), "/proc/%u/exe", process->pid);
@@ -87,10 +132,7 @@ bool trace_program__prepare(struct trace_session *session, struct process *proce
 	key = (struct program_key){.dev = st.st_dev, .ino = st.st_ino};
 	HASH_FIND(hh, session->programs, &key, sizeof(key), known);
 	if (known) {
-		/* The next one may have something else preloaded: then its maps must tell. */
-		if (proc_environ(process->pid, "LD_PRELOAD", &preload))
-			process->allocators |= known->allocators;
-		free(preload);
+		take_known_allocators(process, known);
 		return true;
 	}
 	/* In another mount namespace its libraries are others: its maps will tell. */
@@ -99,30 +141,36 @@ bool trace_program__prepare(struct trace_session *session, struct process *proce
 	proc_environ(process->pid, "LD_PRELOAD", &preload);
 	proc_environ(process->pid, "LD_LIBRARY_PATH", &library_path);
 	err = dependency__of_command(process->exe, preload, library_path, &list);
-	free(preload);
-	free(library_path);
-	if (err)
-		return false;
-	for (size_t i = 0; i < list.count; i++) {
-		uint32_t kinds = 0;
-		int n = coverage__prepare(session->coverage, list.paths[i], &kinds);
-
-		unwinder__prepare(tracer__unwinder(session->tracer), list.paths[i]);
-		attached += n > 0 ? n : 0;
-		if (!i)
-			own = n;
-		/* The others are only there in case that it loads them. */
-		if (i < list.mapped)
-			allocators |= kinds;
+	certain = !err && prepare_list(session, &list, &allocators, late);
+	if (certain) {
+		process->allocators |= allocators;
+		remember(session, &st, preload, allocators);
 	}
 	dependency_list__free(&list);
-	/* A static program whose allocator has no name is not covered. */
-	if (own < 0 && !is_dynamic(process->exe))
-		return false;
-	process->allocators |= allocators;
-	remember(session, &key, allocators);
-	*late = attached > 0;
-	return true;
+	free(preload);
+	free(library_path);
+	return certain;
+}
+
+void trace_program__prepare_command(struct trace_session *session, const char *program)
+{
+	const char *preload = getenv("LD_PRELOAD");
+	struct dependency_list list = {0};
+	uint32_t allocators = 0;
+	bool attached = false;
+	struct stat st;
+
+	if (dependency__of_command(program, preload, getenv("LD_LIBRARY_PATH"), &list))
+		return;
+	/*
+	 * Known from its first exec on: to look at it once more then would take so long that the
+	 * records behind that one wait, and a short program has ended before its mappings are read.
+	 */
+	if (prepare_list(session, &list, &allocators, &attached) && !stat(list.paths[0], &st))
+		remember(session, &st, preload, allocators);
+	for (size_t i = 0; i < list.count; i++)
+		coverage__prepare_arenas(session->coverage, session->command.pid, list.paths[i]);
+	dependency_list__free(&list);
 }
 
 void trace_programs__free(struct trace_session *session)
@@ -131,6 +179,7 @@ void trace_programs__free(struct trace_session *session)
 
 	HASH_ITER (hh, session->programs, program, next) {
 		HASH_DEL(session->programs, program);
+		free(program->preload);
 		free(program);
 	}
 }

@@ -148,6 +148,8 @@ void trace_scan__ended(struct trace_session *session, struct process *process);
  * only placed now.
  */
 bool trace_program__prepare(struct trace_session *session, struct process *process, bool *late);
+/* The command's, by its path, before it runs. */
+void trace_program__prepare_command(struct trace_session *session, const char *program);
 void trace_programs__free(struct trace_session *session);
 
 /* trace_weights.c */

@@ -14,7 +14,6 @@
 #include "census/proc_stat.h"
 #include "cmd/cmd.h"
 #include "cmd/trace_session.h"
-#include "probe/dependency.h"
 #include "probe/keeper.h"
 #include "unwind/unwinder.h"
 
@@ -243,20 +242,10 @@ static char *find_program(const char *name)
 
 void trace_command__prepare(struct trace_session *session)
 {
-	struct dependency_list list = {0};
 	char *program = find_program(session->options->command[0]);
-	uint32_t allocators = 0;
 
-	if (program && !dependency__of_command(program, getenv("LD_PRELOAD"),
-					       getenv("LD_LIBRARY_PATH"), &list)) {
-		for (size_t i = 0; i < list.count; i++) {
-			coverage__prepare(session->coverage, list.paths[i], &allocators);
-			unwinder__prepare(tracer__unwinder(session->tracer), list.paths[i]);
-			coverage__prepare_arenas(session->coverage, session->command.pid,
-						 list.paths[i]);
-		}
-		dependency_list__free(&list);
-	}
+	if (program)
+		trace_program__prepare_command(session, program);
 	free(program);
 }
 

@@ -103,5 +103,6 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 include tests/tests.mk
+include tools/bench.d/bench.mk
 
 -include $(OBJS:.o=.d) $(BPF_OBJS:.o=.d)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-# What tools/bench needs besides memdrift and the test targets; read after the Makefile.
+# What tools/bench needs besides memdrift and the test targets: included by the Makefile.
 BENCH_BINS := $(patsubst tools/bench.d/%.c,$(BUILD)/bench/%,$(wildcard tools/bench.d/*.c))
 
 .PHONY: bench-bins

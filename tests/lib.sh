@@ -162,6 +162,20 @@ expect_json() {
 	fail "$description"
 }
 
+# expect_only_losses FILE [NAME...]: a report that says of nothing but these that it was lost. What
+# else was is named where the test case fails.
+expect_only_losses() {
+	local file=$1 lost
+
+	shift
+	expect_json "$file" '(.losses | to_entries | map(select(.key != "total").value) | add) ==
+		.losses.total' "losses by name add up"
+	lost=$(jq -r --arg names "$*" '.losses | del(.total) | to_entries |
+		map(select(.value != 0 and (.key | IN($names / " " | .[]) | not)) | "\(.key) \(.value)") |
+		join(", ")' "$file")
+	[ -z "$lost" ] || fail "lost: $lost"
+}
+
 # ---- running test cases ------------------------------------------------------------------------
 
 # With -E the trap is inherited by functions: it names the command that ended the test case.

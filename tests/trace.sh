@@ -146,24 +146,28 @@ unavoidable_losses() {
 	[ "${major%%.*}" -lt 7 ] || echo missed_recursion
 }
 
-# expect_no_losses [FILE]: a test case in which the kernel skipped programs proves nothing.
+# What a program had mapped when it began is read from /proc after its exec: of one that has ended
+# before memdrift's turn on a CPU it stays unknown, and is counted. No test of a command can rule
+# that out; calls, stacks and page faults are counted in the kernel and need no such reading.
+# shellcheck disable=SC2034 # the tests read it
+COMMAND_LOSSES=seeds_missed
+
+# expect_no_losses [FILE [NAME...]]: a test case in which the kernel skipped programs proves nothing.
+# With names, these may be lost.
 expect_no_losses() {
-	local unavoidable skipped=0
+	local file=${1:-report.json} unavoidable skipped=0
 
 	tail -n 5 trace.err 2>/dev/null || true
 	unavoidable=$(unavoidable_losses)
-	[ -z "$unavoidable" ] || skipped=$(jq ".losses.$unavoidable" "${1:-report.json}")
+	[ -z "$unavoidable" ] || skipped=$(jq ".losses.$unavoidable" "$file")
 	[ "$skipped" = 0 ] || skip "the kernel skipped $skipped programs of preempted system calls (7.x)"
-	expect_json "${1:-report.json}" '.losses.total == 0' "nothing was lost"
+	expect_only_losses "$file" "${@:2}"
 }
 
 # The same for what comes from uprobes, which the kernel skips nowhere.
 expect_no_call_losses() {
-	local file=${1:-report.json} unavoidable
-
 	tail -n 5 trace.err 2>/dev/null || true
-	unavoidable=$(unavoidable_losses)
-	expect_json "$file" '.losses.total == (.losses[$u] // 0)' "nothing was lost" --arg u "$unavoidable"
+	expect_only_losses "${1:-report.json}" "$(unavoidable_losses)" "${@:2}"
 }
 
 # merged_maps: reads "START-END PERMISSIONS" lines, hexadecimal, sorted; prints them with adjacent

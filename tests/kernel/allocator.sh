@@ -44,7 +44,7 @@ run_command() {
 	TRUTH=truth-$1.json "$MEMDRIFT" trace --json -o report-"$1".json -- \
 		"$TARGETS/alloc_mix" --rounds "$2" --threads 2 --forks 2 --seed 7 "${@:3}" >out 2>err ||
 		fail "memdrift failed: $(cat err)"
-	expect_no_call_losses report-"$1".json
+	expect_no_call_losses report-"$1".json "$COMMAND_LOSSES"
 }
 
 counts_command() {

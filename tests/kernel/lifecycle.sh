@@ -20,15 +20,6 @@ trace_command() {
 	TRUTH=truth.json expect_exit 0 "$MEMDRIFT" trace --json -o report.json -- "$@" >out 2>err
 }
 
-# What is lost has a name, and the names add up. Old mappings of a process that has already ended
-# cannot be read; everything else is there.
-expect_only_losses() {
-	expect_json report.json '(.losses | to_entries | map(select(.key != "total").value) | add) ==
-		.losses.total' "losses by name add up"
-	expect_json report.json '.losses | with_entries(select((.value // 0) != 0)) |
-		keys - ($names / " ") == []' "what was lost" --arg names "total $*"
-}
-
 # expect_children COUNT: that many in the report beside the command, all ended, each with its
 # CHILD_MALLOCS calls.
 expect_children() {
@@ -56,7 +47,7 @@ short_lives() {
 	need_bpf
 	need_target lifecycle
 	trace_command "$TARGETS/lifecycle" --short "$SHORT"
-	expect_only_losses
+	expect_only_losses report.json
 	expect_children "$SHORT"
 	expect_child_work
 	expect_json report.json '[.processes[] | select(.pid != $t[0].pid) |
@@ -74,7 +65,7 @@ short_lives_of_a_running_target() {
 	tell_target
 	wait_done
 	end_trace
-	expect_only_losses programs_unscanned seeds_missed objects_unread
+	expect_only_losses report.json programs_unscanned seeds_missed objects_unread
 	expect_json report.json '[.processes[] | select(.ended != null)] | length == $n' \
 		"every child is there" --argjson n "$SHORT"
 	expect_json report.json '[.processes[] | select(.pid != $p) |
@@ -88,7 +79,7 @@ killed_at_work() {
 	need_bpf
 	need_target lifecycle
 	trace_command "$TARGETS/lifecycle" --killed "$FEW"
-	expect_only_losses
+	expect_only_losses report.json
 	expect_children "$FEW"
 	expect_json report.json '[.processes[] | select(.pid != $t[0].pid) |
 		.ended.reason == "signal" and .ended.signal == 9 and
@@ -101,7 +92,7 @@ ended_by_signals() {
 	need_bpf
 	need_target lifecycle
 	trace_command "$TARGETS/lifecycle" --signalled 10
-	expect_only_losses
+	expect_only_losses report.json
 	expect_children 10
 	expect_child_work
 	expect_json report.json '[.processes[] | select(.pid != $t[0].pid).ended.signal] | sort ==
@@ -118,7 +109,7 @@ shares_by_vfork() {
 	tell_target
 	wait_done
 	end_trace
-	expect_only_losses programs_unscanned seeds_missed objects_unread
+	expect_only_losses report.json programs_unscanned seeds_missed objects_unread
 	expect_same_maps spaces "$TARGET"
 	expect_json report.json '[.processes[] | select(.pid != $p)] | length == $n' \
 		"every child is there" --argjson p "$TARGET" --argjson n "$FEW"
@@ -144,7 +135,7 @@ execs() {
 	need_bpf
 	need_target lifecycle
 	trace_command "$TARGETS/lifecycle" "--$1" "$FEW"
-	expect_only_losses programs_unscanned seeds_missed
+	expect_only_losses report.json programs_unscanned seeds_missed
 	expect_children "$FEW"
 	expect_child_work
 }
@@ -160,7 +151,7 @@ threads_that_end() {
 	need_bpf
 	need_target lifecycle
 	trace_command "$TARGETS/lifecycle" --threads "$SHORT"
-	expect_only_losses
+	expect_only_losses report.json
 	expect_children 0
 	expect_json report.json '.processes[0].allocator.calls.malloc ==
 		$t[0].threads * $t[0].mallocs_per_child' "calls of all threads" --slurpfile t truth.json
@@ -174,7 +165,7 @@ reused_id() {
 	need_target lifecycle
 	TRUTH=truth.json "$TARGETS/lifecycle" --reuse 2 || skip "a process id cannot be chosen here"
 	trace_command "$TARGETS/lifecycle" --reuse "$FEW"
-	expect_only_losses pid_reused programs_unscanned seeds_missed
+	expect_only_losses report.json pid_reused programs_unscanned seeds_missed
 	expect_json report.json '[.processes[] | select(.pid == $t[0].reused_pid)] | length == $n' \
 		"every generation is a process of its own" --slurpfile t truth.json --argjson n "$FEW"
 	expect_json report.json '[.processes[] | select(.pid == $t[0].reused_pid).mapping.mmap_bytes] |
@@ -220,7 +211,7 @@ hostile_names() {
 	need_bpf
 	need_target lifecycle
 	hostile_outputs --names
-	expect_only_losses
+	expect_only_losses report.json
 	expect_children 10
 	expect_child_work
 	expect_json report.json '[.processes[].comm] | contains(["\\x1b[31mred\\x1b[0m", "line\\x0abreak",
@@ -331,7 +322,7 @@ malformed_libraries() {
 	tell_target
 	wait_done
 	end_trace
-	expect_only_losses objects_unread
+	expect_only_losses report.json objects_unread
 	expect_json report.json '.processes[0].allocator.calls | with_entries(select((.value // 0) != 0)) ==
 		($t[0].processes[0].calls | with_entries(select((.value // 0) != 0)))' \
 		"the calls to libc" --slurpfile t truth.json
@@ -346,7 +337,7 @@ malformed_program() {
 	overwrite program 40 8 # where its section headers are
 	overwrite program 58 6 # how many
 	trace_command ./program --threads 1 --rounds "$ROUNDS"
-	expect_only_losses objects_unread
+	expect_only_losses report.json objects_unread
 	expect_json report.json '.processes[0] | (.allocator.calls.malloc == null) and
 		(.allocator.requested_bytes == null) and (.buckets == null)' "unknown is null"
 	expect_json report.json '.processes[0].mapping.mmap_calls > 0' "mappings are counted"

@@ -66,8 +66,7 @@ live_stacks() {
 	tell_target
 	wait_done
 	end_trace
-	expect_json report.json '.losses.total - (.losses[$u] // 0) == .losses.stacks_lost' \
-		"nothing but stacks was lost" --arg u "$(unavoidable_losses)"
+	expect_no_call_losses report.json stacks_lost
 	expect_ledger
 	expect_json report.json '[.processes[0].live.groups[] | select(.stack)] | length > 0' "there are stacks"
 	tell_target
@@ -80,7 +79,7 @@ live_children() {
 	TRUTH=truth.json "$MEMDRIFT" trace -v --live --no-stacks --json -o report.json -- \
 		"$TARGETS/live_mix" --rounds "$1" --forks 6 --grandchildren >out 2>trace.err ||
 		fail "memdrift failed: $(cat trace.err)"
-	expect_no_call_losses
+	expect_no_call_losses report.json "$COMMAND_LOSSES"
 	expect_ledger
 	expect_json report.json '[.processes[].live.inherited_count] | max > 0 or $rounds > 2000' \
 		"some of it was inherited" --argjson rounds "$1"
@@ -101,7 +100,7 @@ live_sampled() {
 		tell_target
 		wait_done
 		end_trace
-		expect_json report.json '.losses.total == .losses.live_full' "nothing else was lost"
+		expect_only_losses report.json live_full
 		expect_json report.json '.processes[0].live.sampled and .processes[0].live.bytes_error > 0' \
 			"it says that it is a sample"
 		expect_json report.json '.losses.live_full == 0' "it began in time"
@@ -146,7 +145,7 @@ live_exec() {
 	TRUTH=truth.json "$MEMDRIFT" trace -v --live --no-stacks --json -o report.json -- bash -c \
 		'x=$(for i in {1..2000}; do echo "$i"; done); exec "$0" --rounds 3000' "$TARGETS/live_mix" \
 		>out 2>trace.err || fail "memdrift failed: $(cat trace.err)"
-	expect_no_call_losses
+	expect_no_call_losses report.json "$COMMAND_LOSSES"
 	expect_ledger
 }
 

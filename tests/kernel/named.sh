@@ -69,7 +69,7 @@ by_address() {
 	list=$(addresses "$TARGETS/own_alloc" "$SYMBOLS")
 	TRUTH=truth.json "$MEMDRIFT" trace --json -o report.json --object stripped \
 		--symbols "${list%%,*}" --symbols "${list#*,}" -- ./stripped --rounds "$ROUNDS"
-	expect_no_losses
+	expect_no_losses report.json "$COMMAND_LOSSES"
 	expect_named '"\($places[0][.key]) (\($roles[0][.key]))"'
 }
 

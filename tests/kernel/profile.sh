@@ -80,7 +80,7 @@ pprof_equals_the_report() {
 	need_command go
 	expect_exit 0 "$MEMDRIFT" trace --live --json -o report.json --pprof profile.pb.gz \
 		--folded folded --weight "$1" -- "$TARGETS/alloc_mix" --rounds "$ROUNDS" --threads 2 --forks 2
-	expect_no_call_losses
+	expect_no_call_losses report.json "$COMMAND_LOSSES"
 	expect_same_top folded "$2"
 	expect_sum alloc_space .allocator.requested_bytes
 	expect_sum alloc_objects .allocator.requests

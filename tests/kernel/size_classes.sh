@@ -55,7 +55,7 @@ counts_children() {
 	TRUTH=truth.json "$MEMDRIFT" trace --json -o report.json --buckets glibc -- \
 		"$TARGETS/class_mix" --forks 5 --threads 1 --rounds 500 >out 2>trace.err ||
 		fail "memdrift failed: $(cat trace.err)"
-	expect_no_losses
+	expect_no_losses report.json "$COMMAND_LOSSES"
 	for pid in $(jq '.processes[1:][].pid' truth.json); do
 		expect_classes "$pid" report.json
 	done

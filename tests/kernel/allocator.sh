@@ -44,7 +44,9 @@ run_command() {
 	TRUTH=truth-$1.json "$MEMDRIFT" trace --json -o report-"$1".json -- \
 		"$TARGETS/alloc_mix" --rounds "$2" --threads 2 --forks 2 --seed 7 "${@:3}" >out 2>err ||
 		fail "memdrift failed: $(cat err)"
-	expect_no_call_losses report-"$1".json "$COMMAND_LOSSES"
+	# A program that has ended before its exec is dealt with was not looked at, either: whether
+	# calls are missing for that is what is compared.
+	expect_no_call_losses report-"$1".json "$COMMAND_LOSSES" programs_unscanned
 }
 
 counts_command() {

@@ -32,7 +32,7 @@ struct sampler;
 /* Followed at most by default: 1.5 kB and an open file each. */
 #define SAMPLER_SUBJECTS_DEFAULT 4096
 /* Processes known of, followed or not: 40 bytes each. pid_max can be 4 million. */
-#define SAMPLER_KNOWN_MAX 131072
+#define SAMPLER_KNOWN_MAX 65536
 
 struct sampler_options {
 	double interval_s;   /* of wall time; > 0: tells which processes are young when it starts */
@@ -57,7 +57,7 @@ struct watched {
 };
 
 struct sampler_handlers {
-	/* Each followed process, in order of pid. */
+	/* Each followed process. No function of the sampler may be called from here. */
 	void (*each)(void *ctx, struct watched *watched);
 	/* It ended, became another program (it then comes as a new one), or made room for a larger
 	 * one. Its last sample is there; it is freed after this. May be NULL. */

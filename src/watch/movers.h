@@ -28,7 +28,7 @@ struct mover {
 	uint64_t since_ns;    /* of the wish */
 	uint64_t census_ns;   /* when the last one ended */
 	uint64_t cost_ns;     /* CPU time of the last one; 0 unknown */
-	int64_t census_bytes; /* resident + swapped out at the last one */
+	int64_t census_bytes; /* resident + swapped out when the last one began */
 	int64_t bytes;        /* now */
 };
 
@@ -46,22 +46,26 @@ struct movers {
 	int64_t balance_ns;
 	uint64_t filled_ns;
 	uint32_t turns;
-	struct mover *oldest[2]; /* of this round: new ones, others */
+	bool running;
+	uint64_t running_cost_ns; /* as expected */
+	struct mover *oldest[2];  /* of this round: new ones, others */
 };
 
 /* Options are set, the rest is zero. */
 void movers__init(struct movers *movers, uint64_t now_ns);
 
-/* A round: begin, offer each process, then next until it is NULL. */
+/* A round: begin, offer each process (bytes: resident + swapped out, negative: unknown), next. */
 void movers__begin(struct movers *movers, uint64_t now_ns);
 void movers__offer(struct movers *movers, struct mover *mover, int64_t bytes, bool suspect,
 		   uint64_t now_ns);
 /*
- * Whose turn it is, marked as running, its expected cost taken from the budget; NULL: nobody's, or
- * the budget is spent. One a round: a census is a process of its own.
+ * Whose turn it is, marked as running, its expected cost taken from the budget; NULL: nobody's, the
+ * budget is spent, or the last one is not done: one runs at a time. A process that is to be dropped
+ * after it was offered is to be dropped after next as well.
  */
 struct mover *movers__next(struct movers *movers);
-/* Its census ended, well or not. cost_ns: CPU time that it took. */
+/* The census that runs is over, well or not. mover: whose it was, NULL when that one is gone.
+ * cost_ns: CPU time that it took. */
 void movers__done(struct movers *movers, struct mover *mover, uint64_t cost_ns, uint64_t now_ns);
 
 #endif

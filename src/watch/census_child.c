@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 
 static void read_process(void *ctx, int fd)
 {
@@ -77,6 +76,8 @@ static void check_figures(struct census_figures *figures)
 {
 	figures->arena_limit_source[sizeof(figures->arena_limit_source) - 1] = '\0';
 	figures->malloc_owner[sizeof(figures->malloc_owner) - 1] = '\0';
+	if (!(figures->cpu_quota >= 0))
+		figures->cpu_quota = 0;
 	if (figures->row_count > CENSUS_ROWS_MAX)
 		figures->row_count = 0;
 	for (uint32_t i = 0; i < figures->row_count; i++)
@@ -110,7 +111,7 @@ void census_child__stop(struct census_child *census)
 		end_child(&census->child);
 }
 
-/* What is known of a value is never negative, and bool is one of two. */
+/* What is known is never negative. */
 static int64_t checked(int64_t value)
 {
 	return value < 0 ? SERIES_UNKNOWN : value;

@@ -4,6 +4,7 @@
 #include <bsd/string.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "census/explanation.h"
 
@@ -78,14 +79,27 @@ static int64_t row(const struct ledger *ledger, enum component component)
 	return known(ledger->rows[component].resident_bytes);
 }
 
-/* A ledger that was compared with the kernel's sum and missed it says nothing. */
+/*
+ * The sum is the kernel's, or that of a process at work, which changed between the two readings by
+ * less than what counts as moved. A ledger that missed the sum of one that stood still says
+ * nothing.
+ */
+static bool agrees(const struct check *rss)
+{
+	uint64_t most = MAX(1ull << 20, rss->expected / 100);
+	uint64_t off = rss->found > rss->expected ? rss->found - rss->expected
+						  : rss->expected - rss->found;
+
+	return rss->ok || (!rss->done && off <= most);
+}
+
 static void take_ledger(const struct explanation *explanation, struct census_figures *out)
 {
 	const struct ledger *ledger = &explanation->ledger;
 
-	out->ledger_agrees = ledger->rss.done && ledger->rss.ok;
-	if (!out->ledger_agrees)
+	if (!agrees(&ledger->rss))
 		return;
+	out->ledger_agrees = 1;
 	out->rss_bytes = known(ledger->resident_bytes);
 	out->brk = row(ledger, COMPONENT_BRK_HEAP);
 	out->direct_mapping = known_sum(row(ledger, COMPONENT_LARGE_ANONYMOUS),
@@ -111,52 +125,69 @@ static void take_glibc(const struct explanation *explanation, struct census_figu
 	strlcpy(out->arena_limit_source, glibc->limit_source, sizeof(out->arena_limit_source));
 }
 
-/* Of the malloc that the program calls: the C library's own heap beside a jemalloc is next to
- * nothing. */
-static void take_glibc_use(const struct glibc_census *glibc, struct census_figures *out)
+static void add_use(struct census_figures *out, int64_t in_use, int64_t free)
 {
-	if (glibc->mmapped.done && !glibc->mmapped.ok)
-		return;
-	out->malloc_mmapped = known(glibc->mmapped_bytes);
-	out->malloc_in_use = known_sum(known(glibc->in_use_bytes), out->malloc_mmapped);
-	out->malloc_free = known(glibc->free_bytes);
+	out->malloc_in_use = known_sum(out->malloc_in_use, in_use);
+	out->malloc_free = known_sum(out->malloc_free, free);
+}
+
+static void add_glibc_use(const struct glibc_census *glibc, struct census_figures *out)
+{
+	out->malloc_mmapped =
+		glibc->mmapped.done && !glibc->mmapped.ok ? UNKNOWN : known(glibc->mmapped_bytes);
+	add_use(out, known_sum(known(glibc->in_use_bytes), out->malloc_mmapped),
+		known(glibc->free_bytes));
 	out->malloc_in_use_error =
 		known_sum(known(glibc->in_use_error_bytes), known(glibc->unwalked_bytes));
 }
 
-static void take_jemalloc(const struct jemalloc_facts *jemalloc, struct census_figures *out)
+static void add_jemalloc(const struct jemalloc_facts *jemalloc, struct census_figures *out)
 {
 	const struct check *check = &jemalloc->extents_in_mappings;
 
 	if ((check->done && !check->ok) || jemalloc->active_bytes < jemalloc->allocated_bytes)
-		return;
-	out->malloc_in_use = known(jemalloc->allocated_bytes);
-	out->malloc_free = known(jemalloc->active_bytes - jemalloc->allocated_bytes);
+		add_use(out, UNKNOWN, UNKNOWN);
+	else
+		add_use(out, known(jemalloc->allocated_bytes),
+			known(jemalloc->active_bytes - jemalloc->allocated_bytes));
 }
 
-static void take_other(const struct allocators *allocators, struct census_figures *out)
+/* What else the program calls as malloc: its structures tell what is in use at most. */
+static void add_other(const struct allocators *allocators, struct census_figures *out)
 {
+	int64_t in_use = UNKNOWN;
+
 	for (size_t i = 0; i < allocators->other_count; i++) {
 		const struct allocator_facts *other = &allocators->others[i];
 
 		if (strcmp(other->name, allocators->malloc_owner) == 0 && other->has_in_use)
-			out->malloc_in_use = known(other->in_use_bytes);
+			in_use = known(other->in_use_bytes);
 	}
+	add_use(out, in_use, UNKNOWN);
 }
 
+/*
+ * All that there is: a jemalloc under a prefix is beside the C library's heap, and some of that is
+ * in use beside any other.
+ */
 static void take_malloc(const struct explanation *explanation, struct census_figures *out)
 {
-	const char *owner = explanation->allocators.malloc_owner;
+	const struct allocators *allocators = &explanation->allocators;
+	const char *owner = allocators->malloc_owner;
+	bool other = *owner && strcmp(owner, "glibc") && strcmp(owner, "jemalloc");
 
 	strlcpy(out->malloc_owner, owner, sizeof(out->malloc_owner));
 	if (explanation->has_glibc)
 		take_glibc(explanation, out);
-	if (explanation->allocators.has_jemalloc && strcmp(owner, "jemalloc") == 0)
-		take_jemalloc(&explanation->allocators.jemalloc, out);
-	else if (explanation->has_glibc && (!*owner || strcmp(owner, "glibc") == 0))
-		take_glibc_use(&explanation->glibc, out);
-	else
-		take_other(&explanation->allocators, out);
+	if (!explanation->has_glibc && !allocators->has_jemalloc && !other)
+		return;
+	out->malloc_in_use = out->malloc_free = 0;
+	if (explanation->has_glibc)
+		add_glibc_use(&explanation->glibc, out);
+	if (allocators->has_jemalloc)
+		add_jemalloc(&allocators->jemalloc, out);
+	if (other)
+		add_other(allocators, out);
 }
 
 static void take_go(const struct go_facts *go, struct census_figures *out)

@@ -2,7 +2,6 @@
 #ifndef MEMDRIFT_WATCH_CENSUS_FIGURES_H
 #define MEMDRIFT_WATCH_CENSUS_FIGURES_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -21,9 +20,9 @@ struct census_row {
 };
 
 struct census_figures {
-	/* Resident bytes by the ledger; all unknown when its sum is not the kernel's. */
+	/* Resident bytes by the ledger; all unknown unless it agrees. */
 	int64_t brk, arena_resident, direct_mapping, thread_stack;
-	/* glibc's arenas. */
+	/* glibc's arenas; committed without the main one, whose heap is brk. */
 	int64_t arena_committed, arenas;
 	/*
 	 * What the program holds of malloc: glibc's chunks in use in arenas and those with a
@@ -43,8 +42,9 @@ struct census_figures {
 	double cpu_quota;            /* CPUs; 0 none */
 	int32_t cpus_online, cpuset_cpus;
 
-	bool ledger_agrees;
-	int64_t rss_bytes; /* that the ledger sums up to */
+	uint8_t ledger_agrees; /* 0, 1: its sum is the kernel's, or off by under 1 MiB or 1 % in a
+				* process at work */
+	int64_t rss_bytes;     /* that the ledger sums up to */
 	int64_t swap_bytes;
 	/* The largest, greatest first. */
 	uint32_t row_count;

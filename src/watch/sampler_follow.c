@@ -132,10 +132,10 @@ static int fill_followed(struct sampler *sampler, struct followed *followed)
 static int make_followed(struct sampler *sampler, uint32_t pid, struct followed **out)
 {
 	struct followed *followed = calloc(1, sizeof(*followed));
-	int err = followed ? 0 : -ENOMEM;
+	int err;
 
-	if (err)
-		return err;
+	if (!followed)
+		return -ENOMEM;
 	followed->watched.pid = pid;
 	followed->watched.limit_bytes = SERIES_UNKNOWN;
 	followed->watched.is_new = followed->watched.changed = true;

@@ -31,6 +31,7 @@ struct listener_options {
 	size_t subjects_max;  /* as for metrics__init */
 	metrics_fill_fn fill; /* called from within listener__run */
 	void *ctx;
+	uint64_t age_max_ns; /* 0: LISTENER_AGE_MAX_NS */
 	/* False answers /-/healthy with 503; NULL: always healthy. */
 	bool (*healthy)(void *ctx);
 };

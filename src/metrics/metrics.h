@@ -31,7 +31,7 @@ struct metrics_subject {
 	const int64_t *value; /* COMPONENT_MAX of them, the latest; SERIES_UNKNOWN */
 	int64_t limit_bytes;  /* of its control group; SERIES_UNKNOWN */
 	bool drift;           /* an incident of it is open */
-	/* Of its last look: what drifts, else NONE or INSUFFICIENT_DATA (also before the first). */
+	/* The open incident's; else the last look's, INSUFFICIENT_DATA before the first. */
 	enum drift_verdict verdict;
 	double slope_bytes_per_h;  /* NAN unknown */
 	double onset_unix;         /* NAN: no drift */

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "metrics/family.h"
+#include "metrics/exposition.h"
 
 #define LABELS_MAX 96
 #define NS_PER_S   1e9
@@ -11,21 +11,21 @@
 static void write_count(FILE *out, const char *name, const char *type, const char *help,
 			uint64_t value)
 {
-	family__begin(out, name, type, help);
-	family__count(out, name, NULL, value);
+	exposition__begin(out, name, type, help);
+	exposition__count(out, name, NULL, value);
 }
 
 static void write_ns(FILE *out, const char *name, const char *help, uint64_t ns)
 {
-	family__begin(out, name, "counter", help);
-	family__ns(out, name, NULL, ns);
+	exposition__begin(out, name, "counter", help);
+	exposition__ns(out, name, NULL, ns);
 }
 
 static void write_number(FILE *out, const char *name, const char *help, double value)
 {
-	family__begin(out, name, "gauge", help);
+	exposition__begin(out, name, "gauge", help);
 	if (isfinite(value))
-		family__number(out, name, NULL, value);
+		exposition__number(out, name, NULL, value);
 }
 
 static void write_labelled(FILE *out, const char *name, const char *key, const char *label,
@@ -34,7 +34,7 @@ static void write_labelled(FILE *out, const char *name, const char *key, const c
 	char labels[LABELS_MAX];
 
 	snprintf(labels, sizeof(labels), "%s=\"%s\"", key, label);
-	family__count(out, name, labels, value);
+	exposition__count(out, name, labels, value);
 }
 
 static bool is_drift(enum drift_verdict verdict)
@@ -50,7 +50,7 @@ static void write_raised(const struct metrics *metrics, FILE *out)
 	const char *name = "memdrift_incidents_total";
 	char labels[LABELS_MAX];
 
-	family__begin(out, name, "counter", "Incidents that were raised since watch started.");
+	exposition__begin(out, name, "counter", "Incidents that were raised since watch started.");
 	for (int kind = 0; kind < METRICS_KINDS; kind++) {
 		for (enum drift_verdict v = 0; v < DRIFT_VERDICT_MAX; v++) {
 			uint64_t count = metrics->incidents[kind][v];
@@ -59,7 +59,7 @@ static void write_raised(const struct metrics *metrics, FILE *out)
 				continue;
 			snprintf(labels, sizeof(labels), "kind=\"%s\",verdict=\"%s\"", kinds[kind],
 				 drift_verdict__text(v));
-			family__count(out, name, labels, count);
+			exposition__count(out, name, labels, count);
 		}
 	}
 }
@@ -67,7 +67,7 @@ static void write_raised(const struct metrics *metrics, FILE *out)
 void metrics__write_incidents(const struct metrics *metrics, FILE *out)
 {
 	write_raised(metrics, out);
-	family__begin(out, "memdrift_open_incidents", "gauge", "Incidents that are open now.");
+	exposition__begin(out, "memdrift_open_incidents", "gauge", "Incidents that are open now.");
 	for (enum drift_verdict v = 0; v < DRIFT_VERDICT_MAX; v++)
 		if (is_drift(v) || metrics->open_incidents[v])
 			write_labelled(out, "memdrift_open_incidents", "verdict",
@@ -105,7 +105,7 @@ static void write_losses(const struct own_cost *cost, FILE *out)
 {
 	const char *name = "memdrift_losses_total";
 
-	family__begin(out, name, "counter", "What memdrift missed, by reason.");
+	exposition__begin(out, name, "counter", "What memdrift missed, by reason.");
 #define WRITE_LOSS(reason, text) \
 	write_labelled(out, name, "reason", #reason, cost->losses[WATCH_LOSS_##reason]);
 	WATCH_LOSSES(WRITE_LOSS)
@@ -118,7 +118,7 @@ static void write_database(const struct store_size *store, FILE *out)
 
 	write_count(out, "memdrift_database_bytes", "gauge",
 		    "Size of the database and its write-ahead log.", store->bytes);
-	family__begin(out, name, "gauge", "Rows of the history, by resolution.");
+	exposition__begin(out, name, "gauge", "Rows of the history, by resolution.");
 	write_labelled(out, name, "resolution", "samples", store->samples);
 	write_labelled(out, name, "resolution", "minutes", store->minutes);
 	write_labelled(out, name, "resolution", "hours", store->hours);
@@ -133,14 +133,14 @@ static void write_commands(const struct on_incident_counts *commands, FILE *out)
 {
 	const char *name = "memdrift_commands_total";
 
-	family__begin(out, name, "counter", "Commands for incidents, by how they ended.");
+	exposition__begin(out, name, "counter", "Commands for incidents, by how they ended.");
 	write_labelled(out, name, "result", "succeeded", commands->succeeded);
 	write_labelled(out, name, "result", "failed", commands->failed);
 	write_labelled(out, name, "result", "timed_out", commands->timed_out);
 	write_labelled(out, name, "result", "dropped", commands->dropped);
 	name = "memdrift_active_commands";
-	family__begin(out, name, "gauge",
-		      "Commands for incidents that run or wait for their turn.");
+	exposition__begin(out, name, "gauge",
+			  "Commands for incidents that run or wait for their turn.");
 	write_labelled(out, name, "state", "running", commands->running);
 	write_labelled(out, name, "state", "waiting", commands->waiting);
 }
@@ -157,6 +157,7 @@ void metrics__write_own(const struct metrics *metrics, FILE *out)
 		     metrics->interval_s);
 	write_number(out, "memdrift_last_pass_timestamp_seconds", "When the last pass was made.",
 		     metrics->last_pass_unix);
-	family__begin(out, "memdrift_build_info", "gauge", "1; the label is memdrift's version.");
-	family__count(out, "memdrift_build_info", "version=\"" MEMDRIFT_VERSION "\"", 1);
+	exposition__begin(out, "memdrift_build_info", "gauge",
+			  "1; the label is memdrift's version.");
+	exposition__count(out, "memdrift_build_info", "version=\"" MEMDRIFT_VERSION "\"", 1);
 }

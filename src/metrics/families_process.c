@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "metrics/family.h"
+#include "metrics/exposition.h"
 #include "metrics/list.h"
 
 #define SECONDS_PER_HOUR 3600.0
@@ -84,7 +84,7 @@ static void write_family(const struct metrics_list *list, FILE *out, const char 
 		double number = value(&list->entries[i].subject);
 
 		if (isfinite(number))
-			family__number(out, name, list->entries[i].labels, number);
+			exposition__number(out, name, list->entries[i].labels, number);
 	}
 }
 
@@ -96,7 +96,7 @@ static void write_with(FILE *out, const char *name, const char *labels, const ch
 
 	if (asprintf(&more, "%s,%s=\"%.*s\"", labels, key, length, value) < 0)
 		return;
-	family__number(out, name, more, number);
+	exposition__number(out, name, more, number);
 	free(more);
 }
 
@@ -106,9 +106,9 @@ static void write_components(const struct metrics_list *list, FILE *out)
 	static const char suffix[] = "_bytes";
 	const char *name = "memdrift_process_component_bytes";
 
-	family__begin(out, name, "gauge",
-		      "Parts of a process's memory, those that are known. They overlap: "
-		      "do not add them up.");
+	exposition__begin(out, name, "gauge",
+			  "Parts of a process's memory, those that are known. They overlap: "
+			  "do not add them up.");
 	for (size_t i = 0; i < list->count; i++) {
 		for (enum component c = 0; c < COMPONENT_MAX; c++) {
 			const char *key = component__key(c);
@@ -129,9 +129,10 @@ static void write_drift(const struct metrics_list *list, FILE *out)
 {
 	const char *name = "memdrift_process_drift";
 
-	family__begin(out, name, "gauge",
-		      "1 while an incident of the process is open, with its verdict; else the last "
-		      "look's.");
+	exposition__begin(
+		out, name, "gauge",
+		"1 while an incident of the process is open, with its verdict; else the last "
+		"look's.");
 	for (size_t i = 0; i < list->count; i++) {
 		const struct metrics_entry *entry = &list->entries[i];
 		const char *verdict = drift_verdict__text(entry->subject.verdict);
@@ -146,20 +147,21 @@ void metrics__write_processes(const struct metrics *metrics, FILE *out)
 	const struct metrics_list *list = metrics->list;
 
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-		family__begin(out, families[i].name, "gauge", families[i].help);
+		exposition__begin(out, families[i].name, "gauge", families[i].help);
 		write_family(list, out, families[i].name, families[i].value);
 	}
 	write_components(list, out);
 	write_drift(list, out);
-	family__begin(out, "memdrift_followed_processes", "gauge", "Processes that are followed.");
-	family__count(out, "memdrift_followed_processes", NULL, list->followed);
-	family__begin(out, "memdrift_unlisted_processes", "gauge",
-		      "Processes that are followed and not shown here one by one.");
-	family__count(out, "memdrift_unlisted_processes", NULL, list->unlisted);
-	family__begin(out, "memdrift_unlisted_resident_bytes", "gauge",
-		      "Resident memory of the processes not shown one by one.");
-	family__count(out, "memdrift_unlisted_resident_bytes", NULL, list->unlisted_rss_bytes);
-	family__begin(out, "memdrift_unlisted_swap_bytes", "gauge",
-		      "Swapped-out memory of the processes not shown one by one.");
-	family__count(out, "memdrift_unlisted_swap_bytes", NULL, list->unlisted_swap_bytes);
+	exposition__begin(out, "memdrift_followed_processes", "gauge",
+			  "Processes that are followed.");
+	exposition__count(out, "memdrift_followed_processes", NULL, list->followed);
+	exposition__begin(out, "memdrift_unlisted_processes", "gauge",
+			  "Processes that are followed and not shown here one by one.");
+	exposition__count(out, "memdrift_unlisted_processes", NULL, list->unlisted);
+	exposition__begin(out, "memdrift_unlisted_resident_bytes", "gauge",
+			  "Resident memory of the processes not shown one by one.");
+	exposition__count(out, "memdrift_unlisted_resident_bytes", NULL, list->unlisted_rss_bytes);
+	exposition__begin(out, "memdrift_unlisted_swap_bytes", "gauge",
+			  "Swapped-out memory of the processes not shown one by one.");
+	exposition__count(out, "memdrift_unlisted_swap_bytes", NULL, list->unlisted_swap_bytes);
 }

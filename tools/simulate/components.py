@@ -80,7 +80,8 @@ def set_sigma(plan, clock, keep, slope, start):
     window = keep & (clock.times >= start)
     step, plan.step_noise = plan.step_noise, (0.0, 0.0)
     unit = noise.slope_error(plan, clock.times, window, clock.life, 1.0)
-    plan.sigma = float(np.clip(slope / (plan.errors * unit), 64 * 1024, 0.1 * plan.level))
+    plan.sigma = float(np.clip(slope / (plan.errors * unit), 64 * 1024,
+                               min(0.1 * plan.level, plan.sigma_most)))
     plan.step_noise = step
     return slope / noise.slope_error(plan, clock.times, window, clock.life, plan.sigma)
 

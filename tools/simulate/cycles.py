@@ -11,9 +11,9 @@ def draw_cycle(plan, draw, growing=0.0):
     return Cycle(draw.rng, shape, weekend, plan.start_unix, growing)
 
 
-def add_cycles(plan, draw, share):
+def add_cycles(plan, draw, share, steady=False):
     """share: from least to most, of the growth that the series is sized by."""
-    growing = draw.flat(-0.5, 1.0) if draw.chance(0.2) else 0.0
+    growing = draw.flat(-0.5, 1.0) if not steady and draw.chance(0.2) else 0.0
     size = min(plan.virtual * share, plan.level * 0.3)
     plan.cycles.append((size, draw_cycle(plan, draw, growing)))
     if draw.chance(0.3):

@@ -67,6 +67,8 @@ def leak_late(plan, draw):
 
 def leak_restarted(plan, draw):
     """Restarted daily, or nearly so: what leaks in a life is gone with it."""
+    # Told from a warm-up by how a life ends: that takes half of the errors of its whole slope.
+    plan.errors = max(plan.errors, 12.0)
     period = draw.pick({1.0: 70, 0.5: 10, 2.0: 20}) * DAY
     jitter = draw.pick({60.0: 50, 1800.0: 50})
     when = draw.flat(0.05, 1) * period
@@ -125,7 +127,9 @@ def leak_warm(plan, draw):
 
 def leak_saw(plan, draw):
     """The floor under a sawtooth rises."""
-    plan.saws.append((plan.virtual * draw.log(0.1, 1.5), draw.log(1 * HOUR, 20 * HOUR), 0.25))
+    size, period = plan.virtual * draw.log(0.1, 1.5), draw.log(1 * HOUR, 20 * HOUR)
+    plan.saws.append((size, period, 0.25))
+    plan.step_noise = (size * size / 12, period / 10)
     leak(plan, draw)
 
 

@@ -11,16 +11,25 @@ from plan import DAY, HOUR, Growth, criterion, draw_walk
 
 def steady_noise(plan, draw):
     """Nothing but noise, some of it correlated over days."""
+    add_noise(plan, draw)
+
+
+def add_noise(plan, draw):
+    """More of it than where it hides a leak: by itself it comes to growth that would count."""
+    plan.errors = draw.log(1.2, 60)
 
 
 def random_walk(plan, draw):
     draw_walk(plan, draw)
     plan.white = draw.flat(0, 0.1)
+    add_noise(plan, draw)
 
 
 def cycle(plan, draw):
     """Load by day and week; the swing may grow while its mean does not."""
     add_cycles(plan, draw, draw.log(0.2, 4))
+    if draw.chance(0.5):
+        add_noise(plan, draw)
 
 
 def warm_up(plan, draw):
@@ -57,7 +66,7 @@ def add_warm_up(plan, draw, tau):
 
 def log_like(plan, draw):
     """Grows with the logarithm of time: fast for days, with little ahead at the end."""
-    tau = draw.log(0.5, 12) * HOUR
+    tau = draw.log(0.05, 12) * HOUR
     ahead = float(shapes.ahead(shapes.logarithm(1.0, tau), plan.days * DAY))
     scale = float(criterion(plan.level)) * draw.flat(0.08, 0.24) / ahead
     plan.growths.append(Growth(warm_where(plan, draw), shapes.logarithm(scale, tau)))
@@ -66,10 +75,12 @@ def log_like(plan, draw):
 
 def high_water(plan, draw):
     """Its heap keeps what its largest load took: each new record is kept for good."""
-    plan.high_water = True
     need_kind(plan, "c")
+    plan.high_water, plan.heavy, plan.spikes = True, False, 0.0
+    # The records of larger noise would be expected to grow by more than a quarter of what counts.
+    plan.sigma_most = 0.4 * float(criterion(plan.level))
     if draw.chance(0.5):
-        add_cycles(plan, draw, draw.log(0.1, 0.6))
+        add_cycles(plan, draw, draw.log(0.1, 0.6), steady=True)
 
 
 def need_kind(plan, kind):
@@ -80,7 +91,7 @@ def need_kind(plan, kind):
 def config_steps(plan, draw):
     """One to three changes of configuration: a pool made larger, a data set loaded."""
     for _ in range(draw.pick({1: 50, 2: 35, 3: 15})):
-        size = plan.virtual * draw.log(0.15, 2) * (1 if draw.chance(0.75) else -1)
+        size = plan.virtual * draw.log(0.08, 1.5) * (1 if draw.chance(0.65) else -1)
         size = max(size, -0.2 * plan.level)
         when = draw.flat(0.06, 0.93) * plan.days * DAY
         plan.steps.append((when, size, draw.log(60, 4 * HOUR)))
@@ -91,13 +102,14 @@ def config_steps(plan, draw):
 def flush_saw(plan, draw):
     """Memtables that fill for hours to days and are written out; collections of garbage."""
     size = min(plan.virtual * draw.log(0.2, 3), plan.level * 0.5)
-    plan.saws.append((size, draw.log(0.5 * HOUR, 48 * HOUR), draw.flat(0.05, 0.4)))
+    plan.saws.append((size, draw.log(0.5 * HOUR, 40 * HOUR), draw.flat(0.05, 0.4)))
     if draw.chance(0.4):
-        plan.saws.append((size * draw.flat(0.2, 0.7), draw.log(2 * HOUR, 60 * HOUR), 0.2))
+        plan.saws.append((size * draw.flat(0.2, 0.7), draw.log(2 * HOUR, 40 * HOUR), 0.2))
 
 
 def restarted(plan, draw):
     """Restarted daily or oftener, each life with its own warm-up of hours and its own level."""
+    plan.errors = max(plan.errors, 12.0)
     period = draw.pick({0.2: 15, 0.5: 15, 1.0: 50, 2.0: 20}) * DAY
     when = draw.flat(0.05, 1) * period
     while when < plan.days * DAY:
@@ -114,7 +126,7 @@ def restarted(plan, draw):
 def deploys(plan, draw):
     """A version every few days, each of another size, some larger than the one before."""
     draw_deploys(plan, draw, 1.5, 9)
-    if draw.chance(0.4):
+    if draw.chance(0.25):
         # What is added stays: each is a little larger.
         plan.shifts = list(np.cumprod(np.maximum(1 + draw.rng.normal(
             0.01, 0.015, len(plan.shifts)), 0.9)))
@@ -146,9 +158,11 @@ def pressure(plan, draw):
 
 def cured(plan, draw):
     """Leaked for days, until a deploy or a changed setting ended it."""
-    end = draw.flat(0.3, 0.85) * plan.days * DAY
+    end = draw.flat(0.3, 0.75) * plan.days * DAY
     start = draw.flat(0, 0.5) * end if draw.chance(0.4) else 0.0
     kept = draw.chance(0.3)
+    # That it has ended can be seen in what came after it.
+    plan.window, plan.errors = end, max(plan.errors, 5.0)
     if not kept:
         plan.lives.append(end)
         plan.shifts.append(draw.flat(0.97, 1.03))
@@ -161,6 +175,7 @@ def cured(plan, draw):
 def spiky(plan, draw):
     """Jobs that take much for a short time."""
     plan.spikes = draw.log(1, 12)
+    add_noise(plan, draw)
     plan.heavy = True
 
 
@@ -182,19 +197,19 @@ def slow(plan, draw):
 
 
 FAMILIES = {
-    steady_noise: 10,
-    random_walk: 9,
+    steady_noise: 12,
+    random_walk: 10,
     cycle: 13,
-    warm_up: 12,
+    warm_up: 11,
     log_like: 4,
     high_water: 4,
-    config_steps: 10,
+    config_steps: 9,
     flush_saw: 9,
     restarted: 7,
     deploys: 5,
-    arena_full: 5,
+    arena_full: 4,
     pressure: 5,
-    cured: 5,
+    cured: 4,
     spiky: 2,
     short: 4,
     slow: 3,

@@ -96,6 +96,8 @@ class Plan:
     missing: float = 0.0  # share of samples
     limit_bytes: int = 0
     sigma: float = 0.0  # of the noise; set from errors
+    sigma_most: float = math.inf
+    window: float = 0.0  # errors are those from here to the end
     step_noise: tuple = (0.0, 0.0)  # variance and correlation time of what steps add to it
     arena_count: object = None  # smooth count over time, for arena families
     arena_bytes: float = 0.0
@@ -139,7 +141,7 @@ def draw_plan(draw):
     plan.start_unix = 1700000000 + draw.whole(0, 70 * 86400)
     plan.level = float(np.clip(math.exp(draw.rng.normal(math.log(300), 1.5)), 20, 40960)) * MIB
     plan.virtual = float(criterion(plan.level)) * draw.log(1.3, 40)
-    plan.errors = draw.log(6, 1000)
+    plan.errors = draw.log(6, 700)
     plan.kind = draw.pick(KINDS)
     plan.census = draw.pick({"all": 45, "hourly": 35, "none": 15, "rss": 5})
     plan.busy = {"c": "heap", "go": "go", "other": "direct"}[plan.kind]
@@ -150,8 +152,11 @@ def draw_plan(draw):
     plan.file_share = draw.flat(0.02, 0.25)
     if draw.chance(0.1):
         plan.shmem_share = draw.flat(0.05, 0.5)
+    if draw.chance(0.1):
+        plan.busy, plan.file_share = "file", draw.flat(0.2, 0.6)
     draw_noise(plan, draw)
     draw_losses(plan, draw)
+    draw_disturbances(plan, draw)
     return plan
 
 
@@ -169,6 +174,18 @@ def draw_noise(plan, draw):
 def draw_walk(plan, draw):
     plan.noise_kind = "walk"
     plan.tau = draw.log(4 * HOUR, min(48 * HOUR, plan.days * DAY / 8))
+
+
+def draw_disturbances(plan, draw):
+    """What happens to any process: a setting changed, memory reclaimed for a while."""
+    if plan.errors > 20 and draw.chance(0.08):
+        plan.steps.append((draw.flat(0.1, 0.9) * plan.days * DAY,
+                           min(plan.virtual * draw.log(0.05, 0.5), 0.3 * plan.level),
+                           draw.log(60, 2 * HOUR)))
+    if draw.chance(0.08):
+        plan.pressure.append((draw.flat(0.05, 0.9) * plan.days * DAY, draw.flat(0.2, 0.9),
+                              draw.flat(0, 0.2), draw.log(2 * HOUR, 12 * HOUR),
+                              draw.log(12 * HOUR, 60 * DAY)))
 
 
 def draw_losses(plan, draw):

@@ -62,7 +62,9 @@ def base_parts(plan, rng):
     """The level, cut into the parts that this kind of process has."""
     level = plan.level
     stacks = min(plan.threads * rng.uniform(16, 120) * 1024, 0.1 * level)
-    parts = {"stacks": stacks, "file": plan.file_share * level, "shmem": plan.shmem_share * level}
+    mapped = min(plan.file_share + plan.shmem_share, 0.75) / (plan.file_share + plan.shmem_share)
+    parts = {"stacks": stacks, "file": plan.file_share * mapped * level,
+             "shmem": plan.shmem_share * mapped * level}
     left = level - sum(parts.values())
     rest = left * rng.uniform(0.01, 0.1)
     left -= rest

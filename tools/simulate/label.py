@@ -51,7 +51,7 @@ def truth(plan, level_at):
         return None
     grey = stretches(times, (ahead >= needed / 4) & (ahead < needed))
     growth = clock.smooth()
-    every = max(1, int(6 * HOUR / GRID_S))
+    points = np.unique(np.append(np.arange(0, len(times), int(6 * HOUR / GRID_S)), len(times) - 1))
     return {
         "family": plan.family,
         "drift": drifts,
@@ -64,7 +64,7 @@ def truth(plan, level_at):
         "level_bytes": int(level_at(times[-1:])[0]),
         "criterion_bytes": int(needed[-1]),
         "ahead_bytes": int(ahead[-1]),
-        "growth": [[int(t), int(g)] for t, g in zip(times[::every], growth[::every])],
+        "growth": [[int(times[i]), int(growth[i])] for i in points],
     }
 
 

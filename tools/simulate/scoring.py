@@ -2,9 +2,8 @@
 """Compares results with labels. The rules are those that `tools/simulate/score --help` prints."""
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
-
-import numpy as np
 
 DAY = 86400.0
 HOUR = 3600.0
@@ -24,9 +23,18 @@ def drifting_until_end(label):
             for a, b in label["drifting"]]
 
 
+def gain_at(label, when):
+    """Of the curve that the label keeps as points."""
+    points = label["growth"]
+    after = bisect_right(points, [when, math.inf])
+    if after == 0 or after == len(points):
+        return points[min(after, len(points) - 1)][1]
+    (t0, g0), (t1, g1) = points[after - 1], points[after]
+    return g0 + (g1 - g0) * (when - t0) / (t1 - t0)
+
+
 def grown(label, start, when):
-    times, gains = zip(*label["growth"])
-    return float(np.interp(when, times, gains) - np.interp(start, times, gains))
+    return gain_at(label, when) - gain_at(label, start)
 
 
 def false_alarms(label, result):

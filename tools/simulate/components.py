@@ -161,6 +161,9 @@ def build(plan, clock, rng):
     go_alloc = np.clip(go_alloc, 0.02 * go_total, 0.985 * go_heap)
 
     of_file, of_anon = reclaimed(plan, times)
+    if plan.census == "rss":
+        # Swapped-in pages would look like growth to anybody who is told of RSS alone.
+        of_anon = np.zeros(len(times))
     file = (part["file"] + gain["file"]) * (1 - of_file)
     shmem = part["shmem"] + gain["shmem"]
     anon = heap + stacks + direct + go_total + part["rest"]

@@ -55,7 +55,20 @@ class Clock:
             since = np.maximum(self.since(growth), 0.0)
             gain = growth.smooth(since + AHEAD) - growth.smooth(since)
             total += np.where(self.active(growth), gain, 0.0)
+        if self.plan.high_water:
+            total += high_water(self.plan, self.times + AHEAD) - high_water(self.plan, self.times)
         return total
+
+
+def high_water(plan, times):
+    """What the highest load and noise until then are expected to be: of much at first, while the
+    week's highest load is still to come, and hardly more in the end."""
+    grid = np.arange(0, times.max() + 600, 600.0)
+    load = sum((size * cycle.values(grid, plan.days * DAY) for size, cycle in plan.cycles),
+               np.zeros(len(grid)))
+    highest = np.interp(times, grid, np.maximum.accumulate(load))
+    draws = 2 + times / max(plan.tau, plan.interval)
+    return 0.9 * (highest + plan.sigma * np.sqrt(2 * np.log(draws)))
 
 
 def base_parts(plan, rng):
@@ -207,7 +220,7 @@ def split_heap(plan, clock, rng, heap, arena_gain, present):
         count += np.round(arena_gain / plan.arena_bytes)
     elif plan.arenas > 1:
         # Those it needs come within its first hour.
-        count = np.minimum(1 + np.floor(clock.age / (0.2 * HOUR)), plan.arenas)
+        count = np.minimum(1 + np.floor(clock.age * plan.arenas / HOUR), plan.arenas)
     common = heap - arena_gain
     if plan.arenas == 1 and plan.arena_count is None:
         return heap * present, np.zeros(len(heap)), count

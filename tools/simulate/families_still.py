@@ -4,7 +4,7 @@
 import numpy as np
 
 import shapes
-from cycles import add_cycles
+from cycles import add_cycles, draw_cycle
 from families_drift import draw_deploys, grows_in, rate_of, set_arenas, need_census
 from plan import DAY, HOUR, Growth, criterion, draw_walk
 
@@ -121,6 +121,20 @@ def restarted(plan, draw):
     plan.growths.append(Growth(warm_where(plan, draw), shapes.settling(height, tau), reset=True))
     if draw.chance(0.3):
         add_cycles(plan, draw, draw.log(0.02, 0.3))
+        restart_when_idle(plan, draw, when)
+
+
+def restart_when_idle(plan, draw, when):
+    """As one does. Restarted at the height of its load each day, a process would never be seen to
+    give anything back, and nobody could tell load from a leak."""
+    size = plan.cycles[0][0]
+    for _ in range(200):
+        cycle = draw_cycle(plan, draw)
+        near = cycle.values(when + np.array([-2 * HOUR, -HOUR, 0, HOUR]), DAY)
+        if near.max() < cycle.table.min() + 0.15:
+            plan.cycles = [(size, cycle)]
+            return
+    plan.cycles = []
 
 
 def deploys(plan, draw):

@@ -4,7 +4,8 @@
 A process drifts at a moment when its noise-free growth over the next 14 days is at least
 max(24 MiB, 2 % of its level then); it does not when that is under a quarter of it; between the two
 nothing is scored. Growth is what the process gains for good while it lives: steps of
-configuration, cycles, sawtooths, noise, spikes, reclaim and what a restart changes are none. For a
+configuration, cycles, sawtooths, noise, spikes, reclaim and what a restart changes are none (but a
+heap that keeps what its highest load took is expected to grow while that is still to come). For a
 process that is restarted it is the gain of the running life, as if that went on for 14 days: a leak
 that restarts hide is a leak. Before its onset a leak is none, after its cure neither. A stretch
 shorter than a day in which the criterion is reached (the warm-up of a start) does not count, so
@@ -55,7 +56,7 @@ def truth(plan, level_at):
     return {
         "family": plan.family,
         "drift": drifts,
-        "verdicts": [verdict_of(plan)] if drifts else ["none"],
+        "verdicts": verdicts_of(plan) if drifts else ["none"],
         "onset_s": drifting[-1][0] if drifts else None,
         "slope_bytes_per_h": slope_at_end(plan) * HOUR if drifts else None,
         "drifting": drifting,
@@ -68,11 +69,14 @@ def truth(plan, level_at):
     }
 
 
-def verdict_of(plan):
-    """Of the growth that has most ahead."""
+def verdicts_of(plan):
+    """Of the growth that has most ahead; the first is the truth, others do as well."""
     clock = Clock(plan, np.array([plan.days * DAY]))
     best = max(plan.growths, key=lambda g: _ahead_of(plan, clock, g))
-    return VERDICTS[best.where]
+    if best.where == "direct" and plan.anon_cap > 0:
+        # What is swapped out is missing in the resident direct mappings: they may even shrink.
+        return [VERDICTS["direct"], VERDICTS["in_use"]]
+    return [VERDICTS[best.where]]
 
 
 def _ahead_of(plan, clock, growth):

@@ -148,7 +148,8 @@ def build(plan, clock, rng):
     part[plan.busy] += steps(plan, times)
     busy = part[plan.busy].copy()
     part[plan.busy] = np.maximum(busy + held, 0.1 * busy)
-    per_thread = min(max(rng.uniform(24, 400) * 1024, rate_bytes(plan) / 60), 4 * MIB)
+    # No more than some 60 of them in 14 days.
+    per_thread = min(max(rng.uniform(24, 400) * 1024, plan.virtual / 60), 4 * MIB)
     thread_share = rng.uniform(0.6, 1.0)
 
     heap = part["heap"] + gain["in_use"] + gain["free"] + gain["arenas"]
@@ -202,11 +203,6 @@ def build(plan, clock, rng):
     values["rss"] = values["anon"] + values["file"] + values["shmem"]
     level = base_level(plan, times, base, shift) + clock.smooth()
     return values, level
-
-
-def rate_bytes(plan):
-    """A few dozen threads in 14 days at least: fewer would be steps."""
-    return plan.virtual
 
 
 def base_level(plan, times, base, shift):

@@ -211,17 +211,17 @@ def slow(plan, draw):
 
 
 FAMILIES = {
-    steady_noise: 12,
-    random_walk: 10,
-    cycle: 13,
-    warm_up: 11,
+    steady_noise: 13,
+    random_walk: 11,
+    cycle: 14,
+    warm_up: 10,
     log_like: 4,
     high_water: 4,
-    config_steps: 9,
+    config_steps: 8,
     flush_saw: 9,
     restarted: 7,
     deploys: 5,
-    arena_full: 4,
+    arena_full: 3,
     pressure: 5,
     cured: 4,
     spiky: 2,

@@ -22,6 +22,7 @@ class Hours:
 
     def __init__(self, times, values):
         self.times, self.values = times, values
+        self.medians = {}
         count = len(times)
         rise = values[:, None] - values[None, :]
         span = times[:, None] - times[None, :]
@@ -31,7 +32,9 @@ class Hours:
         self.signs = np.concatenate(([0], np.cumsum(np.sign(rise[rows, columns]))))
 
     def sen(self, count):
-        return float(np.median(self.slopes[: count * (count - 1) // 2]))
+        if count not in self.medians:
+            self.medians[count] = float(np.median(self.slopes[: count * (count - 1) // 2]))
+        return self.medians[count]
 
     def kendall(self, count):
         """S and its variance, corrected for ties."""

@@ -132,6 +132,12 @@ class Scores(unittest.TestCase):
         self.assertEqual(got["median_delay_h"], 0)
         self.assertEqual(got["false_alarms_per_1000_days"], 1000 / 4)
 
+    def test_only_an_alarm_that_lasts_beyond_the_onset_counts(self):
+        over = [result("d0", True, [(1 * DAY, 2 * DAY), (6 * DAY, 7 * DAY)])]
+        self.assertEqual(self.figures([label("d0", True)], over)["median_delay_h"], 48)
+        across = [result("d0", True, [(3 * DAY, 5 * DAY)])]
+        self.assertEqual(self.figures([label("d0", True)], across)["median_delay_h"], 0)
+
     def test_never_is_for_ever(self):
         labels = [label(f"d{i}", True) for i in range(3)]
         results = [result("d0", True, [(5 * DAY, None)]), result("d1", True), result("d2", True)]

@@ -23,7 +23,8 @@ TARGET_BINS := $(patsubst tests/targets/%.c,$(BUILD)/targets/%,\
 GO_TARGETS := $(patsubst tests/targets/go/%/,$(BUILD)/targets/go-%,\
 	$(sort $(wildcard tests/targets/go/*/)))
 
-.PHONY: deps test unit unit-asan kernel-test real-test explain-test vm-test lint acceptance
+.PHONY: deps test unit unit-asan kernel-test real-test explain-test drift-test vm-test lint
+.PHONY: acceptance
 .PHONY: unit-bins unit-asan-bins check-bins targets go-targets
 
 deps: ## install the Debian packages that building and testing need (root)
@@ -40,10 +41,11 @@ unit-asan: ## unit tests under AddressSanitizer and UBSan
 kernel-test: ## exact runs over small target programs on the running kernel (root)
 real-test: ## runs on real software from Debian's packages (root)
 explain-test: ## what explain says of real programs, against what they say of themselves (root)
+drift-test: ## drift found in simulated series, by their known truth
 vm-test: ## the kernel tests on Debian's 6.1, 6.12 and newest kernels, in a virtual machine
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck
 
-unit unit-asan real-test explain-test vm-test lint:
+unit unit-asan real-test explain-test drift-test vm-test lint:
 	BUILD='$(BUILD)' tests/run $(@:-test=)
 kernel-test:
 	BUILD='$(BUILD)' tests/run kernel alone

@@ -32,14 +32,19 @@ static int failed(const struct store *store, int err)
 	return EXIT_FAILED;
 }
 
+struct names {
+	FILE *out;
+	size_t count;
+};
+
 static int add_name(void *ctx, const struct store_subject *subject)
 {
-	FILE *out = ctx;
+	struct names *names = ctx;
 	char name[256];
 
-	if (ftell(out) > NAMES_SHOWN * 40)
+	if (names->count++ >= NAMES_SHOWN)
 		return 1;
-	fprintf(out, "%s%s (pid %u)", ftell(out) ? ", " : "",
+	fprintf(names->out, "%s%s (pid %u)", names->count > 1 ? ", " : "",
 		text_printable(name, sizeof(name), history__name(&subject->name)), subject->pid);
 	return 0;
 }
@@ -47,21 +52,22 @@ static int add_name(void *ctx, const struct store_subject *subject)
 /* Nothing fits: says what there would be. */
 static int say_unknown(const struct report_options *options, struct store *store)
 {
-	char *names = NULL, wanted[256];
+	char *text = NULL, wanted[256];
 	size_t size = 0;
-	FILE *out = open_memstream(&names, &size);
-	int got = out ? store__each_subject(store, add_name, out) : -ENOMEM;
+	struct names names = {.out = open_memstream(&text, &size)};
+	int got = names.out ? store__each_subject(store, add_name, &names) : -ENOMEM;
 
-	if (out)
-		fclose(out);
+	if (names.out)
+		fclose(names.out);
 	if (options->pid)
 		snprintf(wanted, sizeof(wanted), "process with pid %u", options->pid);
 	else
 		snprintf(wanted, sizeof(wanted), "process of unit %s", options->unit);
 	if (got >= 0)
 		log_error("%s has no %s; it has %s%s", options->db, wanted,
-			  size ? names : "none at all", got ? ", ..." : "");
-	free(names);
+			  names.count ? text : "none at all",
+			  got ? ", ... (`memdrift report --db FILE --all` lists them)" : "");
+	free(text);
 	return got < 0 ? failed(store, got) : EXIT_FAILED;
 }
 

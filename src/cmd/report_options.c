@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/history_options.h"
 #include "output/profile.h"
 #include "output/result.h"
 
@@ -173,38 +173,6 @@ static int parse_size(struct report_options *options, const char *option, const 
 	return -1;
 }
 
-static int parse_pid(struct report_options *options, const char *text)
-{
-	char *end;
-	unsigned long pid = strtoul(text, &end, 10);
-
-	if (*text < '0' || *text > '9' || *end || !pid || pid > INT32_MAX)
-		return usage("--pid", text, "a process's number");
-	options->pid = (uint32_t)pid;
-	return -1;
-}
-
-/* A time ago, or a date, local. */
-static int parse_since(struct report_options *options, const char *text)
-{
-	static const char *const formats[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S",
-					      "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d"};
-
-	if (!units_parse_seconds(text, &options->since_s) && options->since_s > 0)
-		return -1;
-	options->since_s = 0;
-	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
-		struct tm tm = {.tm_isdst = -1};
-		const char *end = strptime(text, formats[i], &tm);
-
-		if (!end || *end)
-			continue;
-		options->since_unix = (double)mktime(&tm);
-		return -1;
-	}
-	return usage("--since", text, "a time such as 12h or 7d, or a date such as 2026-11-20");
-}
-
 static int parse_option(struct report_options *options, int option)
 {
 	switch (option) {
@@ -221,12 +189,12 @@ static int parse_option(struct report_options *options, int option)
 		options->db = optarg;
 		return -1;
 	case OPT_PID:
-		return parse_pid(options, optarg);
+		return history_options__parse_pid(options, optarg);
 	case OPT_UNIT:
 		options->unit = optarg;
 		return -1;
 	case OPT_SINCE:
-		return parse_since(options, optarg);
+		return history_options__parse_since(options, optarg);
 	case OPT_EVIDENCE:
 		options->evidence = optarg;
 		return -1;
@@ -267,39 +235,12 @@ static int parse_option(struct report_options *options, int option)
 	}
 }
 
-static bool of_history(const struct report_options *options)
-{
-	return options->pid || options->unit || options->evidence || options->series ||
-	       options->since_s > 0 || !isnan(options->since_unix);
-}
-
-/* A history stands alone. */
-static int check_history(const struct report_options *options, bool more)
-{
-	if (options->a || more) {
-		log_error("--db tells of a history alone: it goes with neither a recording nor "
-			  "--diff; see `memdrift report --help`");
-		return EXIT_USAGE;
-	}
-	if (options->pid && options->unit) {
-		log_error("--pid and --unit: one of the two says who is meant");
-		return EXIT_USAGE;
-	}
-	if (options->weight || options->profile.folded || options->profile.pprof ||
-	    options->profile.svg || options->large_count || options->filters) {
-		log_error("--folded, --weight, --pprof, --svg, --large, --older, --min-size and "
-			  "--max-size are of a recording: they do not go with --db");
-		return EXIT_USAGE;
-	}
-	return -1;
-}
-
 /* What is to be reported on: two reports after --diff, else a recording. */
 static int parse_subject(int argc, char **argv, struct report_options *options)
 {
 	if (options->db)
-		return check_history(options, optind < argc);
-	if (of_history(options)) {
+		return history_options__check(options, optind < argc);
+	if (history_options__any(options)) {
 		log_error("--pid, --unit, --since, --evidence and --series are of a history: name "
 			  "it with --db FILE");
 		return EXIT_USAGE;

@@ -73,13 +73,18 @@ static void add_onsets(struct chart *chart, const struct history *history, int64
 /* The step of a scale that people count in, of at least so many bytes. */
 static double round_step(double bytes)
 {
-	double step = 1;
+	static const double steps[] = {1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10};
+	double unit = 1;
+	size_t i = 0;
 
-	while (step * 1024 <= bytes && step < 1e18)
-		step *= 1024;
-	while (step < bytes && step < 1e18)
-		step *= 2;
-	return step;
+	/* Of the unit that it is written in. */
+	while (unit * 1024 <= bytes && unit < 1e18)
+		unit *= 1024;
+	while (unit * 10 < bytes && unit < 1e18)
+		unit *= 10;
+	while (unit * steps[i] < bytes && i + 1 < sizeof(steps) / sizeof(*steps))
+		i++;
+	return unit * steps[i];
 }
 
 /* False: nothing is known. */
@@ -101,44 +106,61 @@ static bool choose_scale(struct chart *chart)
 	step = round_step(fmax((high - low) / CHART_ROWS, 4096));
 	chart->low = floor(low / step) * step;
 	/* The beginning of the scale may lie a step below. */
-	if (chart->low + step * CHART_ROWS < high)
-		step *= 2, chart->low = floor(low / step) * step;
+	if (chart->low + step * CHART_ROWS < high) {
+		step = round_step(step * 1.01);
+		chart->low = floor(low / step) * step;
+	}
 	chart->high = chart->low + step * CHART_ROWS;
 	return true;
 }
 
-static void put_cell(const struct text_writer *writer, int eighths, bool known, bool bottom)
+static const char *cell_text(const struct text_writer *writer, int eighths)
 {
-	static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-	bool utf8 = writer->options->utf8;
+	static const char *const blocks[] = {"", "▁", "▂", "▃", "▄", "▅", "▆", "▇"};
 
-	/* What is known is seen, however little. */
-	if (known && bottom && eighths < 1)
-		eighths = 1;
-	if (!known || eighths <= 0)
-		fputc(' ', writer->out);
-	else if (eighths >= 8)
-		fputs(utf8 ? blocks[8] : "#", writer->out);
-	else
-		fputs(utf8 ? blocks[eighths] : eighths >= 4 ? "=" : "_", writer->out);
+	if (eighths >= 8)
+		return writer->options->utf8 ? "█" : "#";
+	if (writer->options->utf8)
+		return blocks[eighths];
+	return eighths >= 4 ? "=" : "_";
+}
+
+/* How much of a cell is filled; what is known is seen, however little. */
+static int cell_eighths(const struct chart *chart, int column, int row)
+{
+	double share = (chart->mean[column] - chart->low) / (chart->high - chart->low);
+	int eighths = chart->count[column] ? (int)lround(share * CHART_EIGHTHS) - 8 * row : 0;
+
+	return chart->count[column] && row == 0 && eighths < 1 ? 1 : eighths;
 }
 
 static void put_row(const struct text_writer *writer, const struct chart *chart, int row)
 {
 	double step = (chart->high - chart->low) / CHART_ROWS;
 	char label[UNIT_TEXT_MAX] = "";
+	int blanks = 0;
 
-	/* Every second row, and the highest, at its upper edge. */
-	if (row % 2 == 1 || row == CHART_ROWS - 1)
+	/* Every second row, at its upper edge. */
+	if (row % 2 == 1)
 		units_format_bytes(label, units_whole(chart->low + step * (row + 1)));
 	fprintf(writer->out, "%*s |", LABEL_COLUMNS, label);
 	for (int i = 0; i < CHART_COLUMNS; i++) {
-		double share = (chart->mean[i] - chart->low) / (chart->high - chart->low);
-		int eighths = chart->count[i] ? (int)lround(share * CHART_EIGHTHS) : 0;
+		int eighths = cell_eighths(chart, i, row);
 
-		put_cell(writer, eighths - 8 * row, chart->count[i] > 0, row == 0);
+		if (eighths > 0)
+			fprintf(writer->out, "%*s%s", blanks, "", cell_text(writer, eighths));
+		blanks = eighths > 0 ? 0 : blanks + 1;
 	}
 	fputc('\n', writer->out);
+}
+
+static int mark_columns(const struct chart *chart)
+{
+	int columns = CHART_COLUMNS;
+
+	while (columns && chart->mark[columns - 1] == ' ')
+		columns--;
+	return columns;
 }
 
 static void put_axis(const struct text_writer *writer, const struct chart *chart)
@@ -148,11 +170,11 @@ static void put_axis(const struct text_writer *writer, const struct chart *chart
 	fprintf(writer->out, "%*s +", LABEL_COLUMNS,
 		units_format_bytes(label, units_whole(chart->low)));
 	for (int i = 0; i < CHART_COLUMNS; i++)
-		fputc(i == 0 || i == CHART_COLUMNS / 2 || i == CHART_COLUMNS - 1 ? '+' : '-',
-		      writer->out);
+		fputc(i == CHART_COLUMNS / 2 || i == CHART_COLUMNS - 1 ? '+' : '-', writer->out);
 	fputc('\n', writer->out);
 	if (chart->restarts || chart->onsets)
-		fprintf(writer->out, "%*s  %s\n", LABEL_COLUMNS, "", chart->mark);
+		fprintf(writer->out, "%*s  %.*s\n", LABEL_COLUMNS, "", mark_columns(chart),
+			chart->mark);
 }
 
 /* The year is in the headline; of less than two days the hour matters. */

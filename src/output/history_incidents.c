@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/text.h"
 #include "output/history_text.h"
@@ -78,24 +79,29 @@ static void put_where(FILE *out, const struct incident *incident)
 	}
 }
 
-static void say_printable(const struct text_writer *writer, const char *label, const char *raw)
+/* Below what it belongs to. */
+static void say_more(const struct text_writer *writer, const char *label, const char *raw)
 {
-	char *text = *raw ? text_printable_dup(raw) : NULL;
+	char text[1024];
+	size_t size = (size_t)snprintf(text, sizeof(text), "%s", label);
 
-	if (text)
-		text__say(writer, "  %s%s", label, text);
-	free(text);
+	if (!*raw)
+		return;
+	text_printable(text + size, sizeof(text) - size, raw);
+	text_paragraph(writer->out, text_options__columns(writer->options), 4, text);
 }
 
 static void write_evidence(const struct text_writer *writer,
 			   const struct history_incident *incident)
 {
-	char size[UNIT_TEXT_MAX], name[512];
+	char size[UNIT_TEXT_MAX], line[400];
 
-	for (size_t i = 0; i < incident->evidence_count; i++)
-		text__say(writer, "  evidence %lld-%s, %s", (long long)incident->incident.id,
-			  text_printable(name, sizeof(name), incident->evidence[i].name),
-			  units_format_bytes(size, incident->evidence[i].size));
+	for (size_t i = 0; i < incident->evidence_count; i++) {
+		snprintf(line, sizeof(line), "%lld-%s, %s", (long long)incident->incident.id,
+			 incident->evidence[i].name,
+			 units_format_bytes(size, incident->evidence[i].size));
+		say_more(writer, "evidence: ", line);
+	}
 }
 
 static void write_one(struct text_writer *writer, const struct history_incident *incident)
@@ -117,8 +123,8 @@ static void write_one(struct text_writer *writer, const struct history_incident 
 			text__say(writer, "%s", text);
 	}
 	free(text);
-	say_printable(writer, "", incident->incident.judgement.why);
-	say_printable(writer, "What helps: ", incident->incident.judgement.todo);
+	say_more(writer, "", incident->incident.judgement.why);
+	say_more(writer, "What helps: ", incident->incident.judgement.todo);
 	write_evidence(writer, incident);
 }
 

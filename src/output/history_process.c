@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/text.h"
 #include "output/history_text.h"
@@ -56,26 +58,47 @@ static void write_components(struct text_writer *writer, const struct history_su
 	text__table(writer, &table);
 }
 
-/* "mail.service (pid 812)   RSS + swap 402.0 MB -> 1,018.0 MB since 2026-11-20 16:00" */
-static void put_headline(const struct text_writer *writer, const struct history_subject *subject)
+/* "mail.service (pid 812): 1,018.0 MB resident and swapped out, +616.0 MB since 2026-11-20 16:00,
+ * when it was 402.0 MB" */
+static void put_who(FILE *out, const struct text_writer *writer,
+		    const struct history_subject *subject)
 {
 	const struct store_subject *who = &subject->subject;
 	bool colour = writer->options->colour;
 	char name[HISTORY_NAME_MAX], now[UNIT_TEXT_MAX], then[UNIT_TEXT_MAX], delta[UNIT_TEXT_MAX],
 		time[HISTORY_TIME_MAX];
 
-	fprintf(writer->out, "\n%s%s%s (pid %u%s)", colour ? COLOUR_BOLD : "",
+	fprintf(out, "%s%s%s (pid %u%s): ", colour ? COLOUR_BOLD : "",
 		history_text__name(name, &who->name), colour ? COLOUR_RESET : "", who->pid,
 		who->running ? "" : ", ended");
 	if (isnan(subject->now.t_s)) {
-		fputs(": nothing is known of this time\n", writer->out);
+		fputs("nothing is known of this time", out);
 		return;
 	}
-	fprintf(writer->out, ": %s resident and swapped out, %s since %s, when it was %s\n",
+	fprintf(out, "%s resident and swapped out, %s since %s, when it was %s",
 		history_text__bytes(now, history__held(&subject->now)),
 		units_format_delta(delta, history_subject__growth(subject)),
 		history_text__time(time, subject->then.t_s),
 		history_text__bytes(then, history__held(&subject->then)));
+}
+
+static void put_headline(struct text_writer *writer, const struct history_subject *subject)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *line = open_memstream(&text, &size);
+
+	fputc('\n', writer->out);
+	if (!line) {
+		writer->err = -ENOMEM;
+		return;
+	}
+	put_who(line, writer, subject);
+	if (fclose(line))
+		writer->err = -ENOMEM;
+	else
+		text_paragraph(writer->out, text_options__columns(writer->options), 0, text);
+	free(text);
 }
 
 static void say_who(const struct text_writer *writer, const struct history_subject *subject)

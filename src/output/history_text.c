@@ -9,6 +9,8 @@
 
 /* A screen, with what is above it. */
 #define TOP_GROWN 20
+/* A process that is younger than the others, by more than hours are apart. */
+#define LATE_S 7200
 
 const char *history_text__time(char buf[HISTORY_TIME_MAX], double t_unix)
 {
@@ -44,9 +46,20 @@ const char *history_text__bytes(char buf[UNIT_TEXT_MAX], int64_t bytes)
 	return buf;
 }
 
-static void put_headline(const struct text_writer *writer, const struct history *history)
+static void put_open(const struct text_writer *writer, const struct history *history)
 {
 	size_t open = history_incidents__count(history, 0, true);
+	bool colour = writer->options->colour;
+
+	if (!open)
+		fputs("; no incident is open", writer->out);
+	else
+		fprintf(writer->out, "; %s%zu incident%s open%s", colour ? COLOUR_YELLOW : "", open,
+			open == 1 ? " is" : "s are", colour ? COLOUR_RESET : "");
+}
+
+static void put_headline(const struct text_writer *writer, const struct history *history)
+{
 	char path[256], count[UNIT_TEXT_MAX], span[UNIT_TEXT_MAX], time[HISTORY_TIME_MAX];
 
 	fprintf(writer->out, "%s: ", text_printable(path, sizeof(path), history->path));
@@ -54,22 +67,21 @@ static void put_headline(const struct text_writer *writer, const struct history 
 		fputs("nothing in it yet\n", writer->out);
 		return;
 	}
-	fprintf(writer->out, "%s until %s, %s process%s; ",
+	fprintf(writer->out, "%s until %s, %s process%s",
 		units_format_seconds(span, history->last_unix - history->first_unix),
 		history_text__time(time, history->last_unix),
 		units_format_count(count, history->known), history->known == 1 ? "" : "es");
-	if (!open) {
-		fputs("no incident is open\n", writer->out);
-		return;
-	}
-	fprintf(writer->out, "%s%zu incident%s open%s\n",
-		writer->options->colour ? COLOUR_YELLOW : "", open, open == 1 ? " is" : "s are",
-		writer->options->colour ? COLOUR_RESET : "");
+	/* Of a chosen process it is told with it. */
+	if (!history->chosen)
+		put_open(writer, history);
+	fputc('\n', writer->out);
 }
 
-static void add_row(struct table *table, const struct history_subject *subject)
+static void add_row(struct table *table, const struct history *history,
+		    const struct history_subject *subject)
 {
 	int64_t growth = history_subject__growth(subject);
+	bool late = subject->then.t_s > history->since_unix + LATE_S;
 	double days = (subject->now.t_s - subject->then.t_s) / 86400;
 	char name[HISTORY_NAME_MAX], now[UNIT_TEXT_MAX], then[UNIT_TEXT_MAX], delta[UNIT_TEXT_MAX],
 		rate[UNIT_TEXT_MAX], time[HISTORY_TIME_MAX];
@@ -81,32 +93,33 @@ static void add_row(struct table *table, const struct history_subject *subject)
 	table__add(table, "%s",
 		   days >= 0.5 ? units_format_delta(rate, units_whole_signed((double)growth / days))
 			       : "");
-	table__add(table, "%s", history_text__time(time, subject->then.t_s));
 	table__add(table, "%u", subject->subject.pid);
-	table__add(table, "%s%s%s", history_text__name(name, &subject->subject.name),
+	table__add(table, "%s%s%s%s%s", history_text__name(name, &subject->subject.name),
 		   subject->open_incidents ? ", incident open" : "",
-		   subject->subject.running ? "" : ", ended");
+		   subject->subject.running ? "" : ", ended", late ? ", since " : "",
+		   late ? history_text__time(time, subject->then.t_s) : "");
 }
 
 static void write_grown(struct text_writer *writer, const struct history *history)
 {
 	size_t limit = writer->options->top ? writer->options->top : TOP_GROWN;
 	size_t shown = text__top(writer, history->count, limit);
+	char since[HISTORY_TIME_MAX];
 	struct table table;
 
 	if (!shown)
 		return;
-	table__init(&table, "rrrrlrl");
+	table__init(&table, "rrrrrl");
 	table__add(&table, "now");
 	table__add(&table, "before");
 	table__add(&table, "growth");
 	table__add(&table, "a day");
-	table__add(&table, "since");
 	table__add(&table, "pid");
-	table__add(&table, "process, resident and swapped-out memory");
+	table__add(&table, "process");
 	for (size_t i = 0; i < shown; i++)
-		add_row(&table, &history->subjects[i]);
-	fputc('\n', writer->out);
+		add_row(&table, history, &history->subjects[i]);
+	fprintf(writer->out, "\n  Resident and swapped-out memory since %s\n",
+		history_text__time(since, history->since_unix));
 	text__table(writer, &table);
 	text__more(writer, history->count, shown);
 }

@@ -12,7 +12,6 @@
 #include "cmd/cmd.h"
 #include "cmd/history_options.h"
 #include "output/profile.h"
-#include "output/result.h"
 
 static const char help[] =
 	"Usage: memdrift report RECORDING [OPTIONS]\n"

@@ -123,6 +123,7 @@ static void check_has(const char *text, const char *const *wanted)
 
 		if (!found)
 			fail_msg("\"%s\" is not in (or not in its place in)\n%s", *wanted, text);
+		assert_non_null(found);
 		text = found;
 	}
 }

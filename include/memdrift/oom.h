@@ -8,7 +8,7 @@
 struct oom_record {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	uint32_t tid;     /* of the victim's thread through which the kernel saw its memory */
-	uint32_t pid;     /* 0: the kernel did not tell, and it was not the one that asked for memory */
+	uint32_t pid; /* 0: the kernel did not tell, and it was not the one that asked for memory */
 	/* Resident; -1: this kernel's tracepoint does not tell, and nobody else could. */
 	int64_t anon_bytes, file_bytes, shmem_bytes;
 	char comm[16]; /* raw; "" unknown */

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Which incident gets a burst of tracing, how long, and what of it is kept. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "watch/watch_impl.h"
+
+/* Wall time between two bursts, whatever they cost. */
+#define DISTANCE_NS 2000000000ull
+/* Lengths of a burst. The first is the shortest in which the process should grow by WORTH_BYTES, or
+ * a minute; when nothing is seen in it the next one is tried. */
+static const double lengths_s[] = {5, 10, 60, 300};
+#define LENGTHS	     (sizeof(lengths_s) / sizeof(*lengths_s))
+#define FIRST_MAX    2
+#define WORTH_BYTES  (1 << 20)
+#define BURSTS_MAX   3 /* for one incident */
+/* Frames of the stack that the evidence is told with, innermost first. */
+#define FRAMES_MAX 12
+
+static unsigned int first_length(const struct watch *watch, const struct followed *followed)
+{
+	double bytes_per_s =
+		followed->state.slope_bytes_per_h / 3600 * watch->options->speed;
+
+	for (unsigned int i = 0; i < FIRST_MAX; i++)
+		if (bytes_per_s * lengths_s[i] >= WORTH_BYTES)
+			return i;
+	return FIRST_MAX;
+}
+
+static bool wants_burst(const struct watch *watch, const struct followed *followed)
+{
+	return watch->has_burst && followed->state.incident &&
+	       followed->state.bursts < BURSTS_MAX &&
+	       first_length(watch, followed) + followed->state.bursts < LENGTHS;
+}
+
+bool evidence__comes(const struct watch *watch, const struct followed *followed)
+{
+	return wants_burst(watch, followed) ||
+	       (burst__runs(&watch->burst) && watch->burst_incident == followed->state.incident);
+}
+
+static void find_next(void *ctx, struct watched *watched)
+{
+	struct followed *followed = watched->user;
+	struct {
+		struct watch *watch;
+		struct followed *next;
+	} *search = ctx;
+
+	if (!followed || !wants_burst(search->watch, followed))
+		return;
+	/* Who has had the fewest; who waits for it. */
+	if (!search->next || followed->state.bursts < search->next->state.bursts)
+		search->next = followed;
+}
+
+static void start_next(struct watch *watch)
+{
+	struct {
+		struct watch *watch;
+		struct followed *next;
+	} search = {watch, NULL};
+	uint64_t now_ns = monotonic_ns();
+	struct followed *next;
+	int err;
+
+	if (!watch->has_burst || burst__runs(&watch->burst) || now_ns < watch->burst_next_ns ||
+	    !budget__has(&watch->bursts, now_ns))
+		return;
+	sampler__each(watch->sampler, find_next, &search);
+	next = search.next;
+	if (!next)
+		return;
+	err = burst__start(&watch->burst, next->watched->pid, next->watched->start_time,
+			   lengths_s[first_length(watch, next) + next->state.bursts]);
+	next->state.bursts++;
+	watch__save_state(watch, next);
+	if (err) {
+		watch->cost.losses[WATCH_LOSS_bursts_failed]++;
+		return;
+	}
+	watch->burst_incident = next->state.incident;
+	watch->burst_subject = next->subject;
+	watch->cost.bursts++;
+}
+
+/* "leaf < caller < caller", from "root;...;leaf". */
+static void write_reversed(FILE *out, char *stack)
+{
+	for (int i = 0; i < FRAMES_MAX; i++) {
+		char *last = strrchr(stack, ';');
+		char printable[256];
+
+		fprintf(out, "%s%s", i ? " < " : "",
+			text_printable(printable, sizeof(printable), last ? last + 1 : stack));
+		if (!last)
+			return;
+		*last = '\0';
+	}
+	fputs(" < ...", out);
+}
+
+static const char *const result_texts[BURST_RESULT_MAX] = {
+	[BURST_LIVE] = "allocated and not freed, most of it by",
+	[BURST_UNRELEASED] = "mapped and not unmapped, most of it by",
+	[BURST_FAULTS] = "came into memory by page faults (sampled), most of it by",
+};
+
+/* True when there was a stack in it. */
+static bool write_heaviest(FILE *out, enum burst_result result, const void *bytes, size_t size)
+{
+	char *stack, text[UNIT_TEXT_MAX];
+	uint64_t weight;
+
+	if (!result_texts[result] || folded__heaviest(bytes, size, &stack, &weight))
+		return false;
+	fprintf(out, "%s %s: ", units_format_bytes(text, weight), result_texts[result]);
+	write_reversed(out, stack);
+	fputc('\n', out);
+	free(stack);
+	return true;
+}
+
+static void keep_file(struct watch *watch, const char *name, const void *bytes, size_t size)
+{
+	if (watch__begin(watch))
+		watch__store_error(watch,
+				   store__put_evidence(watch->store, watch->burst_incident, name,
+						       bytes, size),
+				   "keep evidence");
+}
+
+/* True when it shows what grows. */
+static bool keep_results(struct watch *watch)
+{
+	char *summary = NULL;
+	size_t summary_size = 0;
+	bool seen = false;
+	FILE *out = open_memstream(&summary, &summary_size);
+
+	if (!out)
+		return false;
+	fprintf(out, "A burst of tracing, %.0f s long, of process %u:\n", watch->burst.seconds,
+		watch->burst.pid);
+	for (int i = 0; i < BURST_RESULT_MAX; i++) {
+		void *bytes;
+		size_t size;
+		int err = burst__read(&watch->burst, i, &bytes, &size);
+
+		if (err == -EFBIG)
+			watch->cost.losses[WATCH_LOSS_evidence_dropped]++;
+		if (err)
+			continue;
+		keep_file(watch, burst_result__name(i), bytes, size);
+		seen |= write_heaviest(out, i, bytes, size);
+		free(bytes);
+	}
+	if (!seen)
+		fputs("nothing was allocated and kept, mapped or faulted in meanwhile.\n", out);
+	if (!fclose(out))
+		keep_file(watch, "growing.txt", summary, summary_size);
+	free(summary);
+	return seen;
+}
+
+static void find_subject(void *ctx, struct watched *watched)
+{
+	struct followed *followed = watched->user;
+	struct {
+		int64_t subject;
+		struct followed *found;
+	} *search = ctx;
+
+	if (followed && followed->subject == search->subject)
+		search->found = followed;
+}
+
+static void finish(struct watch *watch, int err, uint64_t used_ns)
+{
+	struct {
+		int64_t subject;
+		struct followed *found;
+	} search = {watch->burst_subject, NULL};
+	bool seen = !err && keep_results(watch);
+
+	budget__spend(&watch->bursts, used_ns);
+	watch->burst_next_ns = monotonic_ns() + DISTANCE_NS;
+	if (err) {
+		watch->cost.losses[WATCH_LOSS_bursts_failed]++;
+		log_info("no evidence from process %u: %s", watch->burst.pid, strerror(-err));
+	}
+	sampler__each(watch->sampler, find_subject, &search);
+	if (!search.found || search.found->state.incident != watch->burst_incident)
+		return;
+	/* What has been seen need not be seen again. */
+	if (seen)
+		search.found->state.bursts = BURSTS_MAX;
+	if (!search.found->state.told && (seen || !wants_burst(watch, search.found)))
+		incidents__tell_of(watch, search.found);
+	watch__save_state(watch, search.found);
+}
+
+void evidence__work(struct watch *watch)
+{
+	uint64_t used_ns = 0;
+	int err;
+
+	if (burst__runs(&watch->burst)) {
+		err = burst__work(&watch->burst, monotonic_ns(), &used_ns);
+		if (err != -EAGAIN)
+			finish(watch, err, used_ns);
+	}
+	start_next(watch);
+}

@@ -33,4 +33,11 @@ struct own_cost {
 	uint64_t losses[WATCH_LOSS_MAX];
 };
 
+/* Brings cpu_ns, children_cpu_ns (of those that were waited for) and rss_bytes up to date. */
+void own_cost__read(struct own_cost *cost);
+/* Memory of all BPF maps that this process has open, as the kernel accounts it (memlock in
+ * /proc/self/fdinfo). Reads a file for each open descriptor: for after attaching, not for passes.
+ */
+uint64_t own_cost__bpf_map_bytes(void);
+
 #endif

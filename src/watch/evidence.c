@@ -16,17 +16,16 @@
 /* Lengths of a burst. The first is the shortest in which the process should grow by WORTH_BYTES, or
  * a minute; when nothing is seen in it the next one is tried. */
 static const double lengths_s[] = {5, 10, 60, 300};
-#define LENGTHS	     (sizeof(lengths_s) / sizeof(*lengths_s))
-#define FIRST_MAX    2
-#define WORTH_BYTES  (1 << 20)
-#define BURSTS_MAX   3 /* for one incident */
+#define LENGTHS     (sizeof(lengths_s) / sizeof(*lengths_s))
+#define FIRST_MAX   2
+#define WORTH_BYTES (1 << 20)
+#define BURSTS_MAX  3 /* for one incident */
 /* Frames of the stack that the evidence is told with, innermost first. */
 #define FRAMES_MAX 12
 
 static unsigned int first_length(const struct watch *watch, const struct followed *followed)
 {
-	double bytes_per_s =
-		followed->state.slope_bytes_per_h / 3600 * watch->options->speed;
+	double bytes_per_s = followed->state.slope_bytes_per_h / 3600 * watch->options->speed;
 
 	for (unsigned int i = 0; i < FIRST_MAX; i++)
 		if (bytes_per_s * lengths_s[i] >= WORTH_BYTES)
@@ -132,10 +131,10 @@ static bool write_heaviest(FILE *out, enum burst_result result, const void *byte
 static void keep_file(struct watch *watch, const char *name, const void *bytes, size_t size)
 {
 	if (watch__begin(watch))
-		watch__store_error(watch,
-				   store__put_evidence(watch->store, watch->burst_incident, name,
-						       bytes, size),
-				   "keep evidence");
+		watch__store_error(
+			watch,
+			store__put_evidence(watch->store, watch->burst_incident, name, bytes, size),
+			"keep evidence");
 }
 
 /* True when it shows what grows. */

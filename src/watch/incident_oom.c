@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Processes that were killed for memory: told at once, with what was known of them before. */
+#include <bsd/string.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "census/cgroup_find.h"
 #include "census/cgroup_memory.h"
 #include "census/proc_file.h"
+#include "watch/subjects.h"
 #include "watch/watch_impl.h"
 
 static void begin_incident(struct watch *watch, struct incident *incident)
@@ -57,9 +59,10 @@ static void add_judgement(struct watch *watch, struct incident *incident)
 /* How it ended comes before why. */
 static void add_cause(struct incident *incident, const char *how)
 {
-	char before[JUDGEMENT_WHY_MAX], rss[UNIT_TEXT_MAX] = "", limit[UNIT_TEXT_MAX] = "";
+	char before[JUDGEMENT_WHY_MAX - 160], rss[UNIT_TEXT_MAX] = "", limit[UNIT_TEXT_MAX] = "";
 
-	snprintf(before, sizeof(before), "%s", incident->judgement.why);
+	/* Cut so that both fit. */
+	strlcpy(before, incident->judgement.why, sizeof(before));
 	if (incident->rss_bytes >= 0)
 		units_format_bytes(rss, (uint64_t)incident->rss_bytes);
 	if (incident->limit_bytes >= 0)
@@ -83,7 +86,8 @@ static void keep_last_state(struct watch *watch, int64_t incident, const int64_t
 			fprintf(out, "%s %lld\n", component__key(i), (long long)value[i]);
 	if (!fclose(out) && size)
 		watch__store_error(
-			watch, store__put_evidence(watch->store, incident, "last_state.txt", text, size),
+			watch,
+			store__put_evidence(watch->store, incident, "last_state.txt", text, size),
 			"keep a process's last state");
 	free(text);
 }
@@ -121,8 +125,8 @@ static void name_stranger(const struct oom_record *record, struct incident *inci
 void incident_oom__victim(void *ctx, const struct oom_record *record)
 {
 	struct watch *watch = ctx;
-	struct watched *watched = sampler__find(watch->sampler, record->pid ? record->pid
-									    : record->tid);
+	struct watched *watched =
+		sampler__find(watch->sampler, record->pid ? record->pid : record->tid);
 	struct followed *followed = watched ? watched->user : NULL;
 	struct incident incident;
 
@@ -139,8 +143,7 @@ void incident_oom__victim(void *ctx, const struct oom_record *record)
 		name_stranger(record, &incident);
 	}
 	if (record->anon_bytes >= 0 && record->file_bytes >= 0 && record->shmem_bytes >= 0)
-		incident.rss_bytes =
-			record->anon_bytes + record->file_bytes + record->shmem_bytes;
+		incident.rss_bytes = record->anon_bytes + record->file_bytes + record->shmem_bytes;
 	add_cause(&incident, "");
 	put_and_tell(watch, &incident, followed ? followed->latest : NULL);
 }
@@ -190,7 +193,7 @@ static bool group_has_kills(const char *cgroup)
 	if (!*cgroup || cgroup_find__group(cgroup, &found))
 		return false;
 	cgroup_stat__read(found.memory.dir, found.memory.version, &stat);
-	cgroup_find__free(&found);
+	cgroup_found__free(&found);
 	return stat.oom_kills > 0;
 }
 
@@ -203,9 +206,8 @@ void incident_oom__counters(struct watch *watch)
 	kills = host_kills();
 	/* Of those that ended in this pass, as many as were killed, and no others than those whose
 	 * group says so. */
-	for (size_t i = 0; i < watch->ended_count && watch->host_kills >= 0 &&
-			   kills > watch->host_kills;
-	     i++) {
+	for (size_t i = 0;
+	     i < watch->ended_count && watch->host_kills >= 0 && kills > watch->host_kills; i++) {
 		const struct ended *ended = &watch->ended[i];
 		struct incident incident;
 

@@ -6,8 +6,8 @@
 
 /*
  * The time of series: Unix time that never goes back, speed times as fast as the clock on the wall
- * for tests. It follows CLOCK_BOOTTIME, which counts on while the machine sleeps, and the wall clock
- * when that is set forward; when that is set back, it stays ahead.
+ * for tests. It follows CLOCK_BOOTTIME, which counts on while the machine sleeps, and the wall
+ * clock when that is set forward; when that is set back, it stays ahead.
  */
 struct series_clock {
 	double begin_unix;

@@ -262,8 +262,7 @@ static void tick(struct watch *watch)
 	own_cost__read(&watch->cost);
 	watch__commit(watch);
 	if (watch->store)
-		watch__store_error(watch,
-				   store__tidy(watch->store, watch->last_pass_unix, &more),
+		watch__store_error(watch, store__tidy(watch->store, watch->last_pass_unix, &more),
 				   "tidy the database");
 	service__status(&watch->service, "%zu processes followed", sampler__count(watch->sampler));
 }

@@ -21,12 +21,12 @@
 #define SUBJECT_STATE_VERSION 1
 struct subject_state {
 	uint32_t version;
-	uint32_t told;     /* the open incident's line has been written */
-	int64_t incident;  /* the open one; 0: none */
+	uint32_t told;      /* the open incident's line has been written */
+	int64_t incident;   /* the open one; 0: none */
 	struct alarm alarm; /* its time is Unix time */
 	double looked_unix; /* 0: never */
-	uint32_t bursts;   /* for the open incident */
-	uint32_t verdict;  /* of the last look; enum drift_verdict */
+	uint32_t bursts;    /* for the open incident */
+	uint32_t verdict;   /* of the last look; enum drift_verdict */
 	double slope_bytes_per_h, onset_unix, reaches_limit_unix;
 	uint64_t command_hash;
 };

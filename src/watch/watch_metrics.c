@@ -8,7 +8,6 @@
 #define INTERVALS_MAX 6
 #define SILENCE_S_MIN 60
 
-
 static void add_subject(void *ctx, struct watched *watched)
 {
 	const struct followed *followed = watched->user;
@@ -51,8 +50,8 @@ void watch__fill_metrics(void *ctx, struct metrics *metrics)
 bool watch__healthy(void *ctx)
 {
 	struct watch *watch = ctx;
-	double silence_s = (series_clock__now(&watch->clock) - watch->last_pass_unix) /
-			   watch->options->speed;
+	double silence_s =
+		(series_clock__now(&watch->clock) - watch->last_pass_unix) / watch->options->speed;
 
 	return silence_s < fmax(SILENCE_S_MIN, INTERVALS_MAX * watch->options->interval_s);
 }

@@ -25,8 +25,8 @@ static int remember_subject(void *ctx, const struct store_subject *subject)
 	watch__load_state(watch, &known);
 	if (subject->last_unix > watch->last_pass_unix)
 		watch->last_pass_unix = subject->last_unix;
-	return sampler__remember(watch->sampler, &subject->name, subject->pid,
-				 subject->start_time, known.state.command_hash);
+	return sampler__remember(watch->sampler, &subject->name, subject->pid, subject->start_time,
+				 known.state.command_hash);
 }
 
 int watch__remember(struct watch *watch)
@@ -157,8 +157,7 @@ static void rename_followed(void *ctx, struct watched *watched)
 
 	if (!followed || !watch__begin(watch))
 		return;
-	watch__store_error(watch,
-			   store__subject(watch->store, &watched->name, &followed->subject),
+	watch__store_error(watch, store__subject(watch->store, &watched->name, &followed->subject),
 			   "keep a process's name");
 	watch__load_state(watch, followed);
 	followed->limits_changed = true;

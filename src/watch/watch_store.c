@@ -10,7 +10,8 @@
 #include "base/log.h"
 #include "watch/watch_impl.h"
 
-/* An interval's errors are one loss, however many rows it has, and one message an hour is enough. */
+/* An interval's errors are one loss, however many rows it has, and one message an hour is enough.
+ */
 #define TELL_EVERY_S 3600
 
 void watch__store_error(struct watch *watch, int err, const char *what)
@@ -22,7 +23,8 @@ void watch__store_error(struct watch *watch, int err, const char *what)
 	if (watch->last_pass_unix - watch->told_unix < TELL_EVERY_S)
 		return;
 	watch->told_unix = watch->last_pass_unix;
-	log_error("cannot %s: %s", what, watch->store ? store__error(watch->store) : strerror(-err));
+	log_error("cannot %s: %s", what,
+		  watch->store ? store__error(watch->store) : strerror(-err));
 }
 
 bool watch__begin(struct watch *watch)
@@ -45,8 +47,8 @@ void watch__commit(struct watch *watch)
 	watch__store_error(watch, store__commit(watch->store), "write to the database");
 }
 
-/* /var/lib/memdrift is there when the service manager has made it. Parents are not made: a path that
- * was mistyped shall not become a directory. */
+/* /var/lib/memdrift is there when the service manager has made it. Parents are not made: a path
+ * that was mistyped shall not become a directory. */
 static int make_directory(const char *db)
 {
 	char path[PATH_MAX];

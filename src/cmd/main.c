@@ -12,6 +12,7 @@ static const struct {
 	{"trace", cmd_trace, "trace what processes ask of their allocator and of the kernel"},
 	{"explain", cmd_explain, "say what every resident byte of a process is, from outside"},
 	{"report", cmd_report, "say what changed between two reports of trace"},
+	{"analyze", cmd_analyze, "say which recorded series of memory drift, and why"},
 	{"doctor", cmd_doctor, "say what works on this host, and why the rest does not"},
 };
 

@@ -9,6 +9,7 @@ int cmd_trace(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_analyze(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 #endif

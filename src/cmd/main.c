@@ -13,6 +13,7 @@ static const struct {
 	{"explain", cmd_explain, "say what every resident byte of a process is, from outside"},
 	{"watch", cmd_watch, "follow all processes for months, and say which one drifts and why"},
 	{"report", cmd_report, "say what changed between two reports of trace"},
+	{"analyze", cmd_analyze, "say which recorded series of memory drift, and why"},
 	{"doctor", cmd_doctor, "say what works on this host, and why the rest does not"},
 };
 

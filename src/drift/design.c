@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "drift/design.h"
+
+#include <math.h>
+#include <string.h>
+
+#define DAY_H  24.0
+#define WEEK_H 168.0
+
+/* Shorter tracks do not show a cycle; what looks like one is anything. */
+#define DAILY_SPAN_H  60.0
+#define WEEKLY_SPAN_H 72.0
+
+/* Where a straight growth may have begun, in hours before the end: dense where it is news. */
+static const double hinge_ages_h[] = {12,  18,	24,  36,  48,  60,  72,	 96, 120,
+				      156, 192, 240, 288, 348, 420, 504, 600};
+/* No onset so near the start: it is no different from growth all along. */
+#define HINGE_LEAST_BEFORE_H 12.0
+
+/* Time constants of warm-ups: hours to weeks. Beyond the last it is no different from a line. */
+static const double warm_up_times_h[] = {4, 16, 48, 120, 240};
+static const double log_times_h[] = {2, 24};
+static const double settling_times_h[] = {12, 48, 144};
+static const double settling_ages_h[] = {48, 96, 168, 264, 384};
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
+
+static double raw_value(const struct shape *shape, double t_h, double age_h, size_t life)
+{
+	double since_h = t_h - shape->tau_h;
+
+	switch (shape->kind) {
+	case SHAPE_HINGE:
+		return fmax(since_h, 0);
+	case SHAPE_AGE_FIRST:
+		return life ? 0 : -expm1(-age_h / shape->time_h);
+	case SHAPE_AGE_LATER:
+		return life ? -expm1(-age_h / shape->time_h) : 0;
+	case SHAPE_LOG_FIRST:
+		return life ? 0 : log1p(age_h / shape->time_h);
+	case SHAPE_LOG_LATER:
+		return life ? log1p(age_h / shape->time_h) : 0;
+	case SHAPE_SETTLING:
+		return since_h > 0 ? -expm1(-since_h / shape->time_h) : 0;
+	case SHAPE_STEP:
+		return since_h > 0;
+	}
+	return 0;
+}
+
+/* Puts a column of range 1; one that has no range is left 0 and counts for nothing. */
+static void add_column(struct design *design, const struct track *track, struct shape shape,
+		       double prior)
+{
+	double low = INFINITY, high = -INFINITY, now, later;
+	size_t column = design->columns, last = track->count - 1;
+
+	if (column >= DESIGN_COLUMNS)
+		return;
+	for (size_t i = 0; i < track->count; i++) {
+		double value = raw_value(&shape, track->t_h[i], track->age_h[i], track->life[i]);
+
+		design->value[i][column] = value;
+		low = fmin(low, value);
+		high = fmax(high, value);
+	}
+	shape.range = high > low ? high - low : 1;
+	for (size_t i = 0; i < track->count; i++)
+		design->value[i][column] /= shape.range;
+	now = raw_value(&shape, track->t_h[last], track->age_h[last], track->life[last]);
+	later = raw_value(&shape, track->t_h[last] + OUTLOOK_H, track->age_h[last] + OUTLOOK_H,
+			  track->life[last]);
+	shape.growth = (later - now) / shape.range;
+	later = raw_value(&shape, track->t_h[last] + 1, track->age_h[last] + 1, track->life[last]);
+	shape.rate = (later - now) / shape.range;
+	design->shape[column] = shape;
+	design->prior[column] = prior;
+	design->columns++;
+}
+
+static void add_cycle(struct design *design, const struct track *track, double period_h,
+		      double prior)
+{
+	if (period_h < 2 * track->bin_h + 0.5 || design->columns + 2 > DESIGN_BASE_MAX)
+		return;
+	for (size_t i = 0; i < track->count; i++) {
+		double phase = 2 * M_PI * track->t_h[i] / period_h;
+
+		design->value[i][design->columns] = sin(phase);
+		design->value[i][design->columns + 1] = cos(phase);
+	}
+	design->prior[design->columns] = design->prior[design->columns + 1] = prior;
+	design->columns += 2;
+}
+
+/* A day is not a sine: harmonics, each half as large as the one before. */
+static void add_cycles(struct design *design, const struct track *track,
+		       const struct design_scale *scale)
+{
+	if (track->span_h >= DAILY_SPAN_H)
+		for (int harmonic = 1; harmonic <= 4; harmonic++)
+			add_cycle(design, track, DAY_H / harmonic, scale->daily_mib / harmonic);
+	if (track->span_h >= WEEKLY_SPAN_H && scale->weekly_mib > 0)
+		for (int harmonic = 1; harmonic <= 3; harmonic++)
+			add_cycle(design, track, WEEK_H / harmonic, scale->weekly_mib / harmonic);
+}
+
+static void add_hinges(struct design *design, const struct track *track, double prior)
+{
+	double start_h = track->t_h[0], end_h = track->t_h[track->count - 1];
+	double before_h = 0;
+	size_t first = design->columns;
+
+	for (size_t i = 0; i < ARRAY_SIZE(hinge_ages_h); i++) {
+		double age_h = hinge_ages_h[i];
+		double next_h = i + 1 < ARRAY_SIZE(hinge_ages_h) ? hinge_ages_h[i + 1] : age_h + 96;
+
+		if (age_h > track->span_h - HINGE_LEAST_BEFORE_H)
+			break;
+		/* An onset is as likely at one hour as at another. */
+		add_column(design, track,
+			   (struct shape){.kind = SHAPE_HINGE,
+					  .tau_h = end_h - age_h,
+					  .weight = (next_h - before_h) / 2},
+			   prior);
+		before_h = age_h;
+	}
+	/* As many begin before the track as in the whole of it. */
+	add_column(design, track,
+		   (struct shape){.kind = SHAPE_HINGE, .tau_h = start_h, .weight = track->span_h},
+		   prior);
+	design->hinges = design->columns - first;
+}
+
+static void add_pair(struct design *design, const struct track *track, enum shape_kind first,
+		     enum shape_kind later, double time_h, double prior)
+{
+	add_column(design, track, (struct shape){.kind = first, .time_h = time_h}, prior);
+	add_column(design, track, (struct shape){.kind = later, .time_h = time_h}, prior);
+}
+
+static void add_settlings(struct design *design, const struct track *track, double prior)
+{
+	double start_h = track->t_h[0], end_h = track->t_h[track->count - 1];
+
+	design->first_settling = design->columns;
+	for (size_t i = 0; i < ARRAY_SIZE(settling_ages_h); i++) {
+		double tau_h = end_h - settling_ages_h[i];
+
+		if (tau_h < start_h + HINGE_LEAST_BEFORE_H)
+			break;
+		for (size_t k = 0; k < ARRAY_SIZE(settling_times_h); k++)
+			add_column(design, track,
+				   (struct shape){.kind = SHAPE_SETTLING,
+						  .tau_h = tau_h,
+						  .time_h = settling_times_h[k]},
+				   prior);
+	}
+	design->settlings = design->columns - design->first_settling;
+}
+
+static void start(struct design *design, const struct track *track,
+		  const struct design_scale *scale)
+{
+	memset(design, 0, offsetof(struct design, value));
+	memset(design->value, 0, track->count * sizeof(design->value[0]));
+	design->rows = track->count;
+	add_cycles(design, track, scale);
+	design->base = design->columns;
+	for (size_t i = 0; i < track->count; i++)
+		design->value[i][design->columns] = track->y[i];
+	design->columns++;
+}
+
+void design__build_line(struct design *design, const struct track *track,
+			const struct design_scale *scale, double tau_h)
+{
+	start(design, track, scale);
+	add_column(design, track, (struct shape){.kind = SHAPE_HINGE, .tau_h = tau_h, .weight = 1},
+		   scale->growth_mib);
+	design->hinges = 1;
+}
+
+void design__build(struct design *design, const struct track *track,
+		   const struct design_scale *scale)
+{
+	double prior = scale->growth_mib;
+
+	start(design, track, scale);
+	add_hinges(design, track, prior);
+	design->first_age = design->columns;
+	design->ages = ARRAY_SIZE(warm_up_times_h);
+	for (size_t i = 0; i < design->ages; i++)
+		add_pair(design, track, SHAPE_AGE_FIRST, SHAPE_AGE_LATER, warm_up_times_h[i], prior);
+	design->first_log = design->columns;
+	design->logs = ARRAY_SIZE(log_times_h);
+	for (size_t i = 0; i < design->logs; i++)
+		add_pair(design, track, SHAPE_LOG_FIRST, SHAPE_LOG_LATER, log_times_h[i], prior);
+	add_settlings(design, track, prior);
+	design->first_step = design->columns;
+}
+
+void design__add_step(struct design *design, const struct track *track, size_t index, bool up,
+		      double prior)
+{
+	size_t before = design->columns;
+
+	add_column(design, track,
+		   (struct shape){.kind = SHAPE_STEP,
+				  .tau_h = (track->t_h[index - 1] + track->t_h[index]) / 2,
+				  .up = up},
+		   prior);
+	design->steps += design->columns - before;
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "drift/explanations.h"
+
+#include <math.h>
+
+/*
+ * How common each kind of history is beforehand, as logarithms of shares. Most processes do not
+ * grow; the shares of the others matter little beside the data's own weight, but keep rare and
+ * flexible histories from explaining what is nothing.
+ */
+#define PRIOR_NONE	 (-0.5)
+#define PRIOR_HINGE	 (-2.5)
+#define PRIOR_ENDED	 (-3.0)
+#define PRIOR_TWO_SLOPES (-4.0)
+#define PRIOR_WARM_UP	 (-2.5)
+#define PRIOR_LOG	 (-3.0)
+#define PRIOR_SETTLING	 (-3.0)
+#define PRIOR_WARM_HINGE (-4.5)
+#define PRIOR_STEP	 (-3.0)
+#define PRIOR_STEP_HINGE (-4.5)
+
+/* What is so much less likely than the best so far adds nothing. */
+#define WEIGHT_WITHIN 14.0
+
+/* One explanation, fitted. */
+struct claim {
+	const struct term *terms;
+	size_t count;
+	double log_prior;
+	double onset_h;
+	bool grows; /* has growth in it, even if that has ended */
+};
+
+void tally__init(struct tally *tally, double line_mib)
+{
+	*tally = (struct tally){.line = line_mib, .log_top = -INFINITY, .best_drift = -INFINITY};
+}
+
+static void rescale(struct tally *tally, double log_weight)
+{
+	double by = isinf(tally->log_top) ? 0 : exp(tally->log_top - log_weight);
+
+	tally->all *= by;
+	tally->drifts *= by;
+	tally->settled *= by;
+	tally->any_slope *= by;
+	tally->slope *= by;
+	tally->slope2 *= by;
+	tally->growth *= by;
+	tally->onset *= by;
+	tally->log_top = log_weight;
+}
+
+static double above(double mean, double sd, double line)
+{
+	if (sd <= 0)
+		return mean >= line;
+	return erfc((line - mean) / (sd * M_SQRT2)) / 2;
+}
+
+/* Mean and variance of a weighted sum of the coefficients. */
+static double combine(const struct explained *explained, const double *by, size_t count,
+		      double *variance)
+{
+	double mean = 0;
+
+	*variance = 0;
+	for (size_t i = 0; i < count; i++) {
+		mean += by[i] * explained->coefficient[i];
+		for (size_t j = 0; j < count; j++)
+			*variance += by[i] * by[j] * explained->covariance[i][j];
+	}
+	*variance = fmax(*variance, 0);
+	return mean;
+}
+
+static void read_terms(const struct design *design, const struct claim *claim, double *growths,
+		       double *rates)
+{
+	for (size_t i = 0; i < claim->count; i++) {
+		const struct term *term = &claim->terms[i];
+		const struct shape *one = &design->shape[term->column[0]];
+		const struct shape *other = &design->shape[term->column[1]];
+
+		growths[i] = term->weight[0] * one->growth;
+		rates[i] = term->weight[0] * one->rate;
+		if (term->weight[1] != 0) {
+			growths[i] += term->weight[1] * other->growth;
+			rates[i] += term->weight[1] * other->rate;
+		}
+	}
+}
+
+static void add_claim(const struct fit *fit, const struct design *design, const struct claim *claim,
+		      struct tally *tally)
+{
+	double growths[TERMS_MAX], rates[TERMS_MAX], growth, slope, variance, slope_variance;
+	double weight, drifts, log_weight;
+	struct explained explained;
+
+	fit__explain(fit, claim->terms, claim->count, &explained);
+	log_weight = explained.evidence + claim->log_prior;
+	if (!(log_weight > tally->log_top - WEIGHT_WITHIN))
+		return;
+	if (log_weight > tally->log_top)
+		rescale(tally, log_weight);
+	weight = exp(log_weight - tally->log_top);
+	read_terms(design, claim, growths, rates);
+	growth = combine(&explained, growths, claim->count, &variance);
+	slope = combine(&explained, rates, claim->count, &slope_variance);
+	drifts = weight * above(growth, sqrt(variance), tally->line);
+	tally->all += weight;
+	tally->any_slope += weight * slope;
+	tally->drifts += drifts;
+	if (claim->grows)
+		tally->settled += weight - drifts;
+	tally->slope += drifts * slope;
+	tally->slope2 += drifts * (slope * slope + slope_variance);
+	tally->growth += drifts * growth;
+	tally->onset += drifts * claim->onset_h;
+	if (drifts > 0 && log_weight + log(drifts / weight) > tally->best_drift) {
+		tally->best_drift = log_weight + log(drifts / weight);
+		tally->best_onset = claim->onset_h;
+	}
+}
+
+static struct term one_column(const struct design *design, size_t column)
+{
+	return (struct term){{column, column}, {1, 0}, design->prior[column]};
+}
+
+/* A line from the one hinge on that ends at the other: the columns' ranges are in hours. */
+static struct term ended_line(const struct design *design, size_t from, size_t to)
+{
+	double from_h = design->shape[from].range, to_h = design->shape[to].range;
+	double long_h = fmax(from_h - to_h, 1e-9);
+
+	return (struct term){
+		{from, to}, {from_h / long_h, -to_h / long_h}, design->prior[from]};
+}
+
+static double hinge_weights(const struct fit *fit, const struct design *design)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < design->hinges; i++)
+		sum += design->shape[fit->y + 1 + i].weight;
+	return fmax(sum, 1e-9);
+}
+
+/* Straight growth: from an onset on, until an end, or at one slope and then another. */
+static void weigh_lines(const struct fit *fit, const struct design *design, struct tally *tally)
+{
+	double all = hinge_weights(fit, design);
+
+	for (size_t i = 0; i < design->hinges; i++) {
+		size_t from = fit->y + 1 + i;
+		struct term terms[2] = {one_column(design, from)};
+		double share = log(design->shape[from].weight / all);
+		struct claim line = {terms, 1, PRIOR_HINGE + share, design->shape[from].tau_h, true};
+
+		add_claim(fit, design, &line, tally);
+		for (size_t j = 0; j < i; j++) {
+			size_t to = fit->y + 1 + j;
+			struct term ended = ended_line(design, from, to);
+			double both = share + log(design->shape[to].weight / all);
+			struct claim end = {&ended, 1, PRIOR_ENDED + both, design->shape[from].tau_h,
+					    true};
+
+			add_claim(fit, design, &end, tally);
+			terms[1] = one_column(design, to);
+			line = (struct claim){terms, 2, PRIOR_TWO_SLOPES + both,
+					      design->shape[to].tau_h, true};
+			add_claim(fit, design, &line, tally);
+		}
+	}
+}
+
+/* Growth with age: alone, and with a line from an onset on. */
+static void weigh_ages(const struct fit *fit, const struct design *design, struct tally *tally,
+		       size_t first, size_t pairs, double log_prior)
+{
+	double all = hinge_weights(fit, design);
+	double each = -log(fmax((double)pairs, 1));
+
+	for (size_t i = 0; i < pairs; i++) {
+		size_t column = first + 2 * i;
+		struct term terms[3] = {one_column(design, column), one_column(design, column + 1)};
+		struct claim claim = {terms, 2, log_prior + each, 0, true};
+
+		add_claim(fit, design, &claim, tally);
+		claim.count = 3;
+		for (size_t j = 0; j < design->hinges; j++) {
+			size_t hinge = fit->y + 1 + j;
+
+			terms[2] = one_column(design, hinge);
+			claim.log_prior = PRIOR_WARM_HINGE + each +
+					  log(design->shape[hinge].weight / all);
+			claim.onset_h = design->shape[hinge].tau_h;
+			add_claim(fit, design, &claim, tally);
+		}
+	}
+}
+
+static void weigh_settlings(const struct fit *fit, const struct design *design, struct tally *tally)
+{
+	double each = PRIOR_SETTLING - log(fmax((double)design->settlings, 1));
+
+	for (size_t i = 0; i < design->settlings; i++) {
+		size_t column = design->first_settling + i;
+		struct term term = one_column(design, column);
+
+		add_claim(fit, design,
+			  &(struct claim){&term, 1, each, design->shape[column].tau_h, true}, tally);
+	}
+}
+
+/*
+ * Steps, alone and beside a line. Growth that a fall without a restart takes back is what a cache or
+ * a buffer does that is flushed; a line across a fall would call it drift, so that after a fall only
+ * a line that begins later counts.
+ */
+static void weigh_steps(const struct fit *fit, const struct design *design, struct tally *tally)
+{
+	double all = hinge_weights(fit, design);
+
+	for (size_t i = 0; i < design->steps; i++) {
+		size_t column = design->first_step + i;
+		const struct shape *step = &design->shape[column];
+		struct term terms[2] = {one_column(design, column)};
+		struct claim claim = {terms, 1, PRIOR_STEP, step->tau_h, false};
+
+		add_claim(fit, design, &claim, tally);
+		claim.count = 2;
+		claim.grows = true;
+		for (size_t j = 0; j < design->hinges; j++) {
+			const struct shape *hinge = &design->shape[fit->y + 1 + j];
+
+			if (!step->up && hinge->tau_h < step->tau_h)
+				continue;
+			terms[1] = one_column(design, fit->y + 1 + j);
+			claim.onset_h = hinge->tau_h;
+			claim.log_prior = PRIOR_STEP_HINGE + log(hinge->weight / all);
+			add_claim(fit, design, &claim, tally);
+		}
+	}
+}
+
+void explanations__weigh(const struct fit *fit, const struct design *design, struct tally *tally)
+{
+	add_claim(fit, design, &(struct claim){NULL, 0, PRIOR_NONE, 0, false}, tally);
+	weigh_lines(fit, design, tally);
+	weigh_ages(fit, design, tally, design->first_age, design->ages, PRIOR_WARM_UP);
+	weigh_ages(fit, design, tally, design->first_log, design->logs, PRIOR_LOG);
+	weigh_settlings(fit, design, tally);
+	weigh_steps(fit, design, tally);
+}
+
+double explanations__simplest(const struct fit *fit, const struct design *design,
+			      struct explained *best)
+{
+	double evidence, all = hinge_weights(fit, design);
+	struct explained explained;
+
+	fit__explain(fit, NULL, 0, best);
+	evidence = best->evidence + PRIOR_NONE;
+	for (size_t i = 0; i < design->hinges; i++) {
+		size_t column = fit->y + 1 + i;
+		struct term term = one_column(design, column);
+		double prior = PRIOR_HINGE + log(design->shape[column].weight / all);
+
+		fit__explain(fit, &term, 1, &explained);
+		if (explained.evidence + prior <= evidence)
+			continue;
+		evidence = explained.evidence + prior;
+		*best = explained;
+	}
+	return evidence;
+}
+
+void tally__finish(const struct tally *tally, struct outlook *out)
+{
+	double all = fmax(tally->all, 1e-300), drifts = fmax(tally->drifts, 1e-300);
+
+	*out = (struct outlook){
+		.drifts = tally->drifts / all,
+		.settled = tally->settled / all,
+		.any_slope = tally->any_slope / all,
+		.slope = tally->slope / drifts,
+		.growth = tally->growth / drifts,
+		.onset_h = tally->best_onset,
+	};
+	out->slope_sd = sqrt(fmax(tally->slope2 / drifts - out->slope * out->slope, 0));
+}

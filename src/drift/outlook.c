@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "drift/outlook.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "drift/explanations.h"
+#include "drift/fit.h"
+#include "drift/noise.h"
+
+/* Drift is this much growth in two weeks. */
+#define DRIFT_LEAST_MIB 24.0
+#define DRIFT_SHARE	0.02
+/* Under a quarter of that is no drift; the line is drawn half way (of factors). */
+#define DRIFT_LINE 0.5
+
+/* Growth expected beforehand where there is any: a few times what is asked about. */
+#define GROWTH_PRIOR 4.0
+
+/* Noise that is this much less likely (logarithm) than the best is left out, and all but some. */
+#define NOISE_WITHIN 4.0
+#define NOISE_KEPT   4
+
+/* A step stands out of the whitened track by so many robust standard deviations. */
+#define STEP_SIGMAS 5.0
+#define STEPS_MAX   3
+/* The noise under which steps are looked for: one that remembers for days, as levels do. */
+#define STEP_NOISE 10
+
+struct outlook_work {
+	struct design design;
+	struct whitened whitened;
+	struct fit fit;
+};
+
+struct outlook_work *outlook_work__new(void)
+{
+	void *work = NULL;
+
+	return posix_memalign(&work, 64, sizeof(struct outlook_work)) ? NULL : work;
+}
+
+void outlook_work__free(struct outlook_work *work)
+{
+	free(work);
+}
+
+double outlook__threshold(double level)
+{
+	return fmax(DRIFT_LEAST_MIB, DRIFT_SHARE * level);
+}
+
+double track__level(const struct track *track)
+{
+	double sum = 0;
+	size_t count = 0;
+
+	for (size_t i = track->count; i-- > 0;) {
+		if (track->t_h[track->count - 1] - track->t_h[i] >= 24)
+			break;
+		sum += track->y[i];
+		count++;
+	}
+	return count ? sum / (double)count : 0;
+}
+
+/*
+ * How large a track's daily cycle is, by the differences of bins half a day apart; what it is made
+ * of does not matter, as this only bounds what cycles may explain.
+ */
+static struct design_scale guess_scale(const struct track *track, double level)
+{
+	double sum = 0, count = 0, growth = GROWTH_PRIOR * outlook__threshold(level);
+	size_t half = (size_t)(12 / track->bin_h);
+	double daily;
+
+	for (size_t i = half; i + half < track->count; i++) {
+		double off = track->y[i] - (track->y[i - half] + track->y[i + half]) / 2;
+
+		if (track->life[i - half] != track->life[i + half])
+			continue;
+		sum += off * off;
+		count++;
+	}
+	daily = count > 0 ? sqrt(sum / count) : 0;
+	daily = fmax(daily, 0.001 * outlook__threshold(level));
+	return (struct design_scale){
+		.daily_mib = daily, .weekly_mib = daily, .growth_mib = growth};
+}
+
+/* Candidates for steps: where the whitened track leaps. */
+static void find_steps(struct outlook_work *work, const struct track *track, double prior)
+{
+	struct design *design = &work->design;
+	double sigma, least;
+	bool taken[TRACK_MAX] = {false};
+
+	noise__whiten(&work->whitened, &noise_models[STEP_NOISE], track, design, design->base + 1);
+	sigma = sqrt(fit__guess_sigma2(design, &work->whitened));
+	least = STEP_SIGMAS * sigma;
+	for (int step = 0; step < STEPS_MAX; step++) {
+		double most = least;
+		size_t at = 0;
+
+		for (size_t i = 1; i < track->count; i++) {
+			double size = fabs(work->whitened.value[i][design->base]);
+
+			if (track->gap_h[i] > 0 && !taken[i] && size > most) {
+				most = size;
+				at = i;
+			}
+		}
+		if (!at)
+			return;
+		taken[at] = true;
+		design__add_step(design, track, at, track->y[at] > track->y[at - 1], prior);
+	}
+}
+
+/* How well each noise does, by the best of the simplest explanations. */
+static void weigh_noises(struct outlook_work *work, const struct track *track, double *weights,
+			 double *sigma2)
+{
+	const struct design *design = &work->design;
+	size_t columns = design->base + 1 + design->hinges;
+
+	for (int i = 0; i < NOISE_MODELS; i++) {
+		struct explained explained;
+
+		noise__whiten(&work->whitened, &noise_models[i], track, design, columns);
+		sigma2[i] = fit__guess_sigma2(design, &work->whitened);
+		fit__prepare(&work->fit, design, &work->whitened, columns, sigma2[i]);
+		weights[i] = explanations__simplest(&work->fit, design, &explained);
+		sigma2[i] = explained.rss / fmax(work->fit.free, 1);
+	}
+}
+
+static int best_of(const double *weights, const bool *taken)
+{
+	int best = -1;
+
+	for (int i = 0; i < NOISE_MODELS; i++)
+		if (!taken[i] && (best < 0 || weights[i] > weights[best]))
+			best = i;
+	return best;
+}
+
+void outlook__compute(struct outlook_work *work, const struct track *track, double level,
+		      struct outlook *out)
+{
+	struct design_scale scale = guess_scale(track, level);
+	double weights[NOISE_MODELS], sigma2[NOISE_MODELS];
+	bool taken[NOISE_MODELS] = {false};
+	struct tally tally;
+	int first = -1;
+
+	design__build(&work->design, track, &scale);
+	find_steps(work, track, scale.growth_mib);
+	weigh_noises(work, track, weights, sigma2);
+	tally__init(&tally, DRIFT_LINE * outlook__threshold(level));
+	for (int kept = 0; kept < NOISE_KEPT; kept++) {
+		int i = best_of(weights, taken);
+
+		if (kept && weights[i] < weights[first] - NOISE_WITHIN)
+			break;
+		first = kept ? first : i;
+		taken[i] = true;
+		noise__whiten(&work->whitened, &noise_models[i], track, &work->design,
+			      work->design.columns);
+		fit__prepare(&work->fit, &work->design, &work->whitened, work->design.columns,
+			     sigma2[i]);
+		explanations__weigh(&work->fit, &work->design, &tally);
+	}
+	tally__finish(&tally, out);
+	out->level = level;
+	out->threshold = outlook__threshold(level);
+	out->noise_h = noise_models[first].time_h;
+	out->sigma = sqrt(sigma2[first]);
+}
+
+/* The noise of a line: one that remembers for a day beside an independent one as large. */
+#define LINE_NOISE 5
+
+void outlook__line(struct outlook_work *work, const struct track *track, double onset_h,
+		   double *slope, double *slope_sd)
+{
+	struct design *design = &work->design;
+	struct design_scale scale = guess_scale(track, 0);
+	double low = INFINITY, high = -INFINITY;
+	struct explained explained;
+	struct term term;
+	size_t column;
+
+	for (size_t i = 0; i < track->count; i++) {
+		low = fmin(low, track->y[i]);
+		high = fmax(high, track->y[i]);
+	}
+	*slope = 0;
+	*slope_sd = 0;
+	if (track->count < OUTLOOK_ROWS_MIN || !(high > low))
+		return;
+	/* Any slope is as likely as another here. */
+	scale.growth_mib = 10 * (high - low);
+	onset_h = fmin(onset_h, track->t_h[track->count - 3]);
+	design__build_line(design, track, &scale, onset_h);
+	column = design->base + 1;
+	noise__whiten(&work->whitened, &noise_models[LINE_NOISE], track, design, design->columns);
+	fit__prepare(&work->fit, design, &work->whitened, design->columns,
+		     fit__guess_sigma2(design, &work->whitened));
+	term = (struct term){{column, column}, {1, 0}, design->prior[column]};
+	fit__explain(&work->fit, &term, 1, &explained);
+	*slope = explained.coefficient[0] * design->shape[column].rate;
+	*slope_sd = sqrt(fmax(explained.covariance[0][0], 0)) * design->shape[column].rate;
+}

@@ -23,17 +23,6 @@
 /* It has grown and does not go on to. */
 #define PLATEAU_SURE 0.5
 
-static double range_of(const struct track *track)
-{
-	double low = INFINITY, high = -INFINITY;
-
-	for (size_t i = 0; i < track->count; i++) {
-		low = fmin(low, track->y[i]);
-		high = fmax(high, track->y[i]);
-	}
-	return high - low;
-}
-
 static void say_nothing(struct judgement *out, enum drift_verdict verdict)
 {
 	out->verdict = verdict;
@@ -123,8 +112,8 @@ void judge__grid(struct outlook_work *work, const struct series *series, const s
 		return;
 	}
 	out->verdict = DRIFT_NONE;
-	if (range_of(&track) < STILL_SHARE * outlook__threshold(level)) {
-		wording__still(out, range_of(&track));
+	if (track__range(&track) < STILL_SHARE * outlook__threshold(level)) {
+		wording__still(out, track__range(&track));
 		return;
 	}
 	outlook__compute(work, &track, level, &outlook);

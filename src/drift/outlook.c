@@ -15,7 +15,8 @@
 /* Under a quarter of that is no drift; the line is drawn half way (of factors). */
 #define DRIFT_LINE 0.5
 
-/* Growth expected beforehand where there is any: a few times what is asked about. */
+/* Growth expected beforehand where there is any: a few times what is asked about, or what the track
+ * spans: a narrow expectation would pull large growth down to itself. */
 #define GROWTH_PRIOR 4.0
 
 /* Noise that is this much less likely (logarithm) than the best is left out, and all but some. */
@@ -51,6 +52,17 @@ double outlook__threshold(double level)
 	return fmax(DRIFT_LEAST_MIB, DRIFT_SHARE * level);
 }
 
+double track__range(const struct track *track)
+{
+	double low = INFINITY, high = -INFINITY;
+
+	for (size_t i = 0; i < track->count; i++) {
+		low = fmin(low, track->y[i]);
+		high = fmax(high, track->y[i]);
+	}
+	return track->count ? high - low : 0;
+}
+
 double track__level(const struct track *track)
 {
 	double sum = 0;
@@ -71,7 +83,8 @@ double track__level(const struct track *track)
  */
 static struct design_scale guess_scale(const struct track *track, double level)
 {
-	double sum = 0, count = 0, growth = GROWTH_PRIOR * outlook__threshold(level);
+	double sum = 0, count = 0;
+	double growth = fmax(GROWTH_PRIOR * outlook__threshold(level), track__range(track));
 	size_t half = (size_t)(12 / track->bin_h);
 	double daily;
 
@@ -187,21 +200,16 @@ void outlook__line(struct outlook_work *work, const struct track *track, double 
 {
 	struct design *design = &work->design;
 	struct design_scale scale = guess_scale(track, 0);
-	double low = INFINITY, high = -INFINITY;
 	struct explained explained;
 	struct term term;
 	size_t column;
 
-	for (size_t i = 0; i < track->count; i++) {
-		low = fmin(low, track->y[i]);
-		high = fmax(high, track->y[i]);
-	}
 	*slope = 0;
 	*slope_sd = 0;
-	if (track->count < OUTLOOK_ROWS_MIN || !(high > low))
+	if (track->count < OUTLOOK_ROWS_MIN || !(track__range(track) > 0))
 		return;
 	/* Any slope is as likely as another here. */
-	scale.growth_mib = 10 * (high - low);
+	scale.growth_mib = 10 * track__range(track);
 	onset_h = fmin(onset_h, track->t_h[track->count - 3]);
 	design__build_line(design, track, &scale, onset_h);
 	column = design->base + 1;

@@ -42,5 +42,7 @@ double outlook__threshold(double level);
 
 /* The level over the last day, or of what there is. */
 double track__level(const struct track *track);
+/* From its lowest to its highest. */
+double track__range(const struct track *track);
 
 #endif

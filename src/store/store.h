@@ -49,8 +49,17 @@ int store__set_limits(struct store *store, int64_t subject, int64_t limit_bytes,
 		      int64_t arena_limit, double cpus);
 
 /*
- * sample->t_s is Unix time here. Only a sample that differs from the subject's last one needs to be
- * added: a row holds until the next one, or until the subject is gone.
+ * Whether now has to be added when kept was the last one that was: it is of another process, has
+ * another number of threads, anything from a census, or a component that differs by at least
+ * SAMPLE_DIFFERS_BYTES. So what the history says of a component is off by less than that.
+ */
+#define SAMPLE_DIFFERS_BYTES 65536
+bool sample__differs(const struct sample *kept, const struct sample *now);
+
+/*
+ * sample->t_s is Unix time here, later than the last committed pass. Only a sample that differs
+ * from the subject's last one needs to be added: a row holds until the next one, or until the
+ * subject is gone.
  */
 int store__add_sample(struct store *store, int64_t subject, const struct sample *sample);
 /* A pass was made at this time: what has no row since then had not changed. Passes that are missing
@@ -72,8 +81,10 @@ struct store_subject {
 	struct subject_name name;
 	uint32_t pid; /* of its latest process */
 	uint64_t start_time;
-	double first_unix, last_unix; /* of its samples */
+	double first_unix, last_unix; /* of its samples; NAN when the file does not say */
+	bool running;                 /* at the last pass */
 };
+/* May read, but not begin a pass; anything but 0 ends it and is returned. */
 typedef int (*store_subject_fn)(void *ctx, const struct store_subject *subject);
 int store__each_subject(struct store *store, store_subject_fn fn, void *ctx);
 

@@ -1,0 +1,670 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "census/proc_stat.h"
+#include "watch/sampler.h"
+
+#include "census_child.h"
+#include "pid_world.h"
+
+#define KB 1024
+#define MB (1024 * 1024)
+/* Pages that others' uprobes, placed or removed, can take. */
+#define SLACK (256 * KB)
+
+/* ---- processes to look at ---------------------------------------------------------------- */
+
+static void *map(size_t bytes, int flags)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		_exit(1);
+	memset(p, 1, bytes);
+	return p;
+}
+
+static void *rest(void *arg)
+{
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void start_thread(void)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	/* On memory that is there: no page more is touched than the kernel's. */
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, map(256 * KB, MAP_PRIVATE), 256 * KB);
+	if (pthread_create(&thread, &attr, rest, NULL))
+		_exit(1);
+}
+
+static size_t next_kb;
+
+/* Anonymous, shared and file pages, other numbers in each. */
+static void be_idle(struct child *child)
+{
+	char byte;
+	int fd = open("/proc/self/exe", O_RDONLY);
+	char *file = mmap(NULL, 16 * KB, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	map(next_kb * KB, MAP_PRIVATE);
+	map((4 + next_kb / 8 * 4) * KB, MAP_SHARED);
+	byte = file == MAP_FAILED ? 0 : *(volatile char *)file;
+	child->told[0] = (uint64_t)byte;
+	child_ready(child);
+	for (;;)
+		pause();
+}
+
+static void grow_when_told(struct child *child)
+{
+	child_ready(child);
+	map(3 * MB, MAP_PRIVATE);
+	child_ready(child);
+	map(5 * MB, MAP_SHARED);
+	child_ready(child);
+	start_thread();
+	child_ready(child);
+	child_ready(child);
+}
+
+static void exec_when_told(struct child *child)
+{
+	child_ready(child);
+	execl("/bin/sleep", "sleep", "100000", NULL);
+	_exit(1);
+}
+
+static void *end_leader_then_grow(void *arg)
+{
+	struct child *child = arg;
+
+	child_ready(child);
+	map(2 * MB, MAP_PRIVATE);
+	child_ready(child);
+	child_ready(child);
+	_exit(0);
+}
+
+static void lose_leader(struct child *child)
+{
+	pthread_t thread;
+
+	child_ready(child);
+	if (pthread_create(&thread, NULL, end_leader_then_grow, child))
+		_exit(1);
+	pthread_exit(NULL);
+}
+
+/* ---- what a pass told ---------------------------------------------------------------------- */
+
+#define SEEN_MAX 4096
+#define PID_MAX  32768
+
+struct seen {
+	struct sampler *sampler;
+	uint64_t losses[WATCH_LOSS_MAX];
+	double t_unix;
+	size_t each, fresh, gone;
+	struct watched list[SEEN_MAX]; /* copies, of the last pass */
+	struct watched last_gone;
+};
+
+static struct seen seen;
+
+/* Against what the last pass said of it. Somebody who places uprobes in a library changes all that
+ * map it. */
+static void check_changed(const struct watched *watched)
+{
+	static struct sample before[PID_MAX];
+	struct sample *last = &before[watched->pid];
+
+	assert_true(watched->pid < PID_MAX);
+	assert_int_equal(watched->changed,
+			 watched->is_new ||
+				 memcmp(last->value, watched->sample.value, sizeof(last->value)));
+	*last = watched->sample;
+}
+
+static void see(void *ctx, struct watched *watched)
+{
+	assert_true(seen.each < SEEN_MAX);
+	assert_true(watched->sample.t_s == seen.t_unix);
+	assert_int_equal(watched->sample.pid, watched->pid);
+	assert_int_equal(watched->sample.start_time, watched->start_time);
+	seen.list[seen.each++] = *watched;
+	seen.fresh += watched->is_new;
+	check_changed(watched);
+	assert_true(!watched->is_new || !watched->user);
+	watched->user = &seen;
+}
+
+static void see_gone(void *ctx, struct watched *watched)
+{
+	assert_ptr_equal(watched->user, &seen);
+	seen.last_gone = *watched;
+	seen.gone++;
+}
+
+static void pass(void)
+{
+	const struct sampler_handlers handlers = {see, see_gone, NULL};
+
+	seen.each = seen.fresh = seen.gone = 0;
+	seen.t_unix += 10;
+	assert_int_equal(sampler__pass(seen.sampler, seen.t_unix, &handlers), 0);
+}
+
+static void passes(int count)
+{
+	while (count--)
+		pass();
+}
+
+static const struct watched *seen_pid(uint32_t pid)
+{
+	for (size_t i = 0; i < seen.each; i++) {
+		if (seen.list[i].pid == pid)
+			return &seen.list[i];
+	}
+	return NULL;
+}
+
+static size_t open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+/* Start times are in ticks: who started in this one is not old yet. */
+static void outlast_tick(void)
+{
+	struct timespec start, now;
+
+	clock_gettime(CLOCK_BOOTTIME, &start);
+	do {
+		clock_gettime(CLOCK_BOOTTIME, &now);
+	} while ((now.tv_sec - start.tv_sec) * 1000000000 + now.tv_nsec - start.tv_nsec <
+		 2000000000 / sysconf(_SC_CLK_TCK));
+}
+
+static void begin(size_t subjects_max)
+{
+	/* So short that all that are there are old. */
+	const struct sampler_options options = {
+		.interval_s = 1e-6, .subjects_max = subjects_max, .losses = seen.losses};
+
+	memset(&seen, 0, sizeof(seen));
+	seen.t_unix = 1e9;
+	outlast_tick();
+	assert_int_equal(sampler__open(&seen.sampler, &options), 0);
+}
+
+static void end(void)
+{
+	sampler__close(seen.sampler);
+}
+
+/* ---- the truth, page by page ------------------------------------------------------------------
+ */
+
+struct truth {
+	int64_t rss, anon, swap;
+};
+
+/* smaps counts the pages that are mapped. Those of the vDSO, the kernel's own, are in no counter.
+ */
+static struct truth read_truth(pid_t pid)
+{
+	char path[64], line[4400];
+	struct truth truth = {0};
+	bool skip = false;
+	long long kb;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long long start, stop;
+
+		if (sscanf(line, "%llx-%llx", &start, &stop) == 2)
+			skip = strstr(line, "[vdso]") || strstr(line, "[vvar");
+		if (skip)
+			continue;
+		if (sscanf(line, "Rss: %lld", &kb) == 1)
+			truth.rss += kb * KB;
+		if (sscanf(line, "Anonymous: %lld", &kb) == 1)
+			truth.anon += kb * KB;
+		if (sscanf(line, "Swap: %lld", &kb) == 1)
+			truth.swap += kb * KB;
+	}
+	fclose(f);
+	return truth;
+}
+
+static void assert_near(int64_t value, int64_t truth, uint64_t error)
+{
+	assert_in_range(value, truth - (int64_t)error < 0 ? 0 : truth - (int64_t)error,
+			truth + (int64_t)error);
+}
+
+static void compare(const struct watched *watched, const struct truth *truth)
+{
+	const int64_t *value = watched->sample.value;
+	uint64_t error = proc_stat__rss_error_bytes((uint32_t)value[COMPONENT_THREADS]);
+
+	assert_near(value[COMPONENT_RSS], truth->rss, error);
+	assert_near(value[COMPONENT_ANON], truth->anon, error);
+	assert_near(value[COMPONENT_SWAP], truth->swap, error);
+	assert_int_equal(value[COMPONENT_RSS],
+			 value[COMPONENT_ANON] + value[COMPONENT_FILE] + value[COMPONENT_SHMEM]);
+	for (int i = COMPONENT_THREADS + 1; i < COMPONENT_MAX; i++)
+		assert_int_equal(value[i], SERIES_UNKNOWN);
+}
+
+#define CHILDREN_MAX 300
+#define TRIES        100
+
+/* Passes until each was the same before and after one, which then has to say that. */
+static void assert_true_to(const struct child *children, size_t count)
+{
+	static struct truth before[CHILDREN_MAX];
+	static bool compared[CHILDREN_MAX];
+	size_t left = count;
+
+	assert_true(count <= CHILDREN_MAX);
+	memset(compared, 0, sizeof(compared));
+	for (int try = 0; left && try < TRIES; try++) {
+		for (size_t i = 0; i < count; i++)
+			before[i] = read_truth(children[i].pid);
+		pass();
+		for (size_t i = 0; i < count; i++) {
+			struct truth after = read_truth(children[i].pid);
+
+			if (compared[i] || memcmp(&before[i], &after, sizeof(after)))
+				continue;
+			assert_non_null(seen_pid(children[i].pid));
+			compare(seen_pid(children[i].pid), &after);
+			compared[i] = true;
+			left--;
+		}
+	}
+	assert_int_equal(left, 0);
+}
+
+/* ---- tests --------------------------------------------------------------------------------- */
+
+static void churn(int count)
+{
+	while (count--) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		assert_true(pid > 0);
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+	}
+}
+
+static void samples_are_what_smaps_says(void **state)
+{
+	enum { COUNT = CHILDREN_MAX };
+	static struct child children[COUNT];
+	size_t fds = open_fds(), held;
+
+	for (size_t i = 0; i < COUNT; i++) {
+		next_kb = 4 * (1 + i % 50);
+		children[i] = child__start(be_idle);
+	}
+	fds += 2 * COUNT;
+	begin(0);
+	pass();
+	assert_int_equal(seen.each, COUNT + 1); /* and we */
+	assert_int_equal(seen.fresh, COUNT + 1);
+	held = open_fds();
+	for (int i = 0; i < 2 * SAMPLER_FULL_PASSES; i++) {
+		churn(100);
+		pass();
+		assert_int_equal(seen.each, COUNT + 1);
+		assert_int_equal(seen.fresh, 0);
+		assert_int_equal(seen.gone, 0);
+	}
+	assert_int_equal(open_fds(), held);
+	assert_true_to(children, COUNT);
+	for (size_t i = 0; i < COUNT; i++) {
+		const struct watched *watched = seen_pid(children[i].pid);
+
+		assert_int_equal(watched->sample.value[COMPONENT_SHMEM],
+				 (4 + 4 * (1 + i % 50) / 8 * 4) * KB);
+		assert_int_equal(watched->sample.value[COMPONENT_THREADS], 1);
+		assert_ptr_equal(sampler__find(seen.sampler, children[i].pid)->user, &seen);
+	}
+	for (size_t i = 0; i < COUNT; i++)
+		child__end(&children[i]);
+	pass();
+	assert_int_equal(seen.gone, COUNT);
+	assert_int_equal(seen.each, 1);
+	end();
+	assert_int_equal(open_fds(), fds - 2 * COUNT);
+}
+
+static void a_change_is_seen(void **state)
+{
+	struct child child = child__start(grow_when_told);
+	const struct watched *watched;
+	int64_t before[COMPONENT_MAX];
+	int waited = 0;
+
+	begin(0);
+	passes(2);
+	watched = seen_pid(child.pid);
+	memcpy(before, watched->sample.value, sizeof(before));
+
+	child__step(&child);
+	pass();
+	watched = seen_pid(child.pid);
+	assert_true(watched->changed);
+	assert_true(watched->sample.value[COMPONENT_ANON] >=
+		    before[COMPONENT_ANON] + 3 * MB - SLACK);
+	assert_true_to(&child, 1);
+
+	child__step(&child);
+	pass();
+	watched = seen_pid(child.pid);
+	assert_int_equal(watched->sample.value[COMPONENT_SHMEM], before[COMPONENT_SHMEM] + 5 * MB);
+	assert_true_to(&child, 1);
+
+	/* In at most so many passes, should no page have been touched. */
+	child__step(&child);
+	do {
+		pass();
+		watched = seen_pid(child.pid);
+	} while (watched->sample.value[COMPONENT_THREADS] != 2 && ++waited < SAMPLER_FULL_PASSES);
+	assert_int_equal(watched->sample.value[COMPONENT_THREADS], 2);
+	assert_true(watched->changed);
+	child__end(&child);
+	end();
+}
+
+static void young_ones_are_not_followed(void **state)
+{
+	struct child child;
+
+	begin(0);
+	pass();
+	child = child__start(grow_when_told);
+	for (int i = 0; i < SAMPLER_YOUNG_PASSES; i++) {
+		pass();
+		assert_null(seen_pid(child.pid));
+	}
+	pass();
+	assert_non_null(seen_pid(child.pid));
+	assert_true(seen_pid(child.pid)->is_new);
+	child__end(&child);
+	end();
+}
+
+static void at_the_start_age_is_by_start_time(void **state)
+{
+	const struct sampler_options options = {.interval_s = 1000, .losses = seen.losses};
+	struct child child = child__start(grow_when_told);
+
+	memset(&seen, 0, sizeof(seen));
+	assert_int_equal(sampler__open(&seen.sampler, &options), 0);
+	passes(SAMPLER_YOUNG_PASSES);
+	assert_null(seen_pid(child.pid));
+	pass();
+	assert_non_null(seen_pid(child.pid));
+	child__end(&child);
+	end();
+}
+
+static void another_program_is_another_subject(void **state)
+{
+	struct child child = child__start(exec_when_told);
+	char exe[64] = "", path[64];
+	uint64_t start_time;
+
+	begin(0);
+	passes(3);
+	start_time = seen_pid(child.pid)->start_time;
+	assert_int_equal(write(child.to_fd, "g", 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d/exe", child.pid);
+	while (!strstr(exe, "sleep") && readlink(path, exe, sizeof(exe) - 1) > 0)
+		;
+	pass();
+	assert_int_equal(seen.gone, 1);
+	assert_int_equal(seen.last_gone.pid, child.pid);
+	assert_null(strstr(seen.last_gone.name.exe, "sleep"));
+	assert_true(seen_pid(child.pid)->is_new);
+	assert_non_null(strstr(seen_pid(child.pid)->name.exe, "/sleep"));
+	assert_string_equal(seen_pid(child.pid)->name.comm, "sleep");
+	assert_int_equal(seen_pid(child.pid)->start_time, start_time);
+	child__end(&child);
+	end();
+}
+
+static void a_process_lives_on_without_its_leader(void **state)
+{
+	struct child child = child__start(lose_leader);
+	struct proc_stat stat;
+	int64_t anon;
+
+	begin(0);
+	passes(2);
+	child__step(&child);
+	do {
+		assert_int_equal(proc_stat__read(child.pid, &stat), 0);
+	} while (stat.state != 'Z');
+	pass();
+	assert_int_equal(seen.gone, 0);
+	assert_non_null(seen_pid(child.pid));
+	anon = seen_pid(child.pid)->sample.value[COMPONENT_ANON];
+	assert_true(anon > 0);
+	child__step(&child);
+	pass();
+	assert_true(seen_pid(child.pid)->sample.value[COMPONENT_ANON] >= anon + 2 * MB - SLACK);
+	child__end(&child);
+	end();
+}
+
+/* A zombie, not waited for. */
+static void one_that_ended_is_gone(void **state)
+{
+	struct child child = child__start(grow_when_told);
+	siginfo_t info;
+
+	begin(0);
+	passes(2);
+	kill(child.pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, child.pid, &info, WEXITED | WNOWAIT), 0);
+	pass();
+	assert_int_equal(seen.gone, 1);
+	passes(2 * SAMPLER_YOUNG_PASSES);
+	assert_null(seen_pid(child.pid));
+	child__end(&child);
+	end();
+}
+
+static struct child start_as(pid_t pid)
+{
+	struct child child;
+	FILE *f = fopen("/proc/sys/kernel/ns_last_pid", "we");
+
+	if (!f || fprintf(f, "%d", pid - 1) < 0 || fclose(f))
+		skip();
+	child = child__start(grow_when_told);
+	assert_int_equal(child.pid, pid);
+	return child;
+}
+
+static void a_pid_that_is_taken_again_is_another_process(void **state)
+{
+	struct child child = child__start(grow_when_told), second;
+	uint64_t start_time;
+
+	begin(0);
+	passes(2);
+	start_time = seen_pid(child.pid)->start_time;
+	child__end(&child);
+	outlast_tick();
+	second = start_as(child.pid);
+	pass();
+	assert_int_equal(seen.gone, 1);
+	assert_int_equal(seen.last_gone.start_time, start_time);
+	assert_null(seen_pid(child.pid));
+	passes(SAMPLER_YOUNG_PASSES);
+	assert_true(seen_pid(second.pid)->start_time > start_time);
+	assert_true(seen_pid(second.pid)->is_new);
+	/* Of the same program, in the slot that was free. */
+	assert_int_equal(seen_pid(second.pid)->name.slot, seen.last_gone.name.slot);
+	child__end(&second);
+	end();
+}
+
+/* The hard limit, which only few may raise again: in a process of its own. */
+static void look_without_files(struct child *to)
+{
+	struct child child = child__start(grow_when_told);
+	const struct rlimit few = {64, 64};
+	size_t fds = open_fds();
+
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	begin(0);
+	passes(2);
+	assert_int_equal(open_fds(), fds + 1); /* /proc */
+	child__step(&child);
+	pass();
+	assert_true(seen_pid(child.pid)->changed);
+	assert_true_to(&child, 1);
+	child__end(&child);
+	pass();
+	assert_int_equal(seen.gone, 1);
+	end();
+	to->told[0] = 1;
+	child_ready(to);
+}
+
+/* Without descriptors all is the same, only slower. */
+static void files_need_not_be_held(void **state)
+{
+	struct child child = child__start(look_without_files);
+
+	assert_int_equal(child.told[0], 1);
+	child__end(&child);
+}
+
+static void the_largest_are_followed(void **state)
+{
+	enum { COUNT = 12, ROOM = 4 };
+	static struct child children[COUNT];
+
+	for (size_t i = 0; i < COUNT; i++) {
+		next_kb = (i + 1) * 10 * 1024;
+		children[i] = child__start(be_idle);
+	}
+	begin(ROOM);
+	pass();
+	assert_int_equal(sampler__count(seen.sampler), ROOM);
+	/* All that wait are looked at in so many. */
+	passes(3 * SAMPLER_FULL_PASSES);
+	assert_int_equal(seen.each, ROOM);
+	for (size_t i = 0; i < COUNT; i++) {
+		bool among = i >= COUNT - ROOM;
+
+		/* Those of nearly the same size do not change places. */
+		if (i < COUNT - ROOM - 2 || i >= COUNT - 2)
+			assert_int_equal(seen_pid(children[i].pid) != NULL, among);
+	}
+	assert_true(seen.losses[WATCH_LOSS_subjects_dropped] >= COUNT + 1 - ROOM);
+	for (size_t i = COUNT / 2; i < COUNT; i++)
+		child__end(&children[i]);
+	passes(2 * SAMPLER_FULL_PASSES);
+	assert_int_equal(seen.each, ROOM);
+	for (size_t i = 0; i < COUNT / 2; i++)
+		child__end(&children[i]);
+	end();
+}
+
+static void slots_outlive_watch(void **state)
+{
+	struct child children[3];
+	struct watched before[4];
+
+	for (size_t i = 0; i < 3; i++)
+		children[i] = child__start(grow_when_told);
+	begin(0);
+	pass();
+	for (size_t i = 0; i < 3; i++)
+		before[i] = *seen_pid(children[i].pid);
+	before[3] = *seen_pid(1); /* we, of the same name */
+	end();
+	child__end(&children[0]);
+	begin(0);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(sampler__remember(seen.sampler, &before[i].name, before[i].pid,
+						   before[i].start_time, before[i].command_hash),
+				 0);
+	children[0] = child__start(grow_when_told);
+	passes(SAMPLER_YOUNG_PASSES + 2);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(seen_pid(children[i].pid)->name.slot, before[i].name.slot);
+	for (size_t i = 0; i < 3; i++)
+		child__end(&children[i]);
+	end();
+}
+
+static int test_in_world(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(samples_are_what_smaps_says),
+		cmocka_unit_test(a_change_is_seen),
+		cmocka_unit_test(young_ones_are_not_followed),
+		cmocka_unit_test(at_the_start_age_is_by_start_time),
+		cmocka_unit_test(another_program_is_another_subject),
+		cmocka_unit_test(a_process_lives_on_without_its_leader),
+		cmocka_unit_test(one_that_ended_is_gone),
+		cmocka_unit_test(a_pid_that_is_taken_again_is_another_process),
+		cmocka_unit_test(files_need_not_be_held),
+		cmocka_unit_test(the_largest_are_followed),
+		cmocka_unit_test(slots_outlive_watch),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	int err;
+
+	/* Pages would come and go by themselves. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	err = in_pid_world(test_in_world);
+	if (err >= 0)
+		return err;
+	puts("1..0 # SKIP no pid namespace can be made here");
+	return 0;
+}

@@ -33,7 +33,7 @@ struct subject_state {
 /* The last judgement, its times being Unix time: what a killed process is told with. */
 #define JUDGEMENT_KEY "judgement"
 
-/* A followed process: `user` of struct watched. Some 600 bytes. */
+/* A followed process: `user` of struct watched. Some 800 bytes. */
 struct followed {
 	struct watched *watched;
 	int64_t subject;
@@ -41,6 +41,8 @@ struct followed {
 	double next_look_unix;
 	struct mover mover;
 	int64_t latest[COMPONENT_MAX]; /* of the last pass, and of the last census */
+	bool has_kept;
+	struct sample kept; /* the last row in the database */
 	bool census_fresh;             /* a census came in since the last row was written */
 	int64_t arena_limit;           /* SERIES_UNKNOWN */
 	int64_t limit_bytes;

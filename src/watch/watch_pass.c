@@ -77,6 +77,7 @@ static void keep_sample(struct watch *watch, struct followed *followed)
 {
 	struct sample sample = followed->watched->sample;
 	bool fresh = followed->census_fresh;
+	int err;
 
 	for (int i = 0; i < COMPONENT_MAX; i++) {
 		if (!is_census(i))
@@ -84,11 +85,15 @@ static void keep_sample(struct watch *watch, struct followed *followed)
 		else if (fresh)
 			sample.value[i] = followed->latest[i];
 	}
-	if (!followed->watched->changed && !fresh)
+	if (followed->has_kept && !fresh && !sample__differs(&followed->kept, &sample))
+		return;
+	err = store__add_sample(watch->store, followed->subject, &sample);
+	watch__store_error(watch, err, "keep a sample");
+	if (err)
 		return;
 	followed->census_fresh = false;
-	watch__store_error(watch, store__add_sample(watch->store, followed->subject, &sample),
-			   "keep a sample");
+	followed->has_kept = true;
+	followed->kept = sample;
 }
 
 static void take_sample(void *ctx, struct watched *watched)
@@ -162,7 +167,7 @@ static void rename_followed(void *ctx, struct watched *watched)
 	watch__load_state(watch, followed);
 	followed->limits_changed = true;
 	/* Its last row may not be there. */
-	followed->census_fresh = true;
+	followed->has_kept = false;
 }
 
 void watch__rename_followed(struct watch *watch)

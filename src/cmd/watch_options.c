@@ -21,6 +21,7 @@ static const char help[] =
 	"      --db FILE            the history (default /var/lib/memdrift/watch.db); its\n"
 	"                           directory is made when it is missing\n"
 	"      --max-db SIZE        bound of it: the oldest goes first (default 1G)\n"
+	"      --cgroup PATH        only the processes of a control group and of those below it\n"
 	"      --interval TIME      between two passes over /proc (default 10s)\n"
 	"      --listen ADDR:PORT   metrics for Prometheus, such as 127.0.0.1:9753; \":9753\" is\n"
 	"                           this host alone, \"*:9753\" every address\n"
@@ -50,6 +51,7 @@ static const char help[] =
 enum {
 	OPT_DB = 256,
 	OPT_MAX_DB,
+	OPT_CGROUP,
 	OPT_INTERVAL,
 	OPT_LISTEN,
 	OPT_ON_INCIDENT,
@@ -63,6 +65,7 @@ enum {
 static const struct option long_options[] = {
 	{"db", required_argument, NULL, OPT_DB},
 	{"max-db", required_argument, NULL, OPT_MAX_DB},
+	{"cgroup", required_argument, NULL, OPT_CGROUP},
 	{"interval", required_argument, NULL, OPT_INTERVAL},
 	{"listen", required_argument, NULL, OPT_LISTEN},
 	{"on-incident", required_argument, NULL, OPT_ON_INCIDENT},
@@ -128,6 +131,10 @@ static int parse_option(struct watch_options *options, int option)
 		return *optarg ? -1 : usage("--db \"\": a file has a name");
 	case OPT_MAX_DB:
 		return parse_max_db(options, optarg);
+	case OPT_CGROUP:
+		options->cgroup = optarg;
+		return *optarg ? -1
+			       : usage("--cgroup \"\": a group has a name, such as /system.slice");
 	case OPT_INTERVAL:
 		return parse_interval(options, optarg);
 	case OPT_LISTEN:

@@ -25,6 +25,7 @@ struct row {
 
 struct once {
 	struct store *store; /* NULL: there is no history */
+	char *cgroup;
 	double now_unix;
 	struct row *rows;
 	size_t count, room;
@@ -36,6 +37,8 @@ static void add_row(void *ctx, struct watched *watched)
 	struct once *once = ctx;
 	struct row *rows = once->rows;
 
+	if (!watch__covers(once->cgroup, &watched->name))
+		return;
 	if (once->count == once->room) {
 		once->room = once->room ? 2 * once->room : 256;
 		rows = reallocarray(once->rows, once->room, sizeof(*rows));
@@ -207,13 +210,17 @@ int watch__once(const struct watch_options *options)
 	struct once once = {.now_unix = wall_unix()};
 	struct sampler *sampler = NULL;
 	struct timespec used;
-	int err = sampler__open(&sampler, &sampler_options);
+	int err = watch__name_cgroup(options->cgroup, &once.cgroup);
 
+	if (err)
+		return err;
+	err = sampler__open(&sampler, &sampler_options);
 	if (!err)
 		err = sampler__pass(sampler, once.now_unix, &handlers);
 	if (err) {
 		log_error("cannot read /proc: %s", strerror(-err));
 		sampler__close(sampler);
+		free(once.cgroup);
 		return err;
 	}
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
@@ -229,6 +236,7 @@ int watch__once(const struct watch_options *options)
 		log_error("cannot print what is followed: %s", strerror(-err));
 	store__close(once.store);
 	free(once.rows);
+	free(once.cgroup);
 	sampler__close(sampler);
 	return err;
 }

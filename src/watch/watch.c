@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "census/cgroup_find.h"
 #include "watch/watch_impl.h"
 
 #define NS_PER_S 1000000000ull
@@ -117,6 +118,22 @@ static int open_sampler(struct watch *watch)
 	return watch__remember(watch);
 }
 
+int watch__name_cgroup(const char *path, char **name)
+{
+	struct cgroup_found found;
+	int err;
+
+	*name = NULL;
+	if (!path)
+		return 0;
+	err = cgroup_find__group(path, &found);
+	if (err)
+		return err;
+	*name = strdup(found.memory.path ? found.memory.path : path);
+	cgroup_found__free(&found);
+	return *name ? 0 : -ENOMEM;
+}
+
 static const char *oom_text(int err)
 {
 	switch (-err) {
@@ -139,7 +156,9 @@ static int open_all(struct watch *watch)
 
 	if (err)
 		log_warning("the service manager's socket cannot be used: %s", strerror(-err));
-	err = watch__open_store(watch);
+	err = watch__name_cgroup(options->cgroup, &watch->cgroup);
+	if (!err)
+		err = watch__open_store(watch);
 	if (!err)
 		err = open_sampler(watch);
 	if (err)
@@ -172,6 +191,7 @@ static void close_all(struct watch *watch)
 	sampler__close(watch->sampler);
 	store__close(watch->store);
 	service__close(&watch->service);
+	free(watch->cgroup);
 	if (watch->timer >= 0)
 		close(watch->timer);
 	if (watch->signals >= 0)

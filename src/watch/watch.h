@@ -12,6 +12,7 @@ struct watch_options {
 	const char *db;          /* NULL: WATCH_DB_DEFAULT, its directory made when it is missing */
 	const char *listen;      /* NULL: no metrics */
 	const char *on_incident; /* NULL: no command */
+	const char *cgroup;      /* only processes of it and of those below; NULL: of the host */
 	double interval_s;       /* of wall time */
 	double speed;            /* seconds of the series that pass in one of wall time */
 	uint64_t max_db_bytes;   /* 0: the store's default */

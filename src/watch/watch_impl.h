@@ -42,9 +42,9 @@ struct followed {
 	struct mover mover;
 	int64_t latest[COMPONENT_MAX]; /* of the last pass, and of the last census */
 	bool has_kept;
-	struct sample kept; /* the last row in the database */
-	bool census_fresh;             /* a census came in since the last row was written */
-	int64_t arena_limit;           /* SERIES_UNKNOWN */
+	struct sample kept;  /* the last row in the database */
+	bool census_fresh;   /* a census came in since the last row was written */
+	int64_t arena_limit; /* SERIES_UNKNOWN */
 	int64_t limit_bytes;
 	double cpus;
 	bool limits_changed;
@@ -90,6 +90,7 @@ struct watch {
 	int timer, signals;
 	bool stop, reload;
 
+	char *cgroup; /* its name, as processes have it; owned; NULL: all of the host */
 	struct sampler *sampler;
 	struct movers movers;
 	struct census_child census;
@@ -125,10 +126,17 @@ int watch__open_store(struct watch *watch);
 void watch__save_state(struct watch *watch, const struct followed *followed);
 void watch__load_state(struct watch *watch, struct followed *followed);
 
+/* ---- watch.c ------------------------------------------------------------------------------- */
+
+/* What /proc/PID/cgroup calls a group; NULL for NULL. 0, or after a message a negative errno. */
+int watch__name_cgroup(const char *path, char **name);
+
 /* ---- watch_pass.c ---------------------------------------------------------------------------- */
 
 void watch__pass(struct watch *watch);
 void watch__free_followed(struct watch *watch);
+/* Whether a process of this group is followed; cgroup NULL: of any. */
+bool watch__covers(const char *cgroup, const struct subject_name *name);
 /* The database is another one, or opened anew: subjects get their ids there. */
 void watch__rename_followed(struct watch *watch);
 /* The names of the last run, before the first pass. */

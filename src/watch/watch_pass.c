@@ -96,12 +96,21 @@ static void keep_sample(struct watch *watch, struct followed *followed)
 	followed->kept = sample;
 }
 
+bool watch__covers(const char *cgroup, const struct subject_name *name)
+{
+	size_t size = cgroup ? strlen(cgroup) : 0;
+
+	/* "/" ends with what the others are followed by. */
+	return size < 2 || (!strncmp(name->cgroup, cgroup, size) &&
+			    (name->cgroup[size] == '/' || !name->cgroup[size]));
+}
+
 static void take_sample(void *ctx, struct watched *watched)
 {
 	struct watch *watch = ctx;
 	struct followed *followed = watched->user;
 
-	if (!followed)
+	if (!followed && watch__covers(watch->cgroup, &watched->name))
 		followed = begin_following(watch, watched);
 	if (!followed)
 		return;

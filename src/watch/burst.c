@@ -118,9 +118,8 @@ int burst__start(struct burst *burst, uint32_t pid, uint64_t start_time, double 
 /* In percent of the process's CPU time, as `trace --budget` has it. */
 static double budget_for(double cpus)
 {
-	double share = cpus > 0 ? BURST_BUDGET_CPUS / cpus : 1;
+	double share = BURST_BUDGET_CPUS / (cpus > BURST_CPUS_MIN ? cpus : BURST_CPUS_MIN);
 
-	share = share > 1 ? 1 : share;
 	return 100 * (share < BURST_BUDGET_SHARE ? BURST_BUDGET_SHARE : share);
 }
 

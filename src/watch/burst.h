@@ -18,7 +18,8 @@
  */
 #define BURST_BUDGET_SHARE     0.05
 #define BURST_BUDGET_CPUS      0.01
-#define BURST_MEASURE_NS       1000000000ull  /* its CPU time is measured for so long */
+#define BURST_CPUS_MIN         0.0025 /* no less is told by clock ticks: budgets end at 400 % */
+#define BURST_MEASURE_NS       2000000000ull  /* its CPU time is measured for so long */
 #define BURST_BEGIN_NS_MAX     60000000000ull /* loading programs and tables, naming stacks */
 #define BURST_REPORT_NS_MAX    30000000000ull
 #define BURST_FILE_BYTES_MAX   (256ull << 20) /* of any file that is written meanwhile */
@@ -82,9 +83,5 @@ int burst__work(struct burst *burst, uint64_t now_ns, uint64_t *cpu_ns);
 /* A result's bytes, which the caller frees. 0, -ENOENT: there is none, or it is empty; -EFBIG. */
 int burst__read(const struct burst *burst, enum burst_result result, void **bytes, size_t *size);
 const char *burst_result__name(enum burst_result result);
-
-/* The heaviest line of a folded file: its stack (a copy that the caller frees, without the
- * process's name) and weight. -ENOENT: there is none. */
-int folded__heaviest(const char *text, size_t size, char **stack, uint64_t *weight);
 
 #endif

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "base/units.h"
+#include "watch/stack_text.h"
 #include "watch/watch_impl.h"
 
 /* Wall time between two bursts, whatever they cost. */
@@ -91,42 +91,16 @@ static void start_next(struct watch *watch)
 	watch->cost.bursts++;
 }
 
-/* "leaf < caller < caller", from "root;...;leaf". */
-static void write_reversed(FILE *out, char *stack)
-{
-	for (int i = 0; i < FRAMES_MAX; i++) {
-		char *last = strrchr(stack, ';');
-		char printable[256];
-
-		fprintf(out, "%s%s", i ? " < " : "",
-			text_printable(printable, sizeof(printable), last ? last + 1 : stack));
-		if (!last)
-			return;
-		*last = '\0';
-	}
-	fputs(" < ...", out);
-}
-
 static const char *const result_texts[BURST_RESULT_MAX] = {
 	[BURST_LIVE] = "allocated and not freed, most of it by",
 	[BURST_UNRELEASED] = "mapped and not unmapped, most of it by",
 	[BURST_FAULTS] = "came into memory by page faults (sampled), most of it by",
 };
 
-/* True when there was a stack in it. */
-static bool write_heaviest(FILE *out, enum burst_result result, const void *bytes, size_t size)
-{
-	char *stack, text[UNIT_TEXT_MAX];
+struct heaviest {
+	char *stack; /* NULL: none */
 	uint64_t weight;
-
-	if (!result_texts[result] || folded__heaviest(bytes, size, &stack, &weight))
-		return false;
-	fprintf(out, "%s %s: ", units_format_bytes(text, weight), result_texts[result]);
-	write_reversed(out, stack);
-	fputc('\n', out);
-	free(stack);
-	return true;
-}
+};
 
 static void keep_file(struct watch *watch, const char *name, const void *bytes, size_t size)
 {
@@ -137,18 +111,47 @@ static void keep_file(struct watch *watch, const char *name, const void *bytes, 
 			"keep evidence");
 }
 
+/* Allocations say more of a cause than mappings, these more than faults, when there is enough of
+ * them. */
+static void write_lines(FILE *out, const struct heaviest heaviest[BURST_RESULT_MAX], uint64_t most)
+{
+	for (int small = 0; small < 2; small++)
+		for (int i = 0; i < BURST_RESULT_MAX; i++) {
+			char text[UNIT_TEXT_MAX];
+
+			if (!heaviest[i].stack || (heaviest[i].weight < most / 2) != small)
+				continue;
+			fprintf(out, "%s %s: ", units_format_bytes(text, heaviest[i].weight),
+				result_texts[i]);
+			stack_text__write(out, heaviest[i].stack, FRAMES_MAX);
+			fputc('\n', out);
+		}
+	if (!most)
+		fputs("nothing was allocated and kept, mapped or faulted in meanwhile.\n", out);
+}
+
+static void keep_summary(struct watch *watch, const struct heaviest *heaviest, uint64_t most)
+{
+	char *summary = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&summary, &size);
+
+	if (!out)
+		return;
+	fprintf(out, "A burst of tracing, %.0f s long, of process %u:\n", watch->burst.seconds,
+		watch->burst.pid);
+	write_lines(out, heaviest, most);
+	if (!fclose(out))
+		keep_file(watch, "growing.txt", summary, size);
+	free(summary);
+}
+
 /* True when it shows what grows. */
 static bool keep_results(struct watch *watch)
 {
-	char *summary = NULL;
-	size_t summary_size = 0;
-	bool seen = false;
-	FILE *out = open_memstream(&summary, &summary_size);
+	struct heaviest heaviest[BURST_RESULT_MAX] = {0};
+	uint64_t most = 0;
 
-	if (!out)
-		return false;
-	fprintf(out, "A burst of tracing, %.0f s long, of process %u:\n", watch->burst.seconds,
-		watch->burst.pid);
 	for (int i = 0; i < BURST_RESULT_MAX; i++) {
 		void *bytes;
 		size_t size;
@@ -159,15 +162,22 @@ static bool keep_results(struct watch *watch)
 		if (err)
 			continue;
 		keep_file(watch, burst_result__name(i), bytes, size);
-		seen |= write_heaviest(out, i, bytes, size);
+		if (result_texts[i] &&
+		    !folded__heaviest(bytes, size, &heaviest[i].stack, &heaviest[i].weight) &&
+		    heaviest[i].weight > most)
+			most = heaviest[i].weight;
 		free(bytes);
 	}
-	if (!seen)
-		fputs("nothing was allocated and kept, mapped or faulted in meanwhile.\n", out);
-	if (!fclose(out))
-		keep_file(watch, "growing.txt", summary, summary_size);
-	free(summary);
-	return seen;
+	keep_summary(watch, heaviest, most);
+	for (int i = 0; most && i < BURST_RESULT_MAX; i++)
+		if (heaviest[i].stack && heaviest[i].weight >= most / 2) {
+			incidents__add_stack(watch, watch->burst_subject, watch->burst_incident,
+					     heaviest[i].stack);
+			break;
+		}
+	for (int i = 0; i < BURST_RESULT_MAX; i++)
+		free(heaviest[i].stack);
+	return most;
 }
 
 static void find_subject(void *ctx, struct watched *watched)

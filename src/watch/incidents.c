@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <bsd/string.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "watch/incident_json.h"
+#include "watch/stack_text.h"
 #include "watch/watch_impl.h"
 
 /* An incident's line waits so long for its evidence, in wall time. */
@@ -119,19 +121,46 @@ void incidents__raise(struct watch *watch, struct followed *followed,
 	followed->raised_ns = monotonic_ns();
 }
 
+/* What evidence adds to the reason. */
+#define GROWS_IN "; grows in "
+
+void incidents__add_stack(struct watch *watch, int64_t subject, int64_t id, const char *stack)
+{
+	struct incident incident;
+	char text[JUDGEMENT_WHY_MAX / 2];
+
+	if (incidents__find(watch, subject, id, &incident))
+		return;
+	stack_text__cause(stack, text, sizeof(text));
+	strlcat(incident.judgement.why, GROWS_IN, sizeof(incident.judgement.why));
+	strlcat(incident.judgement.why, text, sizeof(incident.judgement.why));
+	put(watch, &incident);
+}
+
+static void keep_stack(const char *before, char *why)
+{
+	const char *stack = strstr(before, GROWS_IN);
+
+	if (stack)
+		strlcat(why, stack, JUDGEMENT_WHY_MAX);
+}
+
 void incidents__update(struct watch *watch, struct followed *followed,
 		       const struct judgement *judgement)
 {
+	char before[JUDGEMENT_WHY_MAX];
 	struct incident incident;
 
 	if (incidents__find(watch, followed->subject, followed->state.incident, &incident))
 		return;
+	strlcpy(before, incident.judgement.why, sizeof(before));
 	incident.pid = followed->watched->pid;
 	incident.start_time = followed->watched->start_time;
 	incident.onset_unix = judgement->onset_s;
 	incident.rss_bytes = followed->latest[COMPONENT_RSS];
 	incident.limit_bytes = followed->watched->limit_bytes;
 	incident.judgement = *judgement;
+	keep_stack(before, incident.judgement.why);
 	put(watch, &incident);
 }
 

@@ -159,6 +159,8 @@ void incidents__raise(struct watch *watch, struct followed *followed,
 /* A further look at a subject with an open incident. */
 void incidents__update(struct watch *watch, struct followed *followed,
 		       const struct judgement *judgement);
+/* The stack that grows, "root;...;leaf", to the reason. */
+void incidents__add_stack(struct watch *watch, int64_t subject, int64_t id, const char *stack);
 void incidents__clear(struct watch *watch, struct followed *followed);
 /* Writes the line of an incident, and runs the command. */
 void incidents__tell(struct watch *watch, const struct incident *incident);

@@ -13,7 +13,8 @@
  * Each life has a level of its own besides (noise.c takes it out).
  */
 #define DESIGN_COLUMNS 80 /* a multiple of four: columns are worked on four at a time */
-#define DESIGN_BASE_MAX 14
+#define DESIGN_CYCLES_MAX 14
+#define DESIGN_STEPS_MAX	6 /* that every explanation has */
 #define DESIGN_HINGES	18
 
 /* What drift is asked about: growth over the next two weeks. */
@@ -51,18 +52,24 @@ struct design {
 	double value[TRACK_MAX][DESIGN_COLUMNS] __attribute__((aligned(32)));
 };
 
+/* Rows before which the level leaps, ascending. */
+struct step_list {
+	size_t count;
+	size_t row[DESIGN_STEPS_MAX];
+};
+
 struct design_scale {
 	double daily_mib, weekly_mib; /* how large cycles may be */
 	double growth_mib;	      /* how large growth may be, before the track was seen */
 };
 
 void design__build(struct design *design, const struct track *track,
-		   const struct design_scale *scale);
+		   const struct design_scale *scale, const struct step_list *steps);
 /* Only cycles, the track and one straight line from tau_h on. */
 void design__build_line(struct design *design, const struct track *track,
 			const struct design_scale *scale, double tau_h);
 /* Adds a step between rows index - 1 and index as a candidate. */
-void design__add_step(struct design *design, const struct track *track, size_t index, bool up,
+void design__add_step(struct design *design, const struct track *track, size_t index,
 		      double prior);
 
 #endif

@@ -8,6 +8,7 @@
 #include "drift/explanations.h"
 #include "drift/fit.h"
 #include "drift/noise.h"
+#include "drift/steps.h"
 
 /* Drift is this much growth in two weeks. */
 #define DRIFT_LEAST_MIB 24.0
@@ -23,9 +24,6 @@
 #define NOISE_WITHIN 4.0
 #define NOISE_KEPT   4
 
-/* A step stands out of the whitened track by so many robust standard deviations. */
-#define STEP_SIGMAS 5.0
-#define STEPS_MAX   3
 /* The noise under which steps are looked for: one that remembers for days, as levels do. */
 #define STEP_NOISE 10
 
@@ -102,33 +100,19 @@ static struct design_scale guess_scale(const struct track *track, double level)
 		.daily_mib = daily, .weekly_mib = daily, .growth_mib = growth};
 }
 
-/* Candidates for steps: where the whitened track leaps. */
-static void find_steps(struct outlook_work *work, const struct track *track, double prior)
+static void build_design(struct outlook_work *work, const struct track *track,
+			 const struct design_scale *scale)
 {
 	struct design *design = &work->design;
-	double sigma, least;
-	bool taken[TRACK_MAX] = {false};
+	struct step_list plain, maybe;
 
+	design__build_line(design, track, scale, track->t_h[0]);
 	noise__whiten(&work->whitened, &noise_models[STEP_NOISE], track, design, design->base + 1);
-	sigma = sqrt(fit__guess_sigma2(design, &work->whitened));
-	least = STEP_SIGMAS * sigma;
-	for (int step = 0; step < STEPS_MAX; step++) {
-		double most = least;
-		size_t at = 0;
-
-		for (size_t i = 1; i < track->count; i++) {
-			double size = fabs(work->whitened.value[i][design->base]);
-
-			if (track->gap_h[i] > 0 && !taken[i] && size > most) {
-				most = size;
-				at = i;
-			}
-		}
-		if (!at)
-			return;
-		taken[at] = true;
-		design__add_step(design, track, at, track->y[at] > track->y[at - 1], prior);
-	}
+	steps__find(track, &work->whitened, design->base,
+		    sqrt(fit__guess_sigma2(design, &work->whitened)), &plain, &maybe);
+	design__build(design, track, scale, &plain);
+	for (size_t i = 0; i < maybe.count; i++)
+		design__add_step(design, track, maybe.row[i], scale->growth_mib);
 }
 
 /* How well each noise does, by the best of the simplest explanations. */
@@ -168,8 +152,7 @@ void outlook__compute(struct outlook_work *work, const struct track *track, doub
 	struct tally tally;
 	int first = -1;
 
-	design__build(&work->design, track, &scale);
-	find_steps(work, track, scale.growth_mib);
+	build_design(work, track, &scale);
 	weigh_noises(work, track, weights, sigma2);
 	tally__init(&tally, DRIFT_LINE * outlook__threshold(level));
 	for (int kept = 0; kept < NOISE_KEPT; kept++) {

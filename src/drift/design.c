@@ -18,7 +18,7 @@ static const double hinge_ages_h[] = {12,  18,	24,  36,  48,  60,  72,	 96, 120,
 #define HINGE_LEAST_BEFORE_H 12.0
 
 /* Time constants of warm-ups: hours to weeks. Beyond the last it is no different from a line. */
-static const double warm_up_times_h[] = {4, 16, 48, 120, 240};
+static const double warm_up_times_h[] = {1.5, 3, 6, 12, 24, 48, 96, 192};
 static const double log_times_h[] = {2, 24};
 static const double settling_times_h[] = {12, 48, 144};
 static const double settling_ages_h[] = {48, 96, 168, 264, 384};
@@ -147,7 +147,8 @@ static void add_pair(struct design *design, const struct track *track, enum shap
 		     enum shape_kind later, double time_h, double prior)
 {
 	add_column(design, track, (struct shape){.kind = first, .time_h = time_h}, prior);
-	add_column(design, track, (struct shape){.kind = later, .time_h = time_h}, prior);
+	if (track->lives > 1)
+		add_column(design, track, (struct shape){.kind = later, .time_h = time_h}, prior);
 }
 
 static void add_settlings(struct design *design, const struct track *track, double prior)
@@ -210,6 +211,7 @@ void design__build(struct design *design, const struct track *track,
 	add_hinges(design, track, prior);
 	design->first_age = design->columns;
 	design->ages = ARRAY_SIZE(warm_up_times_h);
+	design->each_age = track->lives > 1 ? 2 : 1;
 	for (size_t i = 0; i < design->ages; i++)
 		add_pair(design, track, SHAPE_AGE_FIRST, SHAPE_AGE_LATER, warm_up_times_h[i], prior);
 	design->first_log = design->columns;

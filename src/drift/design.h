@@ -12,7 +12,7 @@
  * explanation has, then the track itself, then shapes of growth, of which an explanation has a few.
  * Each life has a level of its own besides (noise.c takes it out).
  */
-#define DESIGN_COLUMNS 80 /* a multiple of four: columns are worked on four at a time */
+#define DESIGN_COLUMNS 84 /* a multiple of four: columns are worked on four at a time */
 #define DESIGN_CYCLES_MAX 14
 #define DESIGN_STEPS_MAX	6 /* that every explanation has */
 #define DESIGN_HINGES	18
@@ -48,7 +48,9 @@ struct design {
 	struct shape shape[DESIGN_COLUMNS];
 	size_t hinges, settlings, steps; /* how many of them; hinges come first */
 	size_t first_age, first_log, first_settling, first_step; /* columns; 0 none */
-	size_t ages, logs; /* pairs of FIRST and LATER; LATER's column is 0 without later lives */
+	/* Time constants of each; a column, or two, of FIRST and LATER, where there are later lives.
+	 */
+	size_t ages, logs, each_age;
 	double value[TRACK_MAX][DESIGN_COLUMNS] __attribute__((aligned(32)));
 };
 

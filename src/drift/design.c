@@ -18,7 +18,7 @@ static const double hinge_ages_h[] = {12,  18,	24,  36,  48,  60,  72,	 96, 120,
 #define HINGE_LEAST_BEFORE_H 12.0
 
 /* Time constants of warm-ups: hours to weeks. Beyond the last it is no different from a line. */
-static const double warm_up_times_h[] = {4, 16, 48, 120, 240};
+static const double warm_up_times_h[] = {1.5, 3, 6, 12, 24, 48, 96, 192};
 static const double log_times_h[] = {2, 24};
 static const double settling_times_h[] = {12, 48, 144};
 static const double settling_ages_h[] = {48, 96, 168, 264, 384};
@@ -78,10 +78,21 @@ static void add_column(struct design *design, const struct track *track, struct 
 	design->columns++;
 }
 
+static void add_step(struct design *design, const struct track *track, size_t index, double prior)
+{
+	double tau_h = (track->t_h[index - 1] + track->t_h[index]) / 2;
+
+	add_column(design, track,
+		   (struct shape){.kind = SHAPE_STEP,
+				  .tau_h = tau_h,
+				  .up = track->y[index] > track->y[index - 1]},
+		   prior);
+}
+
 static void add_cycle(struct design *design, const struct track *track, double period_h,
 		      double prior)
 {
-	if (period_h < 2 * track->bin_h + 0.5 || design->columns + 2 > DESIGN_BASE_MAX)
+	if (period_h < 2 * track->bin_h + 0.5 || design->columns + 2 > DESIGN_CYCLES_MAX)
 		return;
 	for (size_t i = 0; i < track->count; i++) {
 		double phase = 2 * M_PI * track->t_h[i] / period_h;
@@ -136,7 +147,8 @@ static void add_pair(struct design *design, const struct track *track, enum shap
 		     enum shape_kind later, double time_h, double prior)
 {
 	add_column(design, track, (struct shape){.kind = first, .time_h = time_h}, prior);
-	add_column(design, track, (struct shape){.kind = later, .time_h = time_h}, prior);
+	if (track->lives > 1)
+		add_column(design, track, (struct shape){.kind = later, .time_h = time_h}, prior);
 }
 
 static void add_settlings(struct design *design, const struct track *track, double prior)
@@ -144,6 +156,13 @@ static void add_settlings(struct design *design, const struct track *track, doub
 	double start_h = track->t_h[0], end_h = track->t_h[track->count - 1];
 
 	design->first_settling = design->columns;
+	/* What outlives restarts (files, shared memory) settles over all lives. */
+	for (size_t k = 0; track->lives > 1 && k < ARRAY_SIZE(settling_times_h); k++)
+		add_column(design, track,
+			   (struct shape){.kind = SHAPE_SETTLING,
+					  .tau_h = start_h,
+					  .time_h = settling_times_h[k]},
+			   prior);
 	for (size_t i = 0; i < ARRAY_SIZE(settling_ages_h); i++) {
 		double tau_h = end_h - settling_ages_h[i];
 
@@ -160,12 +179,14 @@ static void add_settlings(struct design *design, const struct track *track, doub
 }
 
 static void start(struct design *design, const struct track *track,
-		  const struct design_scale *scale)
+		  const struct design_scale *scale, const struct step_list *steps)
 {
 	memset(design, 0, offsetof(struct design, value));
 	memset(design->value, 0, track->count * sizeof(design->value[0]));
 	design->rows = track->count;
 	add_cycles(design, track, scale);
+	for (size_t i = 0; steps && i < steps->count; i++)
+		add_step(design, track, steps->row[i], scale->growth_mib);
 	design->base = design->columns;
 	for (size_t i = 0; i < track->count; i++)
 		design->value[i][design->columns] = track->y[i];
@@ -175,21 +196,22 @@ static void start(struct design *design, const struct track *track,
 void design__build_line(struct design *design, const struct track *track,
 			const struct design_scale *scale, double tau_h)
 {
-	start(design, track, scale);
+	start(design, track, scale, NULL);
 	add_column(design, track, (struct shape){.kind = SHAPE_HINGE, .tau_h = tau_h, .weight = 1},
 		   scale->growth_mib);
 	design->hinges = 1;
 }
 
 void design__build(struct design *design, const struct track *track,
-		   const struct design_scale *scale)
+		   const struct design_scale *scale, const struct step_list *steps)
 {
 	double prior = scale->growth_mib;
 
-	start(design, track, scale);
+	start(design, track, scale, steps);
 	add_hinges(design, track, prior);
 	design->first_age = design->columns;
 	design->ages = ARRAY_SIZE(warm_up_times_h);
+	design->each_age = track->lives > 1 ? 2 : 1;
 	for (size_t i = 0; i < design->ages; i++)
 		add_pair(design, track, SHAPE_AGE_FIRST, SHAPE_AGE_LATER, warm_up_times_h[i], prior);
 	design->first_log = design->columns;
@@ -200,15 +222,11 @@ void design__build(struct design *design, const struct track *track,
 	design->first_step = design->columns;
 }
 
-void design__add_step(struct design *design, const struct track *track, size_t index, bool up,
+void design__add_step(struct design *design, const struct track *track, size_t index,
 		      double prior)
 {
 	size_t before = design->columns;
 
-	add_column(design, track,
-		   (struct shape){.kind = SHAPE_STEP,
-				  .tau_h = (track->t_h[index - 1] + track->t_h[index]) / 2,
-				  .up = up},
-		   prior);
+	add_step(design, track, index, prior);
 	design->steps += design->columns - before;
 }

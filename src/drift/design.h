@@ -12,8 +12,9 @@
  * explanation has, then the track itself, then shapes of growth, of which an explanation has a few.
  * Each life has a level of its own besides (noise.c takes it out).
  */
-#define DESIGN_COLUMNS 80 /* a multiple of four: columns are worked on four at a time */
-#define DESIGN_BASE_MAX 14
+#define DESIGN_COLUMNS 84 /* a multiple of four: columns are worked on four at a time */
+#define DESIGN_CYCLES_MAX 14
+#define DESIGN_STEPS_MAX	6 /* that every explanation has */
 #define DESIGN_HINGES	18
 
 /* What drift is asked about: growth over the next two weeks. */
@@ -47,8 +48,16 @@ struct design {
 	struct shape shape[DESIGN_COLUMNS];
 	size_t hinges, settlings, steps; /* how many of them; hinges come first */
 	size_t first_age, first_log, first_settling, first_step; /* columns; 0 none */
-	size_t ages, logs; /* pairs of FIRST and LATER; LATER's column is 0 without later lives */
+	/* Time constants of each; a column, or two, of FIRST and LATER, where there are later lives.
+	 */
+	size_t ages, logs, each_age;
 	double value[TRACK_MAX][DESIGN_COLUMNS] __attribute__((aligned(32)));
+};
+
+/* Rows before which the level leaps, ascending. */
+struct step_list {
+	size_t count;
+	size_t row[DESIGN_STEPS_MAX];
 };
 
 struct design_scale {
@@ -57,12 +66,12 @@ struct design_scale {
 };
 
 void design__build(struct design *design, const struct track *track,
-		   const struct design_scale *scale);
+		   const struct design_scale *scale, const struct step_list *steps);
 /* Only cycles, the track and one straight line from tau_h on. */
 void design__build_line(struct design *design, const struct track *track,
 			const struct design_scale *scale, double tau_h);
 /* Adds a step between rows index - 1 and index as a candidate. */
-void design__add_step(struct design *design, const struct track *track, size_t index, bool up,
+void design__add_step(struct design *design, const struct track *track, size_t index,
 		      double prior);
 
 #endif

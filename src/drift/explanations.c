@@ -10,12 +10,12 @@
  */
 #define PRIOR_NONE	 (-0.5)
 #define PRIOR_HINGE	 (-2.5)
-#define PRIOR_ENDED	 (-3.0)
+#define PRIOR_ENDED	 (-4.5)
 #define PRIOR_TWO_SLOPES (-4.0)
 #define PRIOR_WARM_UP	 (-2.5)
 #define PRIOR_LOG	 (-3.0)
 #define PRIOR_SETTLING	 (-3.0)
-#define PRIOR_WARM_HINGE (-4.5)
+#define PRIOR_AND_HINGE	 (-2.0)
 #define PRIOR_STEP	 (-3.0)
 #define PRIOR_STEP_HINGE (-4.5)
 
@@ -29,7 +29,23 @@ struct claim {
 	double log_prior;
 	double onset_h;
 	bool grows; /* has growth in it, even if that has ended */
+	enum pick_kind kind;
+	bool has_line; /* its last term is one */
 };
+
+static void keep_best(struct pick *picks, const struct claim *claim, double log_weight)
+{
+	struct pick *pick = &picks[claim->kind];
+
+	if (log_weight <= pick->log_weight)
+		return;
+	pick->log_weight = log_weight;
+	pick->count = claim->count;
+	pick->onset_h = claim->onset_h;
+	pick->has_line = claim->has_line;
+	for (size_t i = 0; i < claim->count; i++)
+		pick->terms[i] = claim->terms[i];
+}
 
 void tally__init(struct tally *tally, double line_mib)
 {
@@ -100,6 +116,8 @@ static void add_claim(const struct fit *fit, const struct design *design, const 
 
 	fit__explain(fit, claim->terms, claim->count, &explained);
 	log_weight = explained.evidence + claim->log_prior;
+	if (tally->picks)
+		keep_best(tally->picks, claim, log_weight);
 	if (!(log_weight > tally->log_top - WEIGHT_WITHIN))
 		return;
 	if (log_weight > tally->log_top)
@@ -157,49 +175,82 @@ static void weigh_lines(const struct fit *fit, const struct design *design, stru
 		size_t from = fit->y + 1 + i;
 		struct term terms[2] = {one_column(design, from)};
 		double share = log(design->shape[from].weight / all);
-		struct claim line = {terms, 1, PRIOR_HINGE + share, design->shape[from].tau_h, true};
+		struct claim line = {.terms = terms,
+				     .count = 1,
+				     .log_prior = PRIOR_HINGE + share,
+				     .onset_h = design->shape[from].tau_h,
+				     .grows = true,
+				     .kind = PICK_LINE,
+				     .has_line = true};
 
 		add_claim(fit, design, &line, tally);
 		for (size_t j = 0; j < i; j++) {
 			size_t to = fit->y + 1 + j;
 			struct term ended = ended_line(design, from, to);
 			double both = share + log(design->shape[to].weight / all);
-			struct claim end = {&ended, 1, PRIOR_ENDED + both, design->shape[from].tau_h,
-					    true};
+			struct claim other = line;
 
-			add_claim(fit, design, &end, tally);
+			other.terms = &ended;
+			other.log_prior = PRIOR_ENDED + both;
+			add_claim(fit, design, &other, tally);
 			terms[1] = one_column(design, to);
-			line = (struct claim){terms, 2, PRIOR_TWO_SLOPES + both,
-					      design->shape[to].tau_h, true};
-			add_claim(fit, design, &line, tally);
+			other.terms = terms;
+			other.count = 2;
+			other.log_prior = PRIOR_TWO_SLOPES + both;
+			other.onset_h = design->shape[to].tau_h;
+			add_claim(fit, design, &other, tally);
 		}
 	}
 }
 
-/* Growth with age: alone, and with a line from an onset on. */
-static void weigh_ages(const struct fit *fit, const struct design *design, struct tally *tally,
-		       size_t first, size_t pairs, double log_prior)
+/* Growth with age: alone, and with a line from an onset on. count columns from the first one on. */
+static void weigh_age(const struct fit *fit, const struct design *design, struct tally *tally,
+		      size_t first, size_t count, double log_prior)
 {
 	double all = hinge_weights(fit, design);
-	double each = -log(fmax((double)pairs, 1));
+	struct term terms[TERMS_MAX];
+	struct claim claim = {.terms = terms,
+			      .count = count,
+			      .log_prior = log_prior,
+			      .grows = true,
+			      .kind = PICK_AGE};
 
-	for (size_t i = 0; i < pairs; i++) {
-		size_t column = first + 2 * i;
-		struct term terms[3] = {one_column(design, column), one_column(design, column + 1)};
-		struct claim claim = {terms, 2, log_prior + each, 0, true};
+	for (size_t i = 0; i < count; i++)
+		terms[i] = one_column(design, first + i);
+	add_claim(fit, design, &claim, tally);
+	claim.count++;
+	claim.has_line = true;
+	for (size_t j = 0; j < design->hinges; j++) {
+		size_t hinge = fit->y + 1 + j;
 
+		terms[count] = one_column(design, hinge);
+		claim.log_prior = log_prior + PRIOR_AND_HINGE +
+				  log(design->shape[hinge].weight / all);
+		claim.onset_h = design->shape[hinge].tau_h;
 		add_claim(fit, design, &claim, tally);
-		claim.count = 3;
-		for (size_t j = 0; j < design->hinges; j++) {
-			size_t hinge = fit->y + 1 + j;
-
-			terms[2] = one_column(design, hinge);
-			claim.log_prior = PRIOR_WARM_HINGE + each +
-					  log(design->shape[hinge].weight / all);
-			claim.onset_h = design->shape[hinge].tau_h;
-			add_claim(fit, design, &claim, tally);
-		}
 	}
+}
+
+/*
+ * A warm-up has one time constant, or one between two that are tried: a mixture of both is as near
+ * to it as can be seen.
+ */
+static void weigh_ages(const struct fit *fit, const struct design *design, struct tally *tally)
+{
+	size_t each = design->each_age;
+	double share = -log(2.0 * (double)design->ages);
+
+	for (size_t i = 0; i < design->ages; i++) {
+		size_t first = design->first_age + each * i;
+
+		weigh_age(fit, design, tally, first, each, PRIOR_WARM_UP + share);
+		if (i + 1 < design->ages)
+			weigh_age(fit, design, tally, first, 2 * each, PRIOR_WARM_UP + share);
+	}
+	share = -log((double)design->logs);
+	for (size_t i = 0; i < design->logs; i++)
+		weigh_age(fit, design, tally, design->first_log + each * i, each,
+			  PRIOR_LOG + share);
 }
 
 static void weigh_settlings(const struct fit *fit, const struct design *design, struct tally *tally)
@@ -211,7 +262,13 @@ static void weigh_settlings(const struct fit *fit, const struct design *design, 
 		struct term term = one_column(design, column);
 
 		add_claim(fit, design,
-			  &(struct claim){&term, 1, each, design->shape[column].tau_h, true}, tally);
+			  &(struct claim){.terms = &term,
+					  .count = 1,
+					  .log_prior = each,
+					  .onset_h = design->shape[column].tau_h,
+					  .grows = true,
+					  .kind = PICK_OTHER},
+			  tally);
 	}
 }
 
@@ -228,11 +285,15 @@ static void weigh_steps(const struct fit *fit, const struct design *design, stru
 		size_t column = design->first_step + i;
 		const struct shape *step = &design->shape[column];
 		struct term terms[2] = {one_column(design, column)};
-		struct claim claim = {terms, 1, PRIOR_STEP, step->tau_h, false};
+		struct claim claim = {.terms = terms,
+				      .count = 1,
+				      .log_prior = PRIOR_STEP,
+				      .onset_h = step->tau_h,
+				      .kind = PICK_OTHER};
 
 		add_claim(fit, design, &claim, tally);
 		claim.count = 2;
-		claim.grows = true;
+		claim.grows = claim.has_line = true;
 		for (size_t j = 0; j < design->hinges; j++) {
 			const struct shape *hinge = &design->shape[fit->y + 1 + j];
 
@@ -248,34 +309,23 @@ static void weigh_steps(const struct fit *fit, const struct design *design, stru
 
 void explanations__weigh(const struct fit *fit, const struct design *design, struct tally *tally)
 {
-	add_claim(fit, design, &(struct claim){NULL, 0, PRIOR_NONE, 0, false}, tally);
+	add_claim(fit, design, &(struct claim){.log_prior = PRIOR_NONE}, tally);
 	weigh_lines(fit, design, tally);
-	weigh_ages(fit, design, tally, design->first_age, design->ages, PRIOR_WARM_UP);
-	weigh_ages(fit, design, tally, design->first_log, design->logs, PRIOR_LOG);
+	weigh_ages(fit, design, tally);
 	weigh_settlings(fit, design, tally);
 	weigh_steps(fit, design, tally);
 }
 
-double explanations__simplest(const struct fit *fit, const struct design *design,
-			      struct explained *best)
+void explanations__pick(const struct fit *fit, const struct design *design,
+			struct pick picks[PICKS])
 {
-	double evidence, all = hinge_weights(fit, design);
-	struct explained explained;
+	struct tally tally;
 
-	fit__explain(fit, NULL, 0, best);
-	evidence = best->evidence + PRIOR_NONE;
-	for (size_t i = 0; i < design->hinges; i++) {
-		size_t column = fit->y + 1 + i;
-		struct term term = one_column(design, column);
-		double prior = PRIOR_HINGE + log(design->shape[column].weight / all);
-
-		fit__explain(fit, &term, 1, &explained);
-		if (explained.evidence + prior <= evidence)
-			continue;
-		evidence = explained.evidence + prior;
-		*best = explained;
-	}
-	return evidence;
+	for (int i = 0; i < PICKS; i++)
+		picks[i] = (struct pick){.log_weight = -INFINITY};
+	tally__init(&tally, 0);
+	tally.picks = picks;
+	explanations__weigh(fit, design, &tally);
 }
 
 void tally__finish(const struct tally *tally, struct outlook *out)

@@ -5,8 +5,11 @@
 #include "drift/fit.h"
 #include "drift/outlook.h"
 
+struct pick;
+
 /* Sums over explanations, each by its weight; log_top is taken out of the weights. */
 struct tally {
+	struct pick *picks; /* NULL: not asked for */
 	double line;	/* MiB of growth from which on it is drift */
 	double log_top; /* the largest weight so far */
 	double all, drifts, settled, any_slope;
@@ -19,8 +22,17 @@ void tally__finish(const struct tally *tally, struct outlook *out);
 
 /* All explanations under one noise. */
 void explanations__weigh(const struct fit *fit, const struct design *design, struct tally *tally);
-/* The evidence of the best of no growth and growth from an onset on, and its fit. */
-double explanations__simplest(const struct fit *fit, const struct design *design,
-			      struct explained *best);
+
+/* The best explanation of each kind, to choose noise and steps by. */
+enum pick_kind { PICK_NONE, PICK_LINE, PICK_AGE, PICK_OTHER, PICKS };
+struct pick {
+	size_t count; /* of terms */
+	struct term terms[TERMS_MAX];
+	double log_weight;
+	double onset_h; /* where its last term begins; of a line */
+	bool has_line;
+};
+void explanations__pick(const struct fit *fit, const struct design *design,
+			struct pick picks[PICKS]);
 
 #endif

@@ -26,7 +26,7 @@ void fit__prepare(struct fit *fit, const struct design *design, const struct whi
 double fit__guess_sigma2(const struct design *design, const struct whitened *whitened);
 
 /* An explanation by a weighted sum of columns each. */
-#define TERMS_MAX 3
+#define TERMS_MAX 8
 struct term {
 	size_t column[2];
 	double weight[2]; /* the second may be 0 */

@@ -8,6 +8,7 @@
 #include "drift/explanations.h"
 #include "drift/fit.h"
 #include "drift/noise.h"
+#include "drift/steps.h"
 
 /* Drift is this much growth in two weeks. */
 #define DRIFT_LEAST_MIB 24.0
@@ -23,14 +24,12 @@
 #define NOISE_WITHIN 4.0
 #define NOISE_KEPT   4
 
-/* A step stands out of the whitened track by so many robust standard deviations. */
-#define STEP_SIGMAS 5.0
-#define STEPS_MAX   3
 /* The noise under which steps are looked for: one that remembers for days, as levels do. */
 #define STEP_NOISE 10
 
 struct outlook_work {
 	struct design design;
+	struct design chosen; /* columns that the picks are made of */
 	struct whitened whitened;
 	struct fit fit;
 };
@@ -102,50 +101,171 @@ static struct design_scale guess_scale(const struct track *track, double level)
 		.daily_mib = daily, .weekly_mib = daily, .growth_mib = growth};
 }
 
-/* Candidates for steps: where the whitened track leaps. */
-static void find_steps(struct outlook_work *work, const struct track *track, double prior)
+/*
+ * A step that the best explanation so much gains by (logarithm) belongs to every explanation. The
+ * noise by which explanations are picked forgets within a day.
+ */
+#define STEP_GAIN  8.0
+#define PICK_NOISE 5
+
+static void fit_under(struct outlook_work *work, const struct track *track, int noise,
+		      double sigma2)
+{
+	const struct design *design = &work->design;
+
+	noise__whiten(&work->whitened, &noise_models[noise], track, design, design->columns);
+	if (!(sigma2 > 0))
+		sigma2 = fit__guess_sigma2(design, &work->whitened);
+	fit__prepare(&work->fit, design, &work->whitened, design->columns, sigma2);
+}
+
+static void find_steps(struct outlook_work *work, const struct track *track,
+		       const struct design_scale *scale, struct step_list *plain,
+		       struct step_list *maybe)
 {
 	struct design *design = &work->design;
-	double sigma, least;
-	bool taken[TRACK_MAX] = {false};
 
+	design__build_line(design, track, scale, track->t_h[0]);
 	noise__whiten(&work->whitened, &noise_models[STEP_NOISE], track, design, design->base + 1);
-	sigma = sqrt(fit__guess_sigma2(design, &work->whitened));
-	least = STEP_SIGMAS * sigma;
-	for (int step = 0; step < STEPS_MAX; step++) {
-		double most = least;
-		size_t at = 0;
+	steps__find(track, &work->whitened, design->base,
+		    sqrt(fit__guess_sigma2(design, &work->whitened)), plain, maybe);
+}
 
-		for (size_t i = 1; i < track->count; i++) {
-			double size = fabs(work->whitened.value[i][design->base]);
+static int best_pick(const struct pick *picks)
+{
+	int best = 0;
 
-			if (track->gap_h[i] > 0 && !taken[i] && size > most) {
-				most = size;
-				at = i;
-			}
-		}
-		if (!at)
+	for (int i = 1; i < PICKS; i++)
+		if (picks[i].log_weight > picks[best].log_weight)
+			best = i;
+	return best;
+}
+
+/* The candidate step that the best explanation gains most by; the count of candidates: none. */
+static size_t best_step(const struct outlook_work *work, const struct pick *pick)
+{
+	const struct design *design = &work->design;
+	struct pick with = *pick;
+	struct explained explained;
+	double most, base;
+	size_t best = design->steps;
+
+	if (with.count == TERMS_MAX)
+		return best;
+	fit__explain(&work->fit, with.terms, with.count, &explained);
+	base = explained.evidence;
+	most = base + STEP_GAIN;
+	for (size_t i = 0; i < design->steps; i++) {
+		size_t column = design->first_step + i;
+		const struct shape *step = &design->shape[column];
+
+		/* See weigh_steps: no line across a fall. */
+		if (!step->up && pick->has_line && pick->onset_h < step->tau_h)
+			continue;
+		with.terms[with.count] =
+			(struct term){{column, column}, {1, 0}, design->prior[column]};
+		fit__explain(&work->fit, with.terms, with.count + 1, &explained);
+		if (explained.evidence <= most)
+			continue;
+		most = explained.evidence;
+		best = i;
+	}
+	return best;
+}
+
+static void build_design(struct outlook_work *work, const struct track *track,
+			 const struct design_scale *scale, const struct step_list *plain,
+			 const struct step_list *maybe)
+{
+	design__build(&work->design, track, scale, plain);
+	for (size_t i = 0; i < maybe->count; i++)
+		design__add_step(&work->design, track, maybe->row[i], scale->growth_mib);
+}
+
+/* Explanations under one noise, with the steps that they need. */
+static void pick_explanations(struct outlook_work *work, const struct track *track,
+			      const struct design_scale *scale, struct pick *picks)
+{
+	struct step_list plain, maybe;
+
+	find_steps(work, track, scale, &plain, &maybe);
+	for (;;) {
+		size_t step;
+
+		build_design(work, track, scale, &plain, &maybe);
+		fit_under(work, track, PICK_NOISE, 0);
+		explanations__pick(&work->fit, &work->design, picks);
+		if (plain.count == DESIGN_STEPS_MAX)
 			return;
-		taken[at] = true;
-		design__add_step(design, track, at, track->y[at] > track->y[at - 1], prior);
+		step = best_step(work, &picks[best_pick(picks)]);
+		if (step >= maybe.count)
+			return;
+		plain.row[plain.count++] = maybe.row[step];
+		maybe.row[step] = maybe.row[--maybe.count];
 	}
 }
 
-/* How well each noise does, by the best of the simplest explanations. */
-static void weigh_noises(struct outlook_work *work, const struct track *track, double *weights,
-			 double *sigma2)
+/* The place of a column among those chosen, where it is put if it is not there. */
+static size_t choose_column(struct outlook_work *work, size_t *from, size_t column)
+{
+	struct design *chosen = &work->chosen;
+
+	for (size_t i = chosen->base + 1; i < chosen->columns; i++)
+		if (from[i] == column)
+			return i;
+	from[chosen->columns] = column;
+	return chosen->columns++;
+}
+
+/* A design of no more than the picks need, and the picks in terms of it. */
+static void choose_columns(struct outlook_work *work, struct pick *picks)
 {
 	const struct design *design = &work->design;
-	size_t columns = design->base + 1 + design->hinges;
+	struct design *chosen = &work->chosen;
+	size_t from[DESIGN_COLUMNS];
+
+	chosen->rows = design->rows;
+	chosen->base = design->base;
+	chosen->columns = design->base + 1;
+	for (size_t i = 0; i < chosen->columns; i++)
+		from[i] = i;
+	for (int kind = 0; kind < PICKS; kind++)
+		for (size_t i = 0; i < picks[kind].count; i++) {
+			struct term *term = &picks[kind].terms[i];
+
+			term->column[0] = choose_column(work, from, term->column[0]);
+			term->column[1] = choose_column(work, from, term->column[1]);
+		}
+	memcpy(chosen->prior, design->prior, sizeof(chosen->prior));
+	for (size_t row = 0; row < chosen->rows; row++) {
+		memset(chosen->value[row], 0, sizeof(chosen->value[row]));
+		for (size_t i = 0; i < chosen->columns; i++)
+			chosen->value[row][i] = design->value[row][from[i]];
+	}
+}
+
+/* How well each noise does, by the best of the explanations that were picked. */
+static void weigh_noises(struct outlook_work *work, const struct track *track,
+			 const struct pick *picks, double *weights, double *sigma2)
+{
+	const struct design *design = &work->chosen;
 
 	for (int i = 0; i < NOISE_MODELS; i++) {
-		struct explained explained;
-
-		noise__whiten(&work->whitened, &noise_models[i], track, design, columns);
+		noise__whiten(&work->whitened, &noise_models[i], track, design, design->columns);
 		sigma2[i] = fit__guess_sigma2(design, &work->whitened);
-		fit__prepare(&work->fit, design, &work->whitened, columns, sigma2[i]);
-		weights[i] = explanations__simplest(&work->fit, design, &explained);
-		sigma2[i] = explained.rss / fmax(work->fit.free, 1);
+		fit__prepare(&work->fit, design, &work->whitened, design->columns, sigma2[i]);
+		weights[i] = -INFINITY;
+		for (int kind = 0; kind < PICKS; kind++) {
+			struct explained explained;
+
+			if (isinf(picks[kind].log_weight))
+				continue;
+			fit__explain(&work->fit, picks[kind].terms, picks[kind].count, &explained);
+			if (explained.evidence <= weights[i])
+				continue;
+			weights[i] = explained.evidence;
+			sigma2[i] = explained.rss / fmax(work->fit.free, 1);
+		}
 	}
 }
 
@@ -165,12 +285,13 @@ void outlook__compute(struct outlook_work *work, const struct track *track, doub
 	struct design_scale scale = guess_scale(track, level);
 	double weights[NOISE_MODELS], sigma2[NOISE_MODELS];
 	bool taken[NOISE_MODELS] = {false};
+	struct pick picks[PICKS];
 	struct tally tally;
 	int first = -1;
 
-	design__build(&work->design, track, &scale);
-	find_steps(work, track, scale.growth_mib);
-	weigh_noises(work, track, weights, sigma2);
+	pick_explanations(work, track, &scale, picks);
+	choose_columns(work, picks);
+	weigh_noises(work, track, picks, weights, sigma2);
 	tally__init(&tally, DRIFT_LINE * outlook__threshold(level));
 	for (int kept = 0; kept < NOISE_KEPT; kept++) {
 		int i = best_of(weights, taken);
@@ -179,10 +300,7 @@ void outlook__compute(struct outlook_work *work, const struct track *track, doub
 			break;
 		first = kept ? first : i;
 		taken[i] = true;
-		noise__whiten(&work->whitened, &noise_models[i], track, &work->design,
-			      work->design.columns);
-		fit__prepare(&work->fit, &work->design, &work->whitened, work->design.columns,
-			     sigma2[i]);
+		fit_under(work, track, i, sigma2[i]);
 		explanations__weigh(&work->fit, &work->design, &tally);
 	}
 	tally__finish(&tally, out);

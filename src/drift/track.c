@@ -11,7 +11,7 @@
 #define SETTLE_H 1.0
 
 /* A bin is a spike when it alone is this many robust standard deviations off its neighbours. */
-#define SPIKE_SIGMAS	8.0
+#define SPIKE_SIGMAS	4.0
 #define SIGMA_OF_MEDIAN 1.4826
 
 static double choose_bin(size_t hours)

@@ -55,6 +55,18 @@ bool feature_may_use_bpf(void)
 	       (has_capability(CAP_BPF) && has_capability(CAP_PERFMON));
 }
 
+/* Before 6.10 a multi link for a process misses its threads (46ba0e49b642), and perf's take over.
+ */
+static bool needs_perf_uprobes(void)
+{
+	unsigned int major, minor;
+	struct utsname name;
+
+	if (uname(&name) || feature_parse_release(name.release, &major, &minor))
+		return true;
+	return major < 6 || (major == 6 && minor < 10);
+}
+
 void probe_kernel_version(struct feature *feature)
 {
 	unsigned int major, minor;
@@ -76,7 +88,8 @@ void probe_capabilities(struct feature *feature)
 	char missing[80];
 	unsigned int n;
 
-	n = feature_missing_capabilities(feature_capabilities(), missing, sizeof(missing));
+	n = feature_missing_capabilities(feature_capabilities(), needs_perf_uprobes(), missing,
+					 sizeof(missing));
 	if (n)
 		feature__set_no(feature, "run it as root, for example with sudo",
 				"%s %s missing (running as uid %u)", missing, n > 1 ? "are" : "is",
@@ -86,7 +99,9 @@ void probe_capabilities(struct feature *feature)
 				"this is a user namespace, whose capabilities do not count for "
 				"bpf() and perf_event_open()");
 	else
-		feature__set_yes(feature, "CAP_SYS_ADMIN and CAP_SYS_PTRACE, uid %u",
+		feature__set_yes(feature, "%s and CAP_SYS_PTRACE, uid %u",
+				 has_capability(CAP_SYS_ADMIN) ? "CAP_SYS_ADMIN"
+							       : "CAP_BPF, CAP_PERFMON",
 				 (unsigned int)geteuid());
 }
 

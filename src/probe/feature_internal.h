@@ -54,10 +54,11 @@ int feature_parse_proc_option(const char *mountinfo, const char *option, char *v
 
 /*
  * The capabilities that `memdrift trace` needs and that are not in the set (bit n: capability n),
- * joined by ", ". CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON as it does in the kernel.
- * Returns their number.
+ * joined by ", ". CAP_SYS_ADMIN stands for CAP_BPF and CAP_PERFMON as it does in the kernel; it is
+ * needed itself where probes are perf's. Returns their number.
  */
-unsigned int feature_missing_capabilities(uint64_t effective, char *names, size_t size);
+unsigned int feature_missing_capabilities(uint64_t effective, bool perf_uprobes, char *names,
+					  size_t size);
 
 /* The calling thread's effective set; 0 when that cannot be read. */
 uint64_t feature_capabilities(void);

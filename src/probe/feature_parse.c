@@ -95,7 +95,8 @@ int feature_parse_proc_option(const char *mountinfo, const char *option, char *v
 	return found ? 0 : -ENOENT;
 }
 
-unsigned int feature_missing_capabilities(uint64_t effective, char *names, size_t size)
+unsigned int feature_missing_capabilities(uint64_t effective, bool perf_uprobes, char *names,
+					  size_t size)
 {
 	static const struct {
 		int bit;
@@ -105,8 +106,7 @@ unsigned int feature_missing_capabilities(uint64_t effective, char *names, size_
 		{CAP_BPF, true, "CAP_BPF"},
 		{CAP_PERFMON, true, "CAP_PERFMON"},
 		/* Uprobes of perf ask for it although there is CAP_PERFMON (perf_uprobe_event_init
-		 * in kernel/events/core.c), and so do a mount of tracefs and /proc/PID/map_files.
-		 */
+		 * in kernel/events/core.c). */
 		{CAP_SYS_ADMIN, false, "CAP_SYS_ADMIN"},
 		/* Maps, memory and root of processes of other users. */
 		{CAP_SYS_PTRACE, false, "CAP_SYS_PTRACE"},
@@ -120,6 +120,8 @@ unsigned int feature_missing_capabilities(uint64_t effective, char *names, size_
 		if (effective & (1ull << needed[i].bit))
 			continue;
 		if (admin && needed[i].covered_by_admin)
+			continue;
+		if (needed[i].bit == CAP_SYS_ADMIN && !perf_uprobes)
 			continue;
 		if (used < size)
 			used += snprintf(names + used, size - used, "%s%s", missing ? ", " : "",

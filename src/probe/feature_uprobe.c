@@ -2,6 +2,7 @@
 /* Kinds of uprobe links, each placed on a function of this file, in this process only. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <pthread.h>
@@ -111,27 +112,6 @@ void check_uprobes(struct feature *feature)
 	find_pmu(feature, &type);
 }
 
-void probe_uprobes(struct feature *feature)
-{
-	struct try_counter counter;
-	unsigned int type;
-	int err;
-
-	if (!find_pmu(feature, &type))
-		return;
-	if (!feature_may_use_bpf()) {
-		feature__set_untried(feature);
-		return;
-	}
-	err = try_counter__open(&counter, BPF_PROG_TYPE_KPROBE, 0);
-	if (err) {
-		feature__set_failed(feature, "", "load a BPF program", err);
-		return;
-	}
-	try_uprobe(feature, &counter, type);
-	try_counter__close(&counter);
-}
-
 /* A link on probed_function, for pid or, when 0, for whoever runs this program file. -errno. */
 static int link_multi(const struct try_counter *counter, int attach_type, pid_t pid)
 {
@@ -200,6 +180,34 @@ static void probe_multi(struct feature *feature, int attach_type, bool in_thread
 		feature__set_yes(feature, "%s", yes);
 	else
 		feature__set_no(feature, "", "%s", no);
+}
+
+void probe_uprobes(struct feature *feature)
+{
+	struct try_counter counter;
+	unsigned int type;
+	int err;
+
+	/* Perf's are not to be had; see feature_missing_capabilities(). */
+	if (!(feature_capabilities() & (1ull << CAP_SYS_ADMIN))) {
+		probe_multi(feature, ATTACH_UPROBE_MULTI, true, 1,
+			    "by multi links alone: CAP_SYS_ADMIN is missing",
+			    "perf's need CAP_SYS_ADMIN, a multi link misses threads");
+		return;
+	}
+	if (!find_pmu(feature, &type))
+		return;
+	if (!feature_may_use_bpf()) {
+		feature__set_untried(feature);
+		return;
+	}
+	err = try_counter__open(&counter, BPF_PROG_TYPE_KPROBE, 0);
+	if (err) {
+		feature__set_failed(feature, "", "load a BPF program", err);
+		return;
+	}
+	try_uprobe(feature, &counter, type);
+	try_counter__close(&counter);
 }
 
 void probe_uprobe_multi(struct feature *feature)

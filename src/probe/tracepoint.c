@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -33,11 +34,13 @@ static int open_detached(void)
 int tracefs__open(void)
 {
 	int fd = open_detached(), mounted;
+	struct stat st;
 
 	if (fd >= 0)
 		return fd;
 	mounted = open("/sys/kernel/tracing", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (mounted >= 0 && !faccessat(mounted, "events", F_OK, 0))
+	/* Not access(), which asks as the real user and so without capabilities. */
+	if (mounted >= 0 && !fstatat(mounted, "events", &st, 0))
 		return mounted;
 	if (mounted >= 0)
 		close(mounted);

@@ -65,6 +65,8 @@ struct store {
 	/* Of the samples, those that are not yet in order of subjects. */
 	int64_t recent_rows, recent_from_ms;
 	int64_t recent_max; /* rows, after which they are put in order */
+	/* Those up to this id are being put in order, for subjects up to that. 0: none are. */
+	int64_t spread_id, spread_at;
 	/* The run of passes that goes on; begin 0: none. */
 	int64_t pass_begin_ms, pass_end_ms, pass_gap_ms;
 	int64_t after_ms; /* pass_end_ms at store__begin: samples lie after it */
@@ -98,6 +100,7 @@ int store__leave(struct store *store, bool own, int err);
 /* What store__open does once SQLite has opened the file. */
 int store__check_schema(struct store *store);
 int store__load_state(struct store *store);
+int store__load_recent(struct store *store);
 /* Ends lives that a writer before us left open. */
 int store__begin_session(struct store *store);
 

@@ -70,9 +70,14 @@ static int next_row(void *ctx, struct walk_row *row)
 			statement = begin_part(source);
 		if (!statement)
 			return -EUCLEAN;
-		got = store__step(source->store, statement, "read");
+		do {
+			got = store__step(source->store, statement, "read");
+			if (got > 0)
+				take_row(source, statement, row);
+			/* Had already, of samples. */
+		} while (got > 0 && source->part == PART_RECENT && row->t_ms < source->after_ms);
 		if (got > 0)
-			take_row(source, statement, row);
+			source->after_ms = row->t_ms;
 		if (got)
 			return got;
 	}

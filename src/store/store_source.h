@@ -17,6 +17,7 @@ struct store_source {
 	int64_t resolution_ms;
 	int part; /* the table that is being read */
 	bool part_begun;
+	int64_t after_ms; /* the last row's time */
 	bool lives_begun, passes_begun;
 };
 

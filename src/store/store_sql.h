@@ -24,7 +24,7 @@
 
 /*
  * Every statement, prepared when it is first used. Each reads a range of a primary key or of an
- * index; but for RECENT, whose table is bounded (RECENT_ROWS_MAX).
+ * index; but for those of the table recent, which is small (RECENT_MAX).
  */
 #define STORE_SQL(X)                                                                              \
 	X(BEGIN, "BEGIN IMMEDIATE")                                                               \
@@ -69,9 +69,12 @@
 	X(RECENT_ADD, "INSERT INTO recent(subject,t_ms" SQL_VALUES ") VALUES(?,?" SQL_MARKS ")")  \
 	X(RECENT,                                                                                 \
 	  "SELECT t_ms" SQL_VALUES " FROM recent WHERE subject=?1 AND t_ms<?3 ORDER BY id")       \
-	X(RECENT_SPREAD, "INSERT OR REPLACE INTO samples(subject,t_ms" SQL_VALUES                 \
-			 ") SELECT subject,t_ms" SQL_VALUES " FROM recent ORDER BY subject,t_ms") \
-	X(RECENT_DELETE, "DELETE FROM recent")                                                    \
+	X(RECENT_SPREAD, "INSERT OR IGNORE INTO samples(subject,t_ms" SQL_VALUES                  \
+			 ") SELECT subject,t_ms" SQL_VALUES " FROM recent"                        \
+			 " WHERE subject BETWEEN ?1 AND ?2 AND id<=?3 ORDER BY subject,t_ms")     \
+	X(RECENT_SUBJECT, "SELECT min(subject) FROM recent WHERE subject>?1 AND id<=?2")          \
+	X(RECENT_LAST, "SELECT max(id) FROM recent")                                              \
+	X(RECENT_DELETE, "DELETE FROM recent WHERE id<=?1")                                       \
 	X(RECENT_STATE, "SELECT count(*),min(t_ms) FROM recent")                                  \
 	X(SAMPLES, SQL_RANGE("samples", ""))                                                      \
 	X(MINUTES, SQL_RANGE("minutes", ""))                                                      \

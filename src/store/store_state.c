@@ -68,7 +68,7 @@ static int load_passes(struct store *store)
 	return 0;
 }
 
-static int load_recent(struct store *store)
+int store__load_recent(struct store *store)
 {
 	sqlite3_stmt *get = store__statement(store, SQL_RECENT_STATE);
 	int got = get ? store__step(store, get, "read") : -EUCLEAN;
@@ -85,7 +85,7 @@ int store__load_state(struct store *store)
 {
 	int err = load_passes(store);
 
-	err = err ? err : load_recent(store);
+	err = err ? err : store__load_recent(store);
 	for (int tier = 0; !err && tier < TIER_MAX; tier++)
 		err = load_tier(store, tier);
 	return err;

@@ -21,23 +21,6 @@
 #define MINUTES_LEAST_MS (2 * HOUR_MS)
 #define HOURS_LEAST_MS   (7 * 24 * HOUR_MS)
 
-int store__spread(struct store *store)
-{
-	bool own;
-	int err = store__enter(store, true, &own);
-
-	if (!err)
-		err = store__run(store, store__statement(store, SQL_RECENT_SPREAD), "write");
-	if (!err)
-		store->tiers[TIER_SAMPLES].rows += sqlite3_changes64(store->db);
-	if (!err)
-		err = store__run(store, store__statement(store, SQL_RECENT_DELETE), "write");
-	err = err ? err : store__write_tier(store, TIER_SAMPLES);
-	if (!err)
-		store->recent_rows = 0;
-	return store__leave(store, own, err);
-}
-
 static int read_pragma(struct store *store, enum store_sql sql, int64_t *value)
 {
 	sqlite3_stmt *get = store__statement(store, sql);
@@ -153,10 +136,9 @@ static int tidy_step(struct store *store, int64_t now_ms)
 		if (err != -ENOENT)
 			return err;
 	}
-	if (store->recent_rows >= store->recent_max ||
+	if (store->spread_id || store->recent_rows >= store->recent_max ||
 	    (store->recent_rows && store->recent_from_ms < now_ms - RECENT_MS_MAX)) {
-		err = store__spread(store);
-		return err ? err : 1;
+		return store__spread_some(store);
 	}
 	err = store__fold_some(store, SUBJECTS_A_STEP);
 	if (err)

@@ -9,8 +9,8 @@
 
 /* Folds the hours of so many subjects that are over. */
 int store__fold_some(struct store *store, int count);
-/* Puts the recent rows in order of subjects. */
-int store__spread(struct store *store);
+/* Puts the recent rows of some subjects in order. */
+int store__spread_some(struct store *store);
 /* Goes on with the round over subjects that removes what is too old, if there is one. */
 int store__round_some(struct store *store, int count);
 /* Deletes the oldest incident that is over, with its evidence. -ENOENT: there is none. */

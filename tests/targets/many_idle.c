@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,6 +98,17 @@ static void churn(size_t count)
 	}
 }
 
+/* A descriptor for each. */
+static void raise_files(void)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	size_t count = argc == 3 ? strtoul(argv[1], NULL, 10) : 0, n;
@@ -106,6 +118,7 @@ int main(int argc, char **argv)
 
 	if (!count || count > 100000 || !idlers || pipe(from))
 		die("many_idle PROCESSES KB");
+	raise_files();
 	for (size_t i = 0; i < count; i++)
 		idlers[i] = start_idler(bytes);
 	await(count);

@@ -87,15 +87,22 @@ static void missing_capabilities_are_named(void **state)
 	uint64_t all = BIT(CAP_SYS_ADMIN) | BIT(CAP_SYS_PTRACE);
 	char names[80], small[8];
 
-	assert_int_equal(feature_missing_capabilities(all, names, sizeof(names)), 0);
+	assert_int_equal(feature_missing_capabilities(all, true, names, sizeof(names)), 0);
 	assert_string_equal(names, "");
-	assert_int_equal(feature_missing_capabilities(0, names, sizeof(names)), 4);
+	assert_int_equal(feature_missing_capabilities(0, true, names, sizeof(names)), 4);
 	assert_string_equal(names, "CAP_BPF, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SYS_PTRACE");
-	assert_int_equal(feature_missing_capabilities(BIT(CAP_SYS_ADMIN), names, sizeof(names)), 1);
+	assert_int_equal(
+		feature_missing_capabilities(BIT(CAP_SYS_ADMIN), true, names, sizeof(names)), 1);
 	assert_string_equal(names, "CAP_SYS_PTRACE");
 	assert_int_equal(
-		feature_missing_capabilities(all & ~BIT(CAP_SYS_ADMIN), names, sizeof(names)), 3);
-	assert_int_equal(feature_missing_capabilities(0, small, sizeof(small)), 4);
+		feature_missing_capabilities(all & ~BIT(CAP_SYS_ADMIN), true, names, sizeof(names)),
+		3);
+	/* Multi links do without. */
+	assert_int_equal(
+		feature_missing_capabilities(BIT(CAP_BPF) | BIT(CAP_PERFMON) | BIT(CAP_SYS_PTRACE),
+					     false, names, sizeof(names)),
+		0);
+	assert_int_equal(feature_missing_capabilities(0, true, small, sizeof(small)), 4);
 	assert_string_equal(small, "CAP_BPF");
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * pass_cost PASSES: for each line of its input so many passes of watch's sampler, one after the
- * other; answers
- *	FOLLOWED CPU-us-a-pass SLOWEST-us RSS-kB
+ * pass_cost: for each line, a number, so many passes of watch's sampler, one after the other;
+ * answers
+ *	CPU-us-a-pass FOLLOWED RSS-kB
  * The first passes, until all are followed, are made before it says "ready".
  */
 #include <stdio.h>
@@ -36,33 +36,31 @@ static double one_pass(struct sampler *sampler, size_t *count)
 	return cpu_us() - start;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	/* All that are there when it starts are old enough. */
 	struct sampler_options options = {.interval_s = 1e-6};
-	int passes = argc == 2 ? atoi(argv[1]) : 0;
 	struct own_cost cost = {0};
 	struct sampler *sampler;
 	char line[64];
 	size_t count;
 
-	if (passes < 1 || sampler__open(&sampler, &options))
-		return 2;
+	if (sampler__open(&sampler, &options))
+		return 1;
 	for (int i = 0; i < 2 * SAMPLER_FULL_PASSES; i++)
 		one_pass(sampler, &count);
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
-		double sum = 0, slowest = 0;
+		long passes = strtol(line, NULL, 10);
+		double sum = 0;
 
-		for (int i = 0; i < passes; i++) {
-			double us = one_pass(sampler, &count);
-
-			sum += us;
-			slowest = us > slowest ? us : slowest;
-		}
+		if (passes < 1)
+			break;
+		for (long i = 0; i < passes; i++)
+			sum += one_pass(sampler, &count);
 		own_cost__read(&cost);
-		printf("%zu %.1f %.1f %llu\n", count, sum / passes, slowest,
+		printf("%.1f %zu %llu\n", sum / (double)passes, count,
 		       (unsigned long long)cost.rss_bytes / 1024);
 		fflush(stdout);
 	}

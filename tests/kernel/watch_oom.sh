@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+# vm: 6.1 6.12 newest
+# limit: 120
+# A process that the kernel kills for memory is an incident of `memdrift watch`, with what it was
+# last; known by the tracepoint, and without the right to use that by its control group's counter.
+# shellcheck source=tests/lib.sh
+. "$(dirname "$0")/../lib.sh"
+# shellcheck source=tests/watch.sh
+. "$(dirname "$0")/../watch.sh"
+
+MB=$((1 << 20))
+LIMIT=$((64 * MB))
+
+# Followed before it is killed: it has lived for some passes, at its base of 24 MB.
+killed_in_its_group() {
+	need_command jq
+	make_group "$LIMIT"
+	start_drift drift_live leak 0
+	start_watch --interval 50ms --no-evidence "$@"
+	wait_for 30 follows "${pid_of[leak]}"
+	kill "${pid_of[leak]}"
+	# The same again with a leak that reaches the limit at once.
+	start_drift drift_live leak-large 40
+	wait_for 30 follows "${pid_of[leak-large]}"
+	wait_for 60 has_incident '.state == "oom"'
+	end_watch
+	cat incidents.jsonl
+	jq -s '.[0]' incidents.jsonl >oom.json
+	expect_equal "$(jq -s length incidents.jsonl)" 1 "incidents: one was killed, one by hand"
+	expect_json oom.json '.pid == $pid' "the killed process" --argjson pid "${pid_of[leak-large]}"
+	expect_json oom.json '.kind == "oom" and .process == "drift_live"' "kind and name"
+	expect_json oom.json '.limit_bytes == $l' "its limit" --argjson l "$LIMIT"
+	expect_json oom.json '.why | test("^killed for memory")' "the cause"
+	expect_json oom.json '.evidence == ["last_state.txt"]' "its last state is kept"
+}
+
+follows() {
+	"$MEMDRIFT" watch --once --json --db "$PWD/none.db" --cgroup "$GROUP" >once.json
+	jq -e --argjson p "$1" 'any(.processes[]; .pid == $p)' once.json &&
+		[ "$(sql "select count(*) from lives where pid = $1")" -ge 1 ]
+}
+
+by_the_tracepoint() {
+	need_bpf
+	killed_in_its_group
+	expect_match watch.err 'killed for memory: tracepoint' "where it is known from"
+	# The kernel's own figure: what it had when it was killed fills the group's limit.
+	case $(uname -r) in
+	6.[1-8].*) ;;
+	*) expect_json oom.json '.rss_bytes > $l * 0.8' "its size" --argjson l "$LIMIT" ;;
+	esac
+}
+
+# CAP_BPF and CAP_SYS_ADMIN are not in the bounding set: no program can be loaded.
+without_the_tracepoint() {
+	need_setpriv
+	MEMDRIFT=$WORK/unprivileged
+	cat >"$MEMDRIFT" <<-END
+		#!/bin/sh
+		exec setpriv --bounding-set -bpf,-sys_admin,-perfmon "$BUILD_DIR/memdrift" "\$@"
+	END
+	chmod 755 "$MEMDRIFT"
+	killed_in_its_group
+	expect_match watch.err 'killed for memory: counters of control groups' "where it is known from"
+}
+
+test_case "a killed process is an incident, by the tracepoint" by_the_tracepoint
+test_case "a killed process is an incident, by its group's counter" without_the_tracepoint

@@ -15,9 +15,9 @@
 #define DISTANCE_NS 2000000000ull
 /* Lengths of a burst. The first is the shortest in which the process should grow by WORTH_BYTES, or
  * a minute; when nothing is seen in it the next one is tried. */
-static const double lengths_s[] = {5, 10, 60, 300};
+static const double lengths_s[] = {2, 5, 10, 60, 300};
 #define LENGTHS     (sizeof(lengths_s) / sizeof(*lengths_s))
-#define FIRST_MAX   2
+#define FIRST_MAX   3
 #define WORTH_BYTES (1 << 20)
 #define BURSTS_MAX  3 /* for one incident */
 /* Frames of the stack that the evidence is told with, innermost first. */

@@ -13,6 +13,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"strconv"
 	"time"
 )
 
@@ -62,19 +63,23 @@ func fragmentHeap(class, bytes int) {
 	}
 }
 
-// fragment has a collection a step: what is free in a page is taken again by the same class alone.
 func fragment(step int) {
 	class := classes[step*stepBytes/classBytes%len(classes)]
 	fragmentHeap(class, stepBytes)
-	if step*stepBytes%classBytes < stepBytes {
-		runtime.GC()
-	}
 }
 
 func steady() {
 	for done := 0; done < stepBytes; done += 1024 {
 		serveRequest(1024)
 	}
+}
+
+// hour lasts a second, or $SECONDS_PER_HOUR.
+func hour() time.Duration {
+	if seconds, err := strconv.ParseFloat(os.Getenv("SECONDS_PER_HOUR"), 64); err == nil {
+		return time.Duration(seconds * float64(time.Second))
+	}
+	return time.Second
 }
 
 func main() {
@@ -96,13 +101,17 @@ func main() {
 			}
 		}
 	}()
-	tick := time.NewTicker(time.Second / stepsHour)
+	tick := time.NewTicker(hour() / stepsHour)
 	for step := 0; ; step++ {
 		select {
 		case <-ended:
 			runtime.KeepAlive(base)
 			return
 		case <-tick.C:
+		}
+		// In an hour there are many collections, in a program that does anything.
+		if step%stepsHour == 0 {
+			runtime.GC()
 		}
 		switch os.Args[1] {
 		case "heap":

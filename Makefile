@@ -5,6 +5,9 @@ VERSION := 0.1.0
 BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
+# Read by systemd; what is not its own goes to PREFIX/share/memdrift.
+SYSTEMD_UNIT_DIR ?= /usr/lib/systemd/system
+SERVICE_FILES := alerts.yml recording.yml dashboard.json daemonset.yaml
 
 # make presets CC as cc, which need not be there.
 ifeq ($(origin CC),default)
@@ -87,6 +90,10 @@ $(OOM_SKEL): $(BUILD)/bpf/oom.bpf.o
 install: all ## install into $(DESTDIR)$(PREFIX)
 	install -D -m 755 $(BUILD)/memdrift $(DESTDIR)$(PREFIX)/bin/memdrift
 	install -D -m 644 man/memdrift.1 $(DESTDIR)$(PREFIX)/share/man/man1/memdrift.1
+	install -d $(DESTDIR)$(SYSTEMD_UNIT_DIR) $(DESTDIR)$(PREFIX)/share/memdrift
+	sed 's|/usr/local/|$(PREFIX)/|' tools/service/memdrift.service \
+		> $(DESTDIR)$(SYSTEMD_UNIT_DIR)/memdrift.service
+	install -m 644 $(addprefix tools/service/,$(SERVICE_FILES)) $(DESTDIR)$(PREFIX)/share/memdrift
 
 .PHONY: demo
 demo: ## install what is missing, build, and trace real programs (root)

@@ -19,9 +19,6 @@
 #define MAX_BYTES_LEAST (4ull << 20)
 /* 1 MiB: what a pass and a step of tidying touch; watch's memory is bounded. */
 #define CACHE_KIB 1024
-/* Rows, 800 KB: every look at a subject reads them (some 0.3 ms); the more there are, the fewer
- * pages are written to put them in order of subjects. */
-#define RECENT_MAX 16384
 /* 8 MB: a page that changes often is written back once for all of it. */
 #define CHECKPOINT_PAGES   2048
 #define HOURS_FULL_DEFAULT 6
@@ -62,9 +59,6 @@ static int bound_size(struct store *store)
 	if (wal > STORE_WAL_MAX_BYTES)
 		wal = STORE_WAL_MAX_BYTES;
 	store->wal_pages_max = wal / STORE_PAGE_BYTES;
-	store->recent_max = store->wal_pages_max / 4;
-	if (store->recent_max > RECENT_MAX)
-		store->recent_max = RECENT_MAX;
 	store->pages_max = (store->max_bytes - wal) / STORE_PAGE_BYTES;
 	/*
 	 * NORMAL: synced at checkpoints only. A kill loses nothing that was committed, a loss of
@@ -192,6 +186,7 @@ int store__open(struct store **out, const struct store_options *options,
 	else
 		err = options->read_only ? open_to_read(store) : open_to_write(store);
 	err = err ? err : store__load_state(store);
+	err = err ? err : store__count_samples(store);
 	if (!err && !store->read_only)
 		err = store__begin_session(store);
 	if (err) {
@@ -235,7 +230,7 @@ int store__size(struct store *store, struct store_size *out)
 		return got;
 	out->incidents = sqlite3_column_int64(count, 0);
 	sqlite3_reset(count);
-	out->samples = store->recent_rows + store->tiers[TIER_SAMPLES].rows;
+	out->samples = store->tiers[TIER_SAMPLES].rows;
 	out->minutes = store->tiers[TIER_MINUTES].rows;
 	out->hours = store->tiers[TIER_HOURS].rows;
 	for (int tier = 0; tier < TIER_MAX; tier++)

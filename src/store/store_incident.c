@@ -232,7 +232,7 @@ int store__drop_incident(struct store *store)
 	oldest = store__statement(store, SQL_INCIDENT_OLDEST);
 	got = oldest ? store__step(store, oldest, "read") : -EUCLEAN;
 	if (got <= 0)
-		return store__leave(store, own, got ? got : -ENOENT);
+		return store__leave(store, own, got);
 	id = sqlite3_column_int64(oldest, 0);
 	sqlite3_reset(oldest);
 	err = delete_of(store, SQL_EVIDENCE_DELETE, id);

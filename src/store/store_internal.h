@@ -12,9 +12,13 @@
 
 #define MINUTE_MS 60000ll
 #define HOUR_MS   3600000ll
-#define NEVER_MS  INT64_MAX /* subjects.fold_ms: nothing is left to be folded */
-/* Year 5138; a time that is read from a file lies below, so that sums of a few do not overflow. */
-#define TIME_MAX_MS 100000000000000ll
+#define DAY_MS    (24 * HOUR_MS)
+/* Of a sample's id; what is below counts those of the same ms. */
+#define SAMPLE_ID_BITS 20
+#define NEVER_MS       INT64_MAX /* subjects.fold_ms: nothing is left to be folded */
+/* Year 2248; a time that is read from a file lies below, so that sums of a few, and ids of
+ * samples, do not overflow. */
+#define TIME_MAX_MS ((1ll << 43) - 1)
 
 /* The first component that only a census tells, and that holds at its own time only. */
 #define COMPONENT_CENSUS COMPONENT_BRK
@@ -24,7 +28,8 @@
 #define STORE_WAL_MAX_BYTES (32ull << 20)
 
 /* Tables of samples from fine to coarse; X(name, table). Their rows are counted as they come and
- * go: a count(*) would read all of them. */
+ * go, a count(*) would read all of them; it is made once of samples, so that a pass need not write
+ * what it has become. */
 #define STORE_TIERS(X)      \
 	X(SAMPLES, samples) \
 	X(MINUTES, minutes) \
@@ -62,20 +67,16 @@ struct store {
 	int64_t wal_pages_max;
 	int64_t samples_kept_ms, minutes_kept_ms;
 	struct tier_state tiers[TIER_MAX];
-	/* Of the samples, those that are not yet in order of subjects. */
-	int64_t recent_rows, recent_from_ms;
-	int64_t recent_max; /* rows, after which they are put in order */
-	/* Those up to this id are being put in order, for subjects up to that. 0: none are. */
-	int64_t spread_id, spread_at;
+	int64_t sample_id; /* the last one's */
 	/* The run of passes that goes on; begin 0: none. */
 	int64_t pass_begin_ms, pass_end_ms, pass_gap_ms;
-	int64_t after_ms; /* pass_end_ms at store__begin: samples lie after it */
+	int64_t after_ms;    /* pass_end_ms at store__begin: samples lie after it */
+	int64_t rows_before; /* samples at store__begin */
 	struct identity identities[IDENTITIES];
-	/* A round over all subjects that removes what is too old: where it is, 0 when there is
-	 * none. */
-	int64_t round_at;
-	bool round_forced;    /* for room, before their time */
-	int64_t round_for_ms; /* the hour that the last one was made for */
+	/* Of what is too old, or, squeezed, for what there is no room: */
+	bool expiring, squeezed;
+	int64_t expired_to_ms; /* the hour that the last removal was for */
+	int64_t ended_at;      /* the subject that ended ones were looked at up to; -1: all were */
 	char error[STORE_ERROR_MAX];
 };
 
@@ -100,7 +101,7 @@ int store__leave(struct store *store, bool own, int err);
 /* What store__open does once SQLite has opened the file. */
 int store__check_schema(struct store *store);
 int store__load_state(struct store *store);
-int store__load_recent(struct store *store);
+int store__count_samples(struct store *store);
 /* Ends lives that a writer before us left open. */
 int store__begin_session(struct store *store);
 

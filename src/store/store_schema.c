@@ -35,15 +35,19 @@ static const char step_1[] =
 	/* count passes, evenly from begin to end. */
 	"CREATE TABLE passes(begin_ms INTEGER PRIMARY KEY, end_ms INTEGER NOT NULL,"
 	" count INTEGER NOT NULL);"
-	/* As they come: a pass touches the last page of this only. */
-	"CREATE TABLE recent(id INTEGER PRIMARY KEY, subject INTEGER NOT NULL,"
-	" t_ms INTEGER NOT NULL, " COMPONENT_COLUMNS ");"
-	"CREATE TABLE samples(subject INTEGER, t_ms INTEGER, " COMPONENT_COLUMNS
-	", PRIMARY KEY(subject,t_ms)) WITHOUT ROWID;"
-	"CREATE TABLE minutes(subject INTEGER, t_ms INTEGER, " COMPONENT_COLUMNS
-	", PRIMARY KEY(subject,t_ms)) WITHOUT ROWID;"
-	"CREATE TABLE hours(subject INTEGER, t_ms INTEGER, " COMPONENT_COLUMNS
-	", rss_min INTEGER, rss_max INTEGER, PRIMARY KEY(subject,t_ms)) WITHOUT ROWID;"
+	/* In order of time, so that a pass touches the last page only: id is t_ms << 20 and a
+	   count. */
+	"CREATE TABLE samples(id INTEGER PRIMARY KEY, subject INTEGER NOT NULL, " COMPONENT_COLUMNS
+	");"
+	/* By hour and by day: what is written together lies together, and goes together. The first
+	 * row of each is there whether something changed or not. */
+	"CREATE TABLE minutes(hour_ms INTEGER, subject INTEGER, t_ms INTEGER, " COMPONENT_COLUMNS
+	", PRIMARY KEY(hour_ms,subject,t_ms)) WITHOUT ROWID;"
+	"CREATE TABLE hours(day_ms INTEGER, subject INTEGER, t_ms INTEGER, " COMPONENT_COLUMNS
+	", rss_min INTEGER, rss_max INTEGER, PRIMARY KEY(day_ms,subject,t_ms)) WITHOUT ROWID;"
+	/* What is in force at subjects.fold_ms. */
+	"CREATE TABLE carried(subject INTEGER PRIMARY KEY, rss_bytes INTEGER, anon_bytes INTEGER,"
+	" file_bytes INTEGER, shmem_bytes INTEGER, swap_bytes INTEGER, threads INTEGER);"
 	"CREATE TABLE tiers(tier TEXT PRIMARY KEY, from_ms INTEGER NOT NULL,"
 	" rows INTEGER NOT NULL, dropped INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE incidents(id INTEGER PRIMARY KEY, kind TEXT NOT NULL,"

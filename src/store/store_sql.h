@@ -16,15 +16,19 @@
 
 #define SQL_NAME "unit,cgroup,exe,comm,slot"
 
-/* Rows of a subject in [?2, ?3), and the one before them that holds at ?2. */
-#define SQL_RANGE(table, extremes)                                                           \
-	"SELECT t_ms" SQL_VALUES extremes " FROM " table " WHERE subject=?1 AND t_ms<?3 AND" \
-	" t_ms>=coalesce((SELECT max(t_ms) FROM " table                                      \
-	" WHERE subject=?1 AND t_ms<=?2),?2) ORDER BY t_ms"
+#define SQL_PASS_VALUES           COMPONENTS_PASS(SQL_COLUMN)
+#define SQL_NULL(name, key, text) ",NULL"
+#define SQL_PASS_MARKS            COMPONENTS_PASS(SQL_MARK)
+
+/* Some thousand rows of the oldest hour or day before ?1. */
+#define SQL_DELETE_OLDEST(table, part)                                                           \
+	"DELETE FROM " table " WHERE " part "=(SELECT min(" part ") FROM " table " WHERE " part  \
+	"<?1) AND subject<=(SELECT max(subject) FROM (SELECT subject FROM " table " WHERE " part \
+	"=(SELECT min(" part ") FROM " table " WHERE " part "<?1) ORDER BY subject LIMIT 2000))"
 
 /*
  * Every statement, prepared when it is first used. Each reads a range of a primary key or of an
- * index; but for those of the table recent, which is small (RECENT_MAX).
+ * index; of samples, one of time, whosoever they are.
  */
 #define STORE_SQL(X)                                                                              \
 	X(BEGIN, "BEGIN IMMEDIATE")                                                               \
@@ -43,12 +47,14 @@
 		    "l.pid,l.start_time,l.end_ms FROM subjects s JOIN lives l ON l.subject=s.id"  \
 		    " AND l.begin_ms=(SELECT max(begin_ms) FROM lives WHERE subject=s.id)"        \
 		    " ORDER BY id")                                                               \
-	X(SUBJECT_NEXT, "SELECT min(id) FROM subjects WHERE id>?")                                \
+	X(SUBJECT_NEXT, "SELECT min(id) FROM subjects WHERE fold_ms=?2 AND id>?1")                \
 	X(SUBJECT_WAKE, "UPDATE subjects SET fold_ms=min(fold_ms,?) WHERE id=?")                  \
 	X(SUBJECT_FOLDED, "UPDATE subjects SET fold_ms=? WHERE id=?")                             \
-	X(SUBJECT_TO_FOLD, "SELECT id,fold_ms FROM subjects WHERE fold_ms<? ORDER BY fold_ms"     \
-			   " LIMIT 1")                                                            \
-	X(SUBJECT_DELETE, "DELETE FROM subjects WHERE id=?1 AND fold_ms=?2"                       \
+	X(SUBJECTS_TO_FOLD,                                                                       \
+	  "SELECT id,fold_ms FROM subjects WHERE fold_ms="                                        \
+	  "(SELECT min(fold_ms) FROM subjects) AND fold_ms<? ORDER BY id LIMIT ?")                \
+	X(SUBJECTS_FOLDED_TO, "SELECT min(fold_ms) FROM subjects")                                \
+	X(SUBJECT_DELETE, "DELETE FROM subjects WHERE id=?1"                                      \
 			  " AND NOT EXISTS(SELECT 1 FROM lives WHERE subject=?1)")                \
 	X(LIFE_LAST, "SELECT begin_ms,end_ms,pid,start_time FROM lives WHERE subject=?"           \
 		     " ORDER BY begin_ms DESC LIMIT 1")                                           \
@@ -65,40 +71,44 @@
 	X(PASSES, "SELECT begin_ms,end_ms,count FROM passes WHERE"                                \
 		  " begin_ms>=coalesce((SELECT max(begin_ms) FROM passes WHERE begin_ms<=?1),?1)" \
 		  " ORDER BY begin_ms")                                                           \
+	X(PASS_NEXT,                                                                              \
+	  "SELECT begin_ms,end_ms FROM passes WHERE end_ms>=? ORDER BY begin_ms LIMIT 1")         \
 	X(PASSES_DELETE, "DELETE FROM passes WHERE end_ms<?")                                     \
-	X(RECENT_ADD, "INSERT INTO recent(subject,t_ms" SQL_VALUES ") VALUES(?,?" SQL_MARKS ")")  \
-	X(RECENT,                                                                                 \
-	  "SELECT t_ms" SQL_VALUES " FROM recent WHERE subject=?1 AND t_ms<?3 ORDER BY id")       \
-	X(RECENT_SPREAD, "INSERT OR IGNORE INTO samples(subject,t_ms" SQL_VALUES                  \
-			 ") SELECT subject,t_ms" SQL_VALUES " FROM recent"                        \
-			 " WHERE subject BETWEEN ?1 AND ?2 AND id<=?3 ORDER BY subject,t_ms")     \
-	X(RECENT_SUBJECT, "SELECT min(subject) FROM recent WHERE subject>?1 AND id<=?2")          \
-	X(RECENT_LAST, "SELECT max(id) FROM recent")                                              \
-	X(RECENT_DELETE, "DELETE FROM recent WHERE id<=?1")                                       \
-	X(RECENT_STATE, "SELECT count(*),min(t_ms) FROM recent")                                  \
-	X(SAMPLES, SQL_RANGE("samples", ""))                                                      \
-	X(MINUTES, SQL_RANGE("minutes", ""))                                                      \
-	X(HOURS, SQL_RANGE("hours", ",rss_min,rss_max"))                                          \
-	X(MINUTE_ADD,                                                                             \
-	  "INSERT OR REPLACE INTO minutes(subject,t_ms" SQL_VALUES ") VALUES(?,?" SQL_MARKS ")")  \
-	X(HOUR_ADD, "INSERT OR REPLACE INTO hours(subject,t_ms" SQL_VALUES                        \
-		    ",rss_min,rss_max) VALUES(?,?" SQL_MARKS ",?,?)")                             \
-	/* What lies before ?2, but for the row that holds at that time. */                       \
-	X(SAMPLES_DELETE, "DELETE FROM samples WHERE subject=?1 AND t_ms<(SELECT max(t_ms)"       \
-			  " FROM samples WHERE subject=?1 AND t_ms<=?2)")                         \
-	X(MINUTES_DELETE, "DELETE FROM minutes WHERE subject=?1 AND t_ms<(SELECT max(t_ms)"       \
-			  " FROM minutes WHERE subject=?1 AND t_ms<=?2)")                         \
-	X(HOURS_DELETE, "DELETE FROM hours WHERE subject=?1 AND t_ms<(SELECT max(t_ms)"           \
-			" FROM hours WHERE subject=?1 AND t_ms<=?2)")                             \
-	X(SAMPLES_END, "DELETE FROM samples WHERE subject=?1 AND t_ms<?2")                        \
-	X(MINUTES_END, "DELETE FROM minutes WHERE subject=?1 AND t_ms<?2")                        \
-	X(HOURS_END, "DELETE FROM hours WHERE subject=?1 AND t_ms<?2")                            \
-	X(PEAK, "SELECT max(rss_max),t_ms FROM hours WHERE subject=? AND t_ms>=?")                \
+	X(SAMPLE_ADD, "INSERT INTO samples(id,subject" SQL_VALUES ") VALUES(?,?" SQL_MARKS ")")   \
+	X(SAMPLE_LAST, "SELECT max(id) FROM samples")                                             \
+	X(SAMPLE_COUNT, "SELECT count(*) FROM samples")                                           \
+	X(SAMPLES, "SELECT id>>20" SQL_VALUES " FROM samples WHERE subject=?1 AND id>=?2"         \
+		   " AND id<?3 ORDER BY id")                                                      \
+	X(SAMPLES_OF_MANY, "SELECT id>>20" SQL_VALUES ",subject FROM samples WHERE id>=?2"        \
+			   " AND id<?3 AND subject>=?1 AND subject<=?4 ORDER BY id")              \
+	X(SAMPLES_DELETE, "DELETE FROM samples WHERE id<?1 AND id<=(SELECT max(id) FROM"          \
+			  " (SELECT id FROM samples ORDER BY id LIMIT 4000))")                    \
+	X(MINUTES, "SELECT t_ms" SQL_VALUES " FROM minutes WHERE hour_ms=? AND subject=?"         \
+		   " AND t_ms<? ORDER BY t_ms")                                                   \
+	X(MINUTE_NEXT, "SELECT min(hour_ms) FROM minutes WHERE hour_ms>?")                        \
+	X(MINUTE_LAST, "SELECT t_ms" SQL_VALUES " FROM minutes WHERE hour_ms=? AND subject=?"     \
+		       " ORDER BY t_ms DESC LIMIT 1")                                             \
+	X(MINUTE_ADD, "INSERT OR REPLACE INTO minutes(hour_ms,subject,t_ms" SQL_VALUES            \
+		      ") VALUES(?,?,?" SQL_MARKS ")")                                             \
+	X(MINUTES_DELETE, SQL_DELETE_OLDEST("minutes", "hour_ms"))                                \
+	X(HOURS, "SELECT t_ms" SQL_VALUES ",rss_min,rss_max FROM hours WHERE day_ms=?"            \
+		 " AND subject=? AND t_ms<? ORDER BY t_ms")                                       \
+	X(HOUR_NEXT, "SELECT min(day_ms) FROM hours WHERE day_ms>?")                              \
+	X(HOUR_LAST, "SELECT t_ms" SQL_VALUES ",rss_min,rss_max FROM hours WHERE day_ms=?"        \
+		     " AND subject=? ORDER BY t_ms DESC LIMIT 1")                                 \
+	X(HOUR_ADD, "INSERT OR REPLACE INTO hours(day_ms,subject,t_ms" SQL_VALUES                 \
+		    ",rss_min,rss_max) VALUES(?,?,?" SQL_MARKS ",?,?)")                           \
+	X(HOURS_DELETE, SQL_DELETE_OLDEST("hours", "day_ms"))                                     \
+	X(CARRIED_GET,                                                                            \
+	  "SELECT 0" SQL_PASS_VALUES COMPONENTS_CENSUS(SQL_NULL) " FROM carried WHERE subject=?") \
+	X(CARRIED_PUT, "INSERT OR REPLACE INTO carried(subject" SQL_PASS_VALUES                   \
+		       ") VALUES(?" SQL_PASS_MARKS ")")                                           \
+	X(CARRIED_DELETE, "DELETE FROM carried WHERE subject=?")                                  \
 	X(TIER_GET, "SELECT from_ms,rows,dropped FROM tiers WHERE tier=?")                        \
 	X(TIER_PUT, "INSERT OR REPLACE INTO tiers(tier,from_ms,rows,dropped) VALUES(?,?,?,?)")    \
 	X(STATE_PUT, "INSERT OR REPLACE INTO state(subject,key,value) VALUES(?,?,?)")             \
 	X(STATE_GET, "SELECT value FROM state WHERE subject=? AND key=?")                         \
-	X(STATE_DELETE, "DELETE FROM state WHERE subject=?1 AND ?2=0")                            \
+	X(STATE_DELETE, "DELETE FROM state WHERE subject=?")                                      \
 	X(INCIDENT_PUT, "INSERT OR REPLACE INTO incidents VALUES(" SQL_INCIDENT_MARKS ")")        \
 	X(INCIDENTS, "SELECT * FROM incidents WHERE (?1=0 OR subject=?1) AND"                     \
 		     " (begin_ms>=?2 OR end_ms IS NULL) ORDER BY begin_ms,id")                    \

@@ -16,15 +16,16 @@ static int load_tier(struct store *store, enum store_tier tier)
 	sqlite3_stmt *get = store__statement(store, SQL_TIER_GET);
 	int got;
 
-	*state = (struct tier_state){0};
 	if (!get)
 		return -EUCLEAN;
 	sqlite3_bind_text(get, 1, tier_names[tier], -1, SQLITE_STATIC);
 	got = store__step(store, get, "read");
 	if (got <= 0)
 		return got;
-	*state = (struct tier_state){sqlite3_column_int64(get, 0), sqlite3_column_int64(get, 1),
-				     sqlite3_column_int64(get, 2)};
+	state->from_ms = sqlite3_column_int64(get, 0);
+	if (tier != TIER_SAMPLES)
+		state->rows = sqlite3_column_int64(get, 1);
+	state->dropped = sqlite3_column_int64(get, 2);
 	sqlite3_reset(get);
 	/* Boundaries between tiers lie between hours, whatever the file says. */
 	if (state->from_ms < 0 || state->from_ms > TIME_MAX_MS || state->from_ms % MINUTE_MS ||
@@ -68,16 +69,15 @@ static int load_passes(struct store *store)
 	return 0;
 }
 
-int store__load_recent(struct store *store)
+static int load_sample_id(struct store *store)
 {
-	sqlite3_stmt *get = store__statement(store, SQL_RECENT_STATE);
-	int got = get ? store__step(store, get, "read") : -EUCLEAN;
+	sqlite3_stmt *last = store__statement(store, SQL_SAMPLE_LAST);
+	int got = last ? store__step(store, last, "read") : -EUCLEAN;
 
 	if (got <= 0)
 		return got;
-	store->recent_rows = sqlite3_column_int64(get, 0);
-	store->recent_from_ms = sqlite3_column_int64(get, 1);
-	sqlite3_reset(get);
+	store->sample_id = sqlite3_column_int64(last, 0);
+	sqlite3_reset(last);
 	return 0;
 }
 
@@ -85,10 +85,22 @@ int store__load_state(struct store *store)
 {
 	int err = load_passes(store);
 
-	err = err ? err : store__load_recent(store);
+	err = err ? err : load_sample_id(store);
 	for (int tier = 0; !err && tier < TIER_MAX; tier++)
 		err = load_tier(store, tier);
 	return err;
+}
+
+int store__count_samples(struct store *store)
+{
+	sqlite3_stmt *count = store__statement(store, SQL_SAMPLE_COUNT);
+	int got = count ? store__step(store, count, "read") : -EUCLEAN;
+
+	if (got <= 0)
+		return got;
+	store->tiers[TIER_SAMPLES].rows = sqlite3_column_int64(count, 0);
+	sqlite3_reset(count);
+	return 0;
 }
 
 int store__begin_session(struct store *store)

@@ -8,12 +8,8 @@
 
 /* Steps go on for so long, and one more begins. */
 #define TIDY_NS 5000000ull
-/* Subjects in one transaction: so it fits the least WAL (store__open), at 4 pages each. */
-#define SUBJECTS_A_STEP 16
 /* Pages that are given back to the file system in a step. */
 #define VACUUM_PAGES 64
-/* However few: what has not come in order for so long is. */
-#define RECENT_MS_MAX HOUR_MS
 /* Hours are kept for 400 days: a year's cycle can be seen. */
 #define HOURS_KEPT_MS (400ll * 24 * HOUR_MS)
 /* What --max-db leaves in any case. */
@@ -38,33 +34,40 @@ static int64_t down(int64_t t_ms, int64_t unit_ms)
 	return t_ms > 0 ? t_ms - t_ms % unit_ms : 0;
 }
 
-static int begin_round(struct store *store, bool forced)
-{
-	bool own;
-	int err = store__enter(store, true, &own);
-
-	for (int tier = 0; !err && tier < TIER_MAX; tier++)
-		err = store__write_tier(store, tier);
-	err = store__leave(store, own, err);
-	store->round_at = err ? 0 : 1;
-	store->round_forced = forced;
-	return err ? err : 1;
-}
-
 static void raise_from(struct store *store, enum store_tier tier, int64_t from_ms)
 {
 	if (from_ms > store->tiers[tier].from_ms)
 		store->tiers[tier].from_ms = from_ms;
 }
 
+static int write_tiers(struct store *store)
+{
+	bool own;
+	int err = store__enter(store, true, &own);
+
+	for (int tier = 0; !err && tier < TIER_MAX; tier++)
+		err = store__write_tier(store, tier);
+	return store__leave(store, own, err);
+}
+
 /* The hour has changed: what is now older than it is to be kept goes. */
 static int begin_expiry(struct store *store, int64_t now_ms)
 {
+	bool day = down(now_ms, DAY_MS) > store->expired_to_ms;
+	int err;
+
 	raise_from(store, TIER_SAMPLES, down(now_ms - store->samples_kept_ms, HOUR_MS));
 	raise_from(store, TIER_MINUTES, down(now_ms - store->minutes_kept_ms, HOUR_MS));
 	raise_from(store, TIER_HOURS, down(now_ms - HOURS_KEPT_MS, HOUR_MS));
-	store->round_for_ms = down(now_ms, HOUR_MS);
-	return begin_round(store, false);
+	store->expiring = true;
+	store->squeezed = false;
+	err = write_tiers(store);
+	if (err)
+		return err;
+	store->expired_to_ms = down(now_ms, HOUR_MS);
+	if (day)
+		store->ended_at = 0;
+	return 1;
 }
 
 /* A quarter of what there is of the finest tier that has more than the least. 0: none has. */
@@ -94,6 +97,8 @@ static int begin_squeeze(struct store *store, int64_t now_ms)
 		{TIER_HOURS, HOURS_KEPT_MS, HOURS_LEAST_MS},
 	};
 
+	int err;
+
 	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++) {
 		int64_t from =
 			shorten(store, now_ms, order[i].tier, order[i].kept_ms, order[i].least_ms);
@@ -101,7 +106,10 @@ static int begin_squeeze(struct store *store, int64_t now_ms)
 		if (!from || !store->tiers[order[i].tier].rows)
 			continue;
 		raise_from(store, order[i].tier, from);
-		return begin_round(store, true);
+		store->squeezed = store->expiring = true;
+		store->ended_at = 0;
+		err = write_tiers(store);
+		return err ? err : 1;
 	}
 	return store__drop_incident(store);
 }
@@ -128,22 +136,23 @@ static int tidy_step(struct store *store, int64_t now_ms)
 	err = err ? err : read_pragma(store, SQL_FREELIST_COUNT, &unused);
 	if (err)
 		return err;
-	if (store->round_at)
-		return store__round_some(store, SUBJECTS_A_STEP);
+	if (store->expiring) {
+		err = store__expire_some(store);
+		store->expiring = err > 0;
+		if (err)
+			return err;
+	}
 	/* Before it is full: the rest is room for a pass while rows are removed. */
 	if (pages - unused > store->pages_max / 10 * 9) {
 		err = begin_squeeze(store, now_ms);
-		if (err != -ENOENT)
+		if (err)
 			return err;
 	}
-	if (store->spread_id || store->recent_rows >= store->recent_max ||
-	    (store->recent_rows && store->recent_from_ms < now_ms - RECENT_MS_MAX)) {
-		return store__spread_some(store);
-	}
-	err = store__fold_some(store, SUBJECTS_A_STEP);
+	err = store__fold_some(store);
+	err = err ? err : store__end_some(store);
 	if (err)
 		return err;
-	if (down(now_ms, HOUR_MS) > store->round_for_ms)
+	if (down(now_ms, HOUR_MS) > store->expired_to_ms)
 		return begin_expiry(store, now_ms);
 	/* Some are left for what comes; none when --max-db was made smaller. */
 	if (unused > pages / 8 + VACUUM_PAGES || (unused && pages > store->pages_max))

@@ -4,16 +4,16 @@
 
 #include "store/store_internal.h"
 
-/* Steps of store__tidy, a short transaction each: 1 when there is more to do, 0, or a negative
+/* Steps of store__tidy, a short transaction each: 1 when there may be more to do, 0, or a negative
  * errno. */
 
-/* Folds the hours of so many subjects that are over. */
-int store__fold_some(struct store *store, int count);
-/* Puts the recent rows of some subjects in order. */
-int store__spread_some(struct store *store);
-/* Goes on with the round over subjects that removes what is too old, if there is one. */
-int store__round_some(struct store *store, int count);
-/* Deletes the oldest incident that is over, with its evidence. -ENOENT: there is none. */
+/* Folds the oldest hour that is over, of some subjects. */
+int store__fold_some(struct store *store);
+/* Removes some rows of what lies before the tiers' from_ms. */
+int store__expire_some(struct store *store);
+/* Removes some subjects whose last life ended before the first hour that there is. */
+int store__end_some(struct store *store);
+/* Deletes the oldest incident, one that is over if there is any, with its evidence. 0: none. */
 int store__drop_incident(struct store *store);
 
 #endif

@@ -44,6 +44,7 @@ static int check_wal(struct store *store)
 static void forget(struct store *store)
 {
 	memset(store->identities, 0, sizeof(store->identities));
+	store->tiers[TIER_SAMPLES].rows = store->rows_before;
 	store__load_state(store);
 }
 
@@ -74,6 +75,7 @@ int store__begin(struct store *store)
 	store->begun = !err;
 	store->failed = 0;
 	store->after_ms = store->pass_end_ms;
+	store->rows_before = store->tiers[TIER_SAMPLES].rows;
 	return err;
 }
 
@@ -272,6 +274,7 @@ int store__add_sample(struct store *store, int64_t subject, const struct sample 
 {
 	int64_t t_ms = unix_ms(sample->t_s);
 	sqlite3_stmt *add;
+	int64_t id;
 	int err;
 
 	if (t_ms <= (store->begun ? store->after_ms : store->pass_end_ms))
@@ -280,18 +283,21 @@ int store__add_sample(struct store *store, int64_t subject, const struct sample 
 				     "back?",
 				     store->path);
 	err = enter_life(store, subject, sample, t_ms);
-	add = err ? NULL : store__statement(store, SQL_RECENT_ADD);
+	add = err ? NULL : store__statement(store, SQL_SAMPLE_ADD);
 	if (!add)
 		return err ? err : -EUCLEAN;
-	sqlite3_bind_int64(add, 1, subject);
-	sqlite3_bind_int64(add, 2, t_ms);
+	id = t_ms << SAMPLE_ID_BITS;
+	if (id <= store->sample_id)
+		id = store->sample_id + 1;
+	sqlite3_bind_int64(add, 1, id);
+	sqlite3_bind_int64(add, 2, subject);
 	for (int i = 0; i < COMPONENT_MAX; i++)
 		bind_value(add, 3 + i, sample->value[i]);
 	err = store__run(store, add, "write");
 	if (err)
 		return err;
-	if (!store->recent_rows++)
-		store->recent_from_ms = t_ms;
+	store->sample_id = id;
+	store->tiers[TIER_SAMPLES].rows++;
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct entry {
 
 struct group_limits {
 	struct entry *entries; /* the one read longest ago first */
+	size_t count;
 	uint64_t keep_ns;
 };
 
@@ -40,11 +41,17 @@ static double least_cpus(const struct cgroup_facts *facts)
 	return cpus;
 }
 
+static void free_entry(struct entry *entry)
+{
+	free(entry->seen_path);
+	free(entry);
+}
+
 static void forget(struct group_limits *limits, struct entry *entry)
 {
 	HASH_DEL(limits->entries, entry);
-	free(entry->seen_path);
-	free(entry);
+	limits->count--;
+	free_entry(entry);
 }
 
 /* uthash keeps the order of adding: what is read is added anew. Takes the path of facts. */
@@ -57,13 +64,12 @@ static struct entry *add_entry(struct group_limits *limits, const char *path,
 	if (!entry)
 		return NULL;
 	memcpy(entry->path, path, len + 1);
-	while (HASH_COUNT(limits->entries) >= GROUP_LIMITS_MAX)
-		forget(limits, limits->entries);
 	HASH_ADD_STR(limits->entries, path, entry);
 	if (!entry->hh.tbl) {
 		free(entry);
 		return NULL;
 	}
+	limits->count++;
 	entry->seen_path = facts->path;
 	facts->path = NULL;
 	entry->limit = (struct group_limit){
@@ -126,6 +132,9 @@ int group_limits__get(struct group_limits *limits, const char *path, uint32_t pi
 		entry->read_ns = now_ns;
 	}
 	*out = entry->limit;
+	/* The oldest: not this one. */
+	if (limits->count > GROUP_LIMITS_MAX)
+		forget(limits, limits->entries);
 	return 0;
 }
 
@@ -144,7 +153,12 @@ void group_limits__free(struct group_limits *limits)
 
 	if (!limits)
 		return;
-	HASH_ITER (hh, limits->entries, entry, next)
-		forget(limits, entry);
+	/* Takes the table away and leaves the entries in their order. */
+	entry = limits->entries;
+	HASH_CLEAR(hh, limits->entries);
+	for (; entry; entry = next) {
+		next = entry->hh.next;
+		free_entry(entry);
+	}
 	free(limits);
 }

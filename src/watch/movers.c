@@ -22,6 +22,10 @@ void movers__init(struct movers *movers, uint64_t now_ns)
 		movers->share = MOVERS_SHARE_DEFAULT;
 	if (!movers->burst_ns)
 		movers->burst_ns = MOVERS_BURST_NS_DEFAULT;
+	if (!movers->distance_ns)
+		movers->distance_ns = MOVERS_DISTANCE_NS_DEFAULT;
+	if (!movers->suspect_ns)
+		movers->suspect_ns = MOVERS_SUSPECT_NS_DEFAULT;
 	movers->filled_ns = now_ns;
 	movers->balance_ns = (int64_t)movers->burst_ns;
 }

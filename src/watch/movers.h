@@ -36,6 +36,10 @@ struct mover {
 /* Saved up at most, so that a census of a large heap (4 GB take 1.5 s) is not far off. */
 #define MOVERS_BURST_NS_DEFAULT 1000000000ull
 
+/* Of wall time: of what moves all the time an hour has a dozen, which is what history keeps. */
+#define MOVERS_DISTANCE_NS_DEFAULT (300ull * 1000000000)
+#define MOVERS_SUSPECT_NS_DEFAULT  (600ull * 1000000000)
+
 struct movers {
 	double share;         /* of one CPU; 0: MOVERS_SHARE_DEFAULT */
 	uint64_t burst_ns;    /* 0: MOVERS_BURST_NS_DEFAULT */

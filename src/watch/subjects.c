@@ -82,13 +82,20 @@ static struct group *have_group(struct subjects *subjects, const struct subject_
 	return group;
 }
 
+static void free_group(struct group *group)
+{
+	for (size_t i = 0; i < group->count; i++)
+		free(group->slots[i]);
+	free(group->slots);
+	free(group);
+}
+
 static void drop_if_empty(struct subjects *subjects, struct group *group)
 {
 	if (group->count)
 		return;
 	HASH_DEL(subjects->groups, group);
-	free(group->slots);
-	free(group);
+	free_group(group);
 }
 
 /* Where a slot of that number is, or would be. */
@@ -128,10 +135,10 @@ static void forget_slot(struct subjects *subjects, struct slot *slot)
 	drop_if_empty(subjects, group);
 }
 
-/* Held ones are bounded by who holds them. */
+/* After one was added. Held ones are bounded by who holds them. */
 static void make_room(struct subjects *subjects)
 {
-	while (subjects->count > SUBJECTS_NAMES_MAX && !TAILQ_EMPTY(&subjects->free))
+	if (subjects->count > SUBJECTS_NAMES_MAX && !TAILQ_EMPTY(&subjects->free))
 		forget_slot(subjects, TAILQ_FIRST(&subjects->free));
 }
 
@@ -286,11 +293,12 @@ void subjects__free(struct subjects *subjects)
 
 	if (!subjects)
 		return;
-	HASH_ITER (hh, subjects->groups, group, next) {
-		for (size_t i = 0; i < group->count; i++)
-			free(group->slots[i]);
-		group->count = 0;
-		drop_if_empty(subjects, group);
+	/* Takes the table away and leaves the groups in their order. */
+	group = subjects->groups;
+	HASH_CLEAR(hh, subjects->groups);
+	for (; group; group = next) {
+		next = group->hh.next;
+		free_group(group);
 	}
 	free(subjects);
 }

@@ -7,10 +7,10 @@
 
 SERVICE=$(cd "$TESTS/../tools/service" && pwd)
 
-# start_watch OPTIONS...: with metrics at a port that the kernel chose; sets $watch and $url.
+# With metrics at a port that the kernel chose; sets $watch and $url.
 start_watch() {
 	"$MEMDRIFT" watch --db "$WORK/watch.db" --listen 127.0.0.1:0 --interval 0.2s --no-evidence \
-		-v "$@" >incidents 2>watch.log &
+		-v >incidents 2>watch.log &
 	watch=$!
 	wait_for 30 grep -q 'http://[^ ]*/metrics' watch.log
 	url=$(grep -om 1 'http://[^ ]*/metrics' watch.log)

@@ -23,12 +23,12 @@ need_prometheus() {
 }
 
 scrape() {
-	curl -sf "$url" >metrics
+	curl -sf "$url" >scraped
 }
 
 is_followed() {
 	scrape
-	grep -q "^memdrift_process_resident_bytes{.*exe=\"$1\"" metrics
+	grep -q "^memdrift_process_resident_bytes{.*exe=\"$1\"" scraped
 }
 
 # A process whose name is no UTF-8 and would end a label and a line.
@@ -37,13 +37,13 @@ text_is_sound() {
 	start_large $'gro"wn\\\n\xff{}'
 	start_watch
 	wait_for 60 is_followed 'gro\\"wn\\\\\\\\x0a\\\\xff{}'
-	promtool check metrics <metrics >found 2>&1 || {
+	promtool check metrics <scraped >found 2>&1 || {
 		cat found
 		fail "promtool finds fault with the metrics"
 	}
 	expect_equal "$(cat found)" "" "promtool's remarks"
 	# No series comes twice, and each has its family's name and type before it.
-	expect_equal "$(grep -v '^#' metrics | sed 's/ [^ ]*$//' | sort | uniq -d)" "" "series twice"
+	expect_equal "$(grep -v '^#' scraped | sed 's/ [^ ]*$//' | sort | uniq -d)" "" "series twice"
 	expect_equal "$(curl -s -o /dev/null -w '%{http_code}' "${url%/metrics}/-/healthy")" 200 health
 	expect_equal "$(curl -s -o /dev/null -w '%{http_code}' "${url%/metrics}/x")" 404 "another page"
 	end_watch
@@ -61,7 +61,7 @@ has_recorded() {
 }
 
 scrapes() {
-	local kb value
+	local kb value apart
 
 	need_prometheus
 	start_large grown
@@ -72,8 +72,8 @@ scrapes() {
 	value=$(sed -n 's/.* //p' values)
 	kb=$(awk '/^VmRSS:/ { print $2 }' "/proc/$large/status")
 	# The kernel's cheap count of resident pages may be some tens of pages off per CPU.
-	[ "$((value / 1024 - kb))" -lt 2048 ] && [ "$((kb - value / 1024))" -lt 2048 ] ||
-		fail "Prometheus has $value bytes, the process $kb kB"
+	apart=$((value / 1024 - kb))
+	[ "${apart#-}" -lt 2048 ] || fail "Prometheus has $value bytes, the process $kb kB"
 	expect_match values '"job":"memdrift".*"slot":"0"' "labels"
 	expect_equal "$(query 'up{job="memdrift"}' | sed 's/.* //')" 1 "up"
 	# The rules are evaluated on what it scraped.
@@ -107,7 +107,7 @@ dashboard_shows_what_there_is() {
 	start_watch
 	scrape
 	end_watch
-	sed -n 's/^# TYPE \([^ ]*\) .*/\1/p' metrics | sort >exported
+	sed -n 's/^# TYPE \([^ ]*\) .*/\1/p' scraped | sort >exported
 	sed -n 's/^ *- record: //p' "$SERVICE/recording.yml" | sort >recorded
 	jq -r '[.panels[].targets[]?.expr, .templating.list[].definition // empty] | .[]' \
 		"$SERVICE/dashboard.json" >expressions

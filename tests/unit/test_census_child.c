@@ -51,7 +51,7 @@ static struct target start_target(void)
 	char self[PATH_MAX - 64], path[PATH_MAX], truth[] = "/tmp/test_census_child.XXXXXX";
 	struct target target = {0};
 	struct proc_stat stat;
-	int in[2], out[2], fd = mkstemp(truth);
+	int in[2] = {-1, -1}, out[2] = {-1, -1}, fd = mkstemp(truth);
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char line[64] = "";
 

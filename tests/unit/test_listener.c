@@ -24,7 +24,7 @@ struct source {
 	struct listener *listener;
 	unsigned int fills;
 	bool healthy;
-	struct subject_name name;
+	struct subject_name *names;
 	int64_t value[COMPONENT_MAX];
 	size_t subjects;
 };
@@ -36,8 +36,10 @@ static void fill(void *ctx, struct metrics *metrics)
 	source->fills++;
 	metrics->cost.passes = 12345;
 	for (size_t i = 0; i < source->subjects; i++) {
-		struct metrics_subject subject = {
-			.name = &source->name, .value = source->value, .verdict = DRIFT_NONE};
+		struct metrics_subject subject = {.name = &source->names[i],
+						  .value = source->value,
+						  .drift = true,
+						  .verdict = DRIFT_LEAK};
 
 		metrics__add_subject(metrics, &subject);
 	}
@@ -74,12 +76,15 @@ static int port_of(const struct source *source)
 
 static int connect_to(const struct source *source)
 {
+	/* Little is on its way to a client that does not read. */
+	int buffer_bytes = 4096;
 	struct sockaddr_in address = {.sin_family = AF_INET,
 				      .sin_port = htons((uint16_t)port_of(source)),
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	assert_true(fd >= 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes));
 	assert_true(!connect(fd, (struct sockaddr *)&address, sizeof(address)) ||
 		    errno == EINPROGRESS);
 	return fd;
@@ -235,7 +240,7 @@ static void a_flood_of_scrapes_is_rendered_once(void **state)
 static void slow_clients_do_not_hold_up_others(void **state)
 {
 	enum { SLOW = LISTENER_CONNECTIONS_MAX - 2 };
-	struct source source = {.healthy = true, .subjects = 50};
+	struct source source = {.healthy = true};
 	int fds[SLOW];
 
 	open_at(&source, "127.0.0.1:0");
@@ -251,6 +256,57 @@ static void slow_clients_do_not_hold_up_others(void **state)
 	for (int i = 0; i < SLOW; i++)
 		close(fds[i]);
 	listener__close(source.listener);
+}
+
+/* Asks and looks at no more than the first line of the answer. */
+static int ask_only(struct source *source, char status[16])
+{
+	uint64_t end_ns = monotonic_ns() + PATIENCE_NS;
+	int fd = connect_to(source);
+	ssize_t size;
+
+	send_text(fd, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	do {
+		turn(source, fd);
+		size = recv(fd, status, 12, MSG_PEEK);
+	} while (size < 12 && monotonic_ns() < end_ns);
+	assert_int_equal(size, 12);
+	status[12] = '\0';
+	return fd;
+}
+
+/* Texts as large as processes can make them, held by clients that do not read. */
+static void slow_clients_do_not_take_memory(void **state)
+{
+	const size_t subjects = METRICS_SUBJECTS_DEFAULT + METRICS_DRIFTING_MAX;
+	struct source source = {.healthy = true, .subjects = subjects};
+	int slow[8], held = 0;
+	char status[16];
+
+	source.names = calloc(subjects, sizeof(*source.names));
+	assert_non_null(source.names);
+	for (size_t i = 0; i < subjects; i++) {
+		memset(source.names[i].unit, '\\', SUBJECT_UNIT_MAX - 1);
+		memset(source.names[i].exe, '"', SUBJECT_EXE_MAX - 1);
+		source.names[i].slot = (uint32_t)i;
+	}
+	open_at(&source, "127.0.0.1:0");
+	do {
+		uint64_t fresh_ns = monotonic_ns() + LISTENER_FRESH_NS;
+
+		assert_in_range(held, 0, 7);
+		slow[held++] = ask_only(&source, status);
+		while (monotonic_ns() < fresh_ns)
+			turn(&source, -1);
+	} while (begins(status, "HTTP/1.1 200"));
+	assert_string_equal(status, "HTTP/1.1 503");
+	/* Those who ask for less are served. */
+	ask(&source, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n", *state);
+	assert_true(begins(*state, "HTTP/1.1 200 "));
+	while (held)
+		close(slow[--held]);
+	listener__close(source.listener);
+	free(source.names);
 }
 
 /* A byte from time to time keeps no connection for ever: more than fit make room for others. */
@@ -380,6 +436,7 @@ int main(void)
 		TEST(refuses_everything_else),
 		TEST(a_flood_of_scrapes_is_rendered_once),
 		TEST(slow_clients_do_not_hold_up_others),
+		TEST(slow_clients_do_not_take_memory),
 		TEST(a_connection_ends_at_its_age),
 		TEST(a_taken_port_is_said),
 		TEST(addresses_of_all_forms),

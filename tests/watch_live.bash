@@ -10,18 +10,19 @@ need_live() {
 	need_target drift_live
 }
 
-# MODE VERDICT FUNCTION; "none": no incident at all.
+# MODE VERDICT FUNCTION; "none": no incident at all. "-": a burst need not see it, as an arena is
+# filled within milliseconds of many hours, and one fault of a file brings many pages.
 truths() {
 	cat <<-END
 		leak leak leak_session
 		leak-large leak leak_session
 		leak-steps leak leak_session
 		daily-leak leak leak_session
-		arenas arena-growth fill_arena
+		arenas arena-growth -
 		fragmentation fragmentation fragment_heap
 		chunks direct-mapping-growth fill_chunk
 		buffers direct-mapping-growth map_buffer
-		file file-growth fill_file
+		file file-growth -
 		shmem shmem-growth fill_file
 		threads thread-growth start_worker
 		warm-up none -
@@ -93,7 +94,7 @@ expect_verdicts() {
 			wrong=$((wrong + 1))
 			continue
 		fi
-		[ "$verdict" != none ] || continue
+		[ "$function" != - ] || continue
 		id=$(jq -r --arg exe "$PWD/programs/${mode/:/-}" \
 			'select(.exe == $exe and .state == "raised") | .id' incidents.jsonl | head -n 1)
 		if ! evidence_of "$id" | grep "$function" >/dev/null; then

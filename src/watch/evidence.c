@@ -12,14 +12,14 @@
 #include "watch/watch_impl.h"
 
 /* Wall time between two bursts, whatever they cost. */
-#define DISTANCE_NS 2000000000ull
+#define DISTANCE_NS 1000000000ull
 /* Lengths of a burst. The first is the shortest in which the process should grow by WORTH_BYTES, or
  * a minute; when nothing is seen in it the next one is tried. */
 static const double lengths_s[] = {2, 5, 10, 60, 300};
 #define LENGTHS     (sizeof(lengths_s) / sizeof(*lengths_s))
 #define FIRST_MAX   3
-#define WORTH_BYTES (1 << 20)
-#define BURSTS_MAX  3 /* for one incident */
+#define WORTH_BYTES (512 << 10)
+#define BURSTS_MAX  4 /* for one incident */
 /* Frames of the stack that the evidence is told with, innermost first. */
 #define FRAMES_MAX 12
 
@@ -146,6 +146,28 @@ static void keep_summary(struct watch *watch, const struct heaviest *heaviest, u
 	free(summary);
 }
 
+/* What the traces of the whole day have of it; the heaviest stack is better than a burst's. */
+static void keep_mappings(struct watch *watch, struct heaviest *heaviest)
+{
+	char *folded, *stack;
+	uint64_t weight;
+	size_t size;
+
+	if (!watch->has_mappings || mappings__of(&watch->mappings, watch->burst.pid,
+						 watch->burst.started_unix, &folded, &size))
+		return;
+	keep_file(watch, "mappings.folded", folded, size);
+	if (!folded__heaviest(folded, size, &stack, &weight)) {
+		if (weight > heaviest->weight) {
+			free(heaviest->stack);
+			*heaviest = (struct heaviest){stack, weight};
+		} else {
+			free(stack);
+		}
+	}
+	free(folded);
+}
+
 /* True when it shows what grows. */
 static bool keep_results(struct watch *watch)
 {
@@ -162,12 +184,13 @@ static bool keep_results(struct watch *watch)
 		if (err)
 			continue;
 		keep_file(watch, burst_result__name(i), bytes, size);
-		if (result_texts[i] &&
-		    !folded__heaviest(bytes, size, &heaviest[i].stack, &heaviest[i].weight) &&
-		    heaviest[i].weight > most)
-			most = heaviest[i].weight;
+		if (result_texts[i])
+			folded__heaviest(bytes, size, &heaviest[i].stack, &heaviest[i].weight);
 		free(bytes);
 	}
+	keep_mappings(watch, &heaviest[BURST_UNRELEASED]);
+	for (int i = 0; i < BURST_RESULT_MAX; i++)
+		most = heaviest[i].weight > most ? heaviest[i].weight : most;
 	keep_summary(watch, heaviest, most);
 	for (int i = 0; most && i < BURST_RESULT_MAX; i++)
 		if (heaviest[i].stack && heaviest[i].weight >= most / 2) {

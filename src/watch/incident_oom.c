@@ -141,6 +141,8 @@ void incident_oom__victim(void *ctx, const struct oom_record *record)
 		add_judgement(watch, &incident);
 	} else {
 		name_stranger(record, &incident);
+		if (!watch__covers(watch->cgroup, &incident.name))
+			return;
 	}
 	if (record->anon_bytes >= 0 && record->file_bytes >= 0 && record->shmem_bytes >= 0)
 		incident.rss_bytes = record->anon_bytes + record->file_bytes + record->shmem_bytes;

@@ -30,6 +30,7 @@ int folded__heaviest(const char *text, size_t size, char **stack, uint64_t *weig
 {
 	const char *end = text + size, *best = NULL, *best_end = NULL;
 
+	*stack = NULL;
 	*weight = 0;
 	for (const char *line = text; line < end;) {
 		const char *stop = memchr(line, '\n', (size_t)(end - line));

@@ -92,6 +92,10 @@ static void open_burst(struct watch *watch)
 		log_warning("there will be no evidence with incidents: cannot use the directory "
 			    "%s: %s",
 			    path, strerror(-err));
+	watch->has_mappings = !err && watch->options->mappings;
+	if (watch->has_mappings)
+		mappings__start(&watch->mappings, watch->burst.directory, watch->options->speed,
+				&watch->cost.losses[WATCH_LOSS_bursts_failed]);
 }
 
 static int open_sampler(struct watch *watch)
@@ -180,6 +184,7 @@ static int open_all(struct watch *watch)
 static void close_all(struct watch *watch)
 {
 	census_child__stop(&watch->census);
+	mappings__stop(&watch->mappings);
 	burst__free(&watch->burst);
 	if (watch->sampler)
 		incidents__work(watch, true);
@@ -200,7 +205,7 @@ static void close_all(struct watch *watch)
 
 /* ---- the loop -------------------------------------------------------------------------------- */
 
-enum { TIMER, SIGNALS, LISTENER, OOM, COMMANDS, CENSUS, BURST, SOURCES };
+enum { TIMER, SIGNALS, LISTENER, OOM, COMMANDS, CENSUS, BURST, MAPPINGS, SOURCES };
 
 static int until_ms(uint64_t deadline_ns, uint64_t now_ns)
 {
@@ -226,6 +231,7 @@ static int wait_for_work(struct watch *watch, struct pollfd fds[SOURCES])
 		[COMMANDS] = watch->on_incident ? on_incident__fd(watch->on_incident) : -1,
 		[CENSUS] = census_child__runs(&watch->census) ? watch->census.child.fd : -1,
 		[BURST] = burst__fd(&watch->burst),
+		[MAPPINGS] = watch->has_mappings ? mappings__fd(&watch->mappings) : -1,
 	};
 
 	if (watch->listener)
@@ -234,6 +240,9 @@ static int wait_for_work(struct watch *watch, struct pollfd fds[SOURCES])
 		timeout = sooner(timeout, until_ms(watch->census.deadline_ns, now_ns));
 	if (burst__runs(&watch->burst))
 		timeout = sooner(timeout, until_ms(burst__deadline_ns(&watch->burst), now_ns));
+	if (watch->has_mappings)
+		timeout =
+			sooner(timeout, until_ms(mappings__deadline_ns(&watch->mappings), now_ns));
 	for (int i = 0; i < SOURCES; i++)
 		fds[i] = (struct pollfd){.fd = fd[i], .events = POLLIN};
 	if (poll(fds, SOURCES, timeout) < 0 && errno != EINTR)
@@ -303,6 +312,9 @@ static int turn(struct watch *watch)
 	if (census_child__runs(&watch->census))
 		watch__finish_census(watch);
 	evidence__work(watch);
+	if (watch->has_mappings)
+		mappings__work(&watch->mappings, monotonic_ns());
+	watch->cost.hit_tax_ns = watch->mappings.tax_ns;
 	if (fds[COMMANDS].revents)
 		on_incident__work(watch->on_incident);
 	watch__commit(watch);

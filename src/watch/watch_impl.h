@@ -7,6 +7,7 @@
 #include "store/store.h"
 #include "watch/burst.h"
 #include "watch/census_child.h"
+#include "watch/mappings.h"
 #include "watch/movers.h"
 #include "watch/on_incident.h"
 #include "watch/oom.h"
@@ -53,8 +54,8 @@ struct followed {
 
 /* Budgets are shares of one CPU. Under --speed the work of a day comes in seconds: they grow
  * alike, up to BUDGET_SHARE_MAX. */
-#define LOOKS_SHARE      0.004
-#define BURSTS_SHARE     0.002
+#define LOOKS_SHARE      0.003
+#define BURSTS_SHARE     0.0015
 #define BUDGET_SHARE_MAX 0.5
 
 struct budget {
@@ -104,6 +105,8 @@ struct watch {
 	bool has_burst;
 	int64_t burst_incident, burst_subject;
 	uint64_t burst_next_ns;
+	bool has_mappings;
+	struct mappings mappings; /* --mappings */
 
 	struct oom *oom;
 	int oom_err;

@@ -83,6 +83,7 @@ evidence_of() {
 expect_verdicts() {
 	local mode verdict function got id wrong=0
 
+	cat watch.err
 	jq -c '{process, state, verdict, since, why}' incidents.jsonl
 	while read -r mode verdict function; do
 		[[ " ${corpus[*]} " == *" $mode "* ]] || continue
@@ -103,6 +104,7 @@ expect_verdicts() {
 			wrong=$((wrong + 1))
 		fi
 	done < <(truths)
+	[ "$wrong" = 0 ] || [ -z "${KEEP_DB:-}" ] || cp watch.db "$KEEP_DB"
 	expect_equal "$wrong" 0 "wrong verdicts or evidence"
 	# It is bounded by the configuration, and is said to be.
 	if [[ " ${corpus[*]} " == *" arenas "* ]]; then

@@ -181,6 +181,25 @@ static int open_all(struct watch *watch)
 	return err ? err : start_timer(watch);
 }
 
+static void tell_cost(struct watch *watch)
+{
+	const struct own_cost *cost = &watch->cost;
+
+	own_cost__read(&watch->cost);
+	log_info("%llu passes (%.3f s of CPU time), %llu looks (%.3f s), %llu censuses (%.3f s), "
+		 "%llu bursts; %.3f s in all, %.3f s of children; lost:",
+		 (unsigned long long)cost->passes, 1e-9 * (double)cost->pass_ns,
+		 (unsigned long long)cost->looks, 1e-9 * (double)cost->look_ns,
+		 (unsigned long long)cost->censuses, 1e-9 * (double)cost->census_ns,
+		 (unsigned long long)cost->bursts, 1e-9 * (double)cost->cpu_ns,
+		 1e-9 * (double)cost->children_cpu_ns);
+#define TELL_LOSS(name, text)                \
+	if (cost->losses[WATCH_LOSS_##name]) \
+		log_info("  %llu %s", (unsigned long long)cost->losses[WATCH_LOSS_##name], text);
+	WATCH_LOSSES(TELL_LOSS)
+#undef TELL_LOSS
+}
+
 static void close_all(struct watch *watch)
 {
 	census_child__stop(&watch->census);
@@ -350,6 +369,7 @@ int watch__run(const struct watch_options *options)
 	if (err)
 		log_error("watch ends: %s", strerror(-err));
 	service__stopping(&watch.service);
+	tell_cost(&watch);
 	close_all(&watch);
 	return err;
 }

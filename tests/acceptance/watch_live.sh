@@ -19,7 +19,7 @@ all_verdicts() {
 	make_group
 	start_corpus leak leak-large leak-steps daily-leak arenas fragmentation chunks buffers file \
 		shmem threads warm-up steady sawtooth daily step go:heap go:fragmentation go:steady
-	start_watch --speed 3600 --interval 200ms
+	start_watch -v --speed 3600 --interval 200ms
 	restart_after_days "$HOURS" leak
 	end_watch
 	expect_verdicts

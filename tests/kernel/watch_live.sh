@@ -20,7 +20,7 @@ some_verdicts() {
 	make_group
 	export SECONDS_PER_HOUR=0.36
 	start_corpus leak chunks threads go:heap steady
-	start_watch --speed 10000 --interval 100ms
+	start_watch -v --speed 10000 --interval 100ms
 	wait_for 110 has_all_incidents
 	end_watch
 	expect_verdicts

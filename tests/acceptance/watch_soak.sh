@@ -92,6 +92,10 @@ soak() {
 		rss_kb "$fast" >>fast.kb
 		sleep 30
 	done
+	for i in 0 1; do
+		curl -s "127.0.0.1:$((PORT + i))/metrics" | grep -E '^(memdrift_(losses|pass|look|census|child|bursts|database_bytes|bpf)|process_cpu)' |
+			sed 's/^/# /' >&3
+	done
 	cpu_end=$(cpu_ms "$PORT")
 	awk -v ms=$((cpu_end - cpu_begin)) -v wall=$(($(date +%s%3N) - begin_ms)) \
 		'BEGIN {printf "# real: %.3f %% of a CPU, children included\n", 100 * ms / wall
@@ -100,10 +104,6 @@ soak() {
 	expect_flat real
 	expect_flat fast
 	[ "$(metric "$PORT" memdrift_bpf_map_bytes)" -le "$MAP_BYTES_MAX" ] || fail "BPF maps are too large"
-	for i in 0 1; do
-		curl -s "127.0.0.1:$((PORT + i))/metrics" | grep -E '^memdrift_(losses|passes|looks|censuses|bursts|database_bytes|bpf)' |
-			sed 's/^/# /' >&3
-	done
 	# What was lost has a name, and of these there must be none.
 	for i in store_errors oom_records subjects_dropped; do
 		expect_equal "$(metric "$PORT" "memdrift_losses_total{reason=\"$i\"}")" 0 "$i"

@@ -145,20 +145,16 @@ static int best_pick(const struct pick *picks)
 	return best;
 }
 
-/* The candidate step that the best explanation gains most by; the count of candidates: none. */
-static size_t best_step(const struct outlook_work *work, const struct pick *pick)
+/* The candidate step that an explanation gains most by, beyond *most; best where there is none. */
+static size_t gain_by_step(const struct outlook_work *work, const struct pick *pick, double *most,
+			   size_t best)
 {
 	const struct design *design = &work->design;
 	struct pick with = *pick;
 	struct explained explained;
-	double most, base;
-	size_t best = design->steps;
 
-	if (with.count == TERMS_MAX)
+	if (isinf(pick->log_weight) || with.count == TERMS_MAX)
 		return best;
-	fit__explain(&work->fit, with.terms, with.count, &explained);
-	base = explained.evidence;
-	most = base + STEP_GAIN;
 	for (size_t i = 0; i < design->steps; i++) {
 		size_t column = design->first_step + i;
 		const struct shape *step = &design->shape[column];
@@ -169,11 +165,30 @@ static size_t best_step(const struct outlook_work *work, const struct pick *pick
 		with.terms[with.count] =
 			(struct term){{column, column}, {1, 0}, design->prior[column]};
 		fit__explain(&work->fit, with.terms, with.count + 1, &explained);
-		if (explained.evidence <= most)
+		if (explained.evidence <= *most)
 			continue;
-		most = explained.evidence;
+		*most = explained.evidence;
 		best = i;
 	}
+	return best;
+}
+
+/* The step without which no explanation is any good; the count of candidates: none. */
+static size_t best_step(const struct outlook_work *work, const struct pick *picks)
+{
+	double most = -INFINITY;
+	size_t best = work->design.steps;
+
+	for (int kind = 0; kind < PICK_OTHER; kind++) {
+		struct explained explained;
+
+		if (isinf(picks[kind].log_weight))
+			continue;
+		fit__explain(&work->fit, picks[kind].terms, picks[kind].count, &explained);
+		most = fmax(most, explained.evidence + STEP_GAIN);
+	}
+	for (int kind = 0; kind < PICK_OTHER; kind++)
+		best = gain_by_step(work, &picks[kind], &most, best);
 	return best;
 }
 
@@ -242,7 +257,7 @@ static void pick_explanations(struct outlook_work *work, const struct track *tra
 		build_design(work, track, scale, &plain, &maybe, &onsets);
 		fit_under(work, track, PICK_NOISE, 0);
 		explanations__pick(&work->fit, &work->design, picks);
-		step = best_step(work, &picks[best_pick(picks)]);
+		step = best_step(work, picks);
 		if (plain.count < DESIGN_STEPS_MAX && step < maybe.count) {
 			plain.row[plain.count++] = maybe.row[step];
 			maybe.row[step] = maybe.row[--maybe.count];

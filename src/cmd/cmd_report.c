@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "cmd/report_file.h"
+#include "cmd/report_history.h"
 #include "cmd/report_options.h"
 #include "cmd/report_recording.h"
 #include "output/diff.h"
@@ -87,6 +88,8 @@ int cmd_report(int argc, char **argv)
 		return code;
 	/* A reader of the report that goes away is an error of writing, not a reason to die. */
 	signal(SIGPIPE, SIG_IGN);
+	if (options.db)
+		return report_history(&options);
 	if (options.recording)
 		return report_recording(&options);
 	if (report_recording__read(&a, options.a, error)) {

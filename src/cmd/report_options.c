@@ -2,6 +2,7 @@
 #include "cmd/report_options.h"
 
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,14 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "cmd/cmd.h"
+#include "cmd/history_options.h"
 #include "output/profile.h"
 #include "output/result.h"
 
 static const char help[] =
 	"Usage: memdrift report RECORDING [OPTIONS]\n"
 	"       memdrift report --diff A B [OPTIONS]\n"
+	"       memdrift report --db FILE [--pid PID|--unit NAME] [--since TIME] [OPTIONS]\n"
 	"\n"
 	"Writes of a recording (`memdrift trace --record FILE`) what the trace itself would have\n"
 	"written with these options, on any machine; or says what grew and what shrank between "
@@ -22,7 +25,9 @@ static const char help[] =
 	"reports, each a recording or of `memdrift trace --json`: RSS, and outstanding allocations "
 	"by\n"
 	"stack and size when both were traced with --live. Processes are matched by PID and start\n"
-	"time, else by name and executable. Needs no root.\n"
+	"time, else by name and executable. Or tells what the history of `memdrift watch` has: "
+	"what\n"
+	"grew most on the host, or the trend of one process, and the incidents. Needs no root.\n"
 	"\n"
 	"      --diff A B           the reports to compare: what B has more than A is growth\n"
 	"      --json               one JSON object instead of text, with everything in it\n"
@@ -41,6 +46,17 @@ static const char help[] =
 	"      --min-size SIZE, --max-size SIZE  list only requests of these sizes\n"
 	"      --pprof FILE         a profile for go tool pprof, Parca, Pyroscope\n"
 	"      --svg FILE           an interactive flame graph\n"
+	"\n"
+	"Of a history (--db) only\n"
+	"      --pid PID            the process with this PID, and those that it came after\n"
+	"      --unit NAME          the processes of a systemd unit, a container or a control "
+	"group\n"
+	"      --since TIME         from then on: 12h, 7d or a date, \"2026-11-20 14:00\" "
+	"(default: 7d,\n"
+	"                           of --pid, --unit and --series 28d)\n"
+	"      --evidence DIR       write the incidents' profiles and stacks into DIR\n"
+	"      --series FILE        write the series, hourly, for `memdrift analyze`, and no "
+	"report\n"
 	"  -h, --help               this text\n"
 	"\n"
 	"Examples\n"
@@ -67,7 +83,12 @@ enum {
 	OPT_SVG,
 	OPT_OLDER,
 	OPT_MIN_SIZE,
-	OPT_MAX_SIZE
+	OPT_MAX_SIZE,
+	OPT_PID,
+	OPT_UNIT,
+	OPT_SINCE,
+	OPT_EVIDENCE,
+	OPT_SERIES
 };
 
 static const struct option long_options[] = {
@@ -85,6 +106,11 @@ static const struct option long_options[] = {
 	{"older", required_argument, NULL, OPT_OLDER},
 	{"min-size", required_argument, NULL, OPT_MIN_SIZE},
 	{"max-size", required_argument, NULL, OPT_MAX_SIZE},
+	{"pid", required_argument, NULL, OPT_PID},
+	{"unit", required_argument, NULL, OPT_UNIT},
+	{"since", required_argument, NULL, OPT_SINCE},
+	{"evidence", required_argument, NULL, OPT_EVIDENCE},
+	{"series", required_argument, NULL, OPT_SERIES},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -106,6 +132,7 @@ static int parse_top(struct report_options *options, const char *text)
 	if (*text < '0' || *text > '9' || *end || !top || top > 1000000)
 		return usage("--top", text, "a number of rows");
 	options->top = top;
+	options->top_given = true;
 	return -1;
 }
 
@@ -159,9 +186,21 @@ static int parse_option(struct report_options *options, int option)
 		options->a = optarg;
 		return -1;
 	case OPT_DB:
-		log_error("--db: this version keeps no history to report on; see `memdrift report "
-			  "--help`");
-		return EXIT_USAGE;
+		options->db = optarg;
+		return -1;
+	case OPT_PID:
+		return history_options__parse_pid(options, optarg);
+	case OPT_UNIT:
+		options->unit = optarg;
+		return -1;
+	case OPT_SINCE:
+		return history_options__parse_since(options, optarg);
+	case OPT_EVIDENCE:
+		options->evidence = optarg;
+		return -1;
+	case OPT_SERIES:
+		options->series = optarg;
+		return -1;
 	case OPT_JSON:
 		options->json = true;
 		return -1;
@@ -199,9 +238,17 @@ static int parse_option(struct report_options *options, int option)
 /* What is to be reported on: two reports after --diff, else a recording. */
 static int parse_subject(int argc, char **argv, struct report_options *options)
 {
+	if (options->db)
+		return history_options__check(options, optind < argc);
+	if (history_options__any(options)) {
+		log_error("--pid, --unit, --since, --evidence and --series are of a history: name "
+			  "it with --db FILE");
+		return EXIT_USAGE;
+	}
 	if (!options->a && optind == argc) {
-		log_error("nothing to report on: name a recording of `memdrift trace --record`, or "
-			  "two reports with --diff A B; see `memdrift report --help`");
+		log_error("nothing to report on: name a recording of `memdrift trace --record`, "
+			  "two reports with --diff A B, or a history with --db FILE; see `memdrift "
+			  "report --help`");
 		return EXIT_USAGE;
 	}
 	if (!options->a) {
@@ -239,6 +286,7 @@ int report_options__parse(int argc, char **argv, struct report_options *options)
 
 	*options = (struct report_options){.top = TOP_GROUPS};
 	options->profile.weight = WEIGHT_MMAP_BYTES;
+	options->since_unix = NAN;
 	options->filter.max_bytes = UINT64_MAX;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "o:h", long_options, NULL)) != -1) {
@@ -247,7 +295,7 @@ int report_options__parse(int argc, char **argv, struct report_options *options)
 			return code;
 	}
 	code = parse_subject(argc, argv, options);
-	if (code < 0 && !options->recording)
+	if (code < 0 && !options->recording && !options->db)
 		code = check_diff(options);
 	return code;
 }

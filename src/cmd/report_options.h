@@ -12,7 +12,7 @@
 
 /* What the command line of `memdrift report` asks for. */
 struct report_options {
-	const char *recording; /* NULL: two reports are compared */
+	const char *recording; /* NULL: two reports are compared, or a history is told */
 	const char *a, *b;     /* --diff */
 	bool json;
 	bool all;
@@ -22,6 +22,13 @@ struct report_options {
 	const char *weight;        /* as it was given; NULL: it was not */
 	struct live_filter filter; /* --older, --min-size, --max-size */
 	bool filters;
+	const char *db; /* --db: NULL: no history is reported on */
+	uint32_t pid;   /* 0: any */
+	const char *unit;
+	double since_unix, since_s; /* --since, either; NAN and 0: not given */
+	const char *series;         /* --series FILE */
+	const char *evidence;       /* --evidence DIRECTORY */
+	bool top_given;
 	/* --large; none: as the trace had them. */
 	uint64_t large[LARGE_OPTION_MAX];
 	uint32_t large_count;

@@ -16,6 +16,13 @@ static const double hinge_ages_h[] = {12,  18,	24,  36,  48,  60,  72,	 96, 120,
 				      156, 192, 240, 288, 348, 420, 504, 600};
 /* No onset so near the start: it is no different from growth all along. */
 #define HINGE_LEAST_BEFORE_H 12.0
+/* Nor is growth known that is younger. */
+#define HINGE_YOUNGEST_H 11.9
+
+/* So many of the latest restarts are tried as onsets and ends, each as likely as so large a part of
+ * the whole time. */
+#define HINGE_RESTARTS 3
+#define RESTART_WEIGHT 0.1
 
 /* Time constants of warm-ups: hours to weeks. Beyond the last it is no different from a line. */
 static const double warm_up_times_h[] = {1.5, 3, 6, 12, 24, 48, 96, 192};
@@ -116,23 +123,72 @@ static void add_cycles(struct design *design, const struct track *track,
 			add_cycle(design, track, WEEK_H / harmonic, scale->weekly_mib / harmonic);
 }
 
-static void add_hinges(struct design *design, const struct track *track, double prior)
+/* Ages of onsets, youngest first. */
+struct ages {
+	size_t count;
+	double age_h[DESIGN_HINGES];
+	bool restart[DESIGN_HINGES];
+};
+
+static void insert_age(struct ages *ages, const struct track *track, double age_h, bool restart)
 {
-	double start_h = track->t_h[0], end_h = track->t_h[track->count - 1];
-	double before_h = 0;
+	size_t i = ages->count;
+
+	if (age_h < HINGE_YOUNGEST_H || age_h > track->span_h - HINGE_LEAST_BEFORE_H ||
+	    i == DESIGN_HINGES - 1)
+		return;
+	for (size_t k = 0; k < i; k++)
+		if (fabs(ages->age_h[k] - age_h) < 0.4 * track->bin_h) {
+			ages->restart[k] = ages->restart[k] || restart;
+			return;
+		}
+	for (; i && ages->age_h[i - 1] > age_h; i--) {
+		ages->age_h[i] = ages->age_h[i - 1];
+		ages->restart[i] = ages->restart[i - 1];
+	}
+	ages->age_h[i] = age_h;
+	ages->restart[i] = restart;
+	ages->count++;
+}
+
+/* The latest restarts: what begins or ends with a version begins or ends there. */
+static void insert_restarts(struct ages *ages, const struct track *track)
+{
+	double end_h = track->t_h[track->count - 1];
+	size_t left = HINGE_RESTARTS;
+
+	for (size_t i = track->count; i-- > 1 && left;) {
+		if (track->gap_h[i] > 0)
+			continue;
+		insert_age(ages, track, end_h - (track->t_h[i - 1] + track->t_h[i]) / 2, true);
+		left--;
+	}
+}
+
+static void add_hinges(struct design *design, const struct track *track,
+		       const struct onset_list *onsets, double prior)
+{
+	double start_h = track->t_h[0], end_h = track->t_h[track->count - 1], before_h = 0;
+	struct ages ages = {0};
 	size_t first = design->columns;
 
-	for (size_t i = 0; i < ARRAY_SIZE(hinge_ages_h); i++) {
-		double age_h = hinge_ages_h[i];
-		double next_h = i + 1 < ARRAY_SIZE(hinge_ages_h) ? hinge_ages_h[i + 1] : age_h + 96;
+	insert_restarts(&ages, track);
+	for (size_t i = 0; onsets && i < onsets->count; i++)
+		insert_age(&ages, track, end_h - onsets->tau_h[i], false);
+	for (size_t i = 0; i < ARRAY_SIZE(hinge_ages_h); i++)
+		insert_age(&ages, track, hinge_ages_h[i], false);
+	for (size_t i = 0; i < ages.count; i++) {
+		double age_h = ages.age_h[i];
+		double next_h = i + 1 < ages.count ? ages.age_h[i + 1] : track->span_h;
+		double weight = (next_h - before_h) / 2;
 
-		if (age_h > track->span_h - HINGE_LEAST_BEFORE_H)
-			break;
-		/* An onset is as likely at one hour as at another. */
+		/* An onset is as likely at one hour as at another, but for restarts. */
+		if (ages.restart[i])
+			weight += RESTART_WEIGHT * track->span_h;
 		add_column(design, track,
 			   (struct shape){.kind = SHAPE_HINGE,
 					  .tau_h = end_h - age_h,
-					  .weight = (next_h - before_h) / 2},
+					  .weight = weight},
 			   prior);
 		before_h = age_h;
 	}
@@ -149,6 +205,22 @@ static void add_pair(struct design *design, const struct track *track, enum shap
 	add_column(design, track, (struct shape){.kind = first, .time_h = time_h}, prior);
 	if (track->lives > 1)
 		add_column(design, track, (struct shape){.kind = later, .time_h = time_h}, prior);
+}
+
+/* Time constants that the track can tell from a line: up to half of the longest life there was after
+ * a restart, or all of the only one. */
+static size_t count_times(const struct track *track)
+{
+	double longest_h = 0;
+	size_t count = 1;
+
+	for (size_t i = 0; i < track->count; i++)
+		longest_h = fmax(longest_h, track->age_h[i]);
+	if (track->lives > 1)
+		longest_h /= 2;
+	while (count < ARRAY_SIZE(warm_up_times_h) && warm_up_times_h[count] <= longest_h)
+		count++;
+	return count;
 }
 
 static void add_settlings(struct design *design, const struct track *track, double prior)
@@ -203,14 +275,15 @@ void design__build_line(struct design *design, const struct track *track,
 }
 
 void design__build(struct design *design, const struct track *track,
-		   const struct design_scale *scale, const struct step_list *steps)
+		   const struct design_scale *scale, const struct step_list *steps,
+		   const struct onset_list *onsets)
 {
 	double prior = scale->growth_mib;
 
 	start(design, track, scale, steps);
-	add_hinges(design, track, prior);
+	add_hinges(design, track, onsets, prior);
 	design->first_age = design->columns;
-	design->ages = ARRAY_SIZE(warm_up_times_h);
+	design->ages = count_times(track);
 	design->each_age = track->lives > 1 ? 2 : 1;
 	for (size_t i = 0; i < design->ages; i++)
 		add_pair(design, track, SHAPE_AGE_FIRST, SHAPE_AGE_LATER, warm_up_times_h[i], prior);

@@ -12,10 +12,10 @@
  * explanation has, then the track itself, then shapes of growth, of which an explanation has a few.
  * Each life has a level of its own besides (noise.c takes it out).
  */
-#define DESIGN_COLUMNS 84 /* a multiple of four: columns are worked on four at a time */
+#define DESIGN_COLUMNS 100 /* a multiple of four: columns are worked on four at a time */
 #define DESIGN_CYCLES_MAX 14
 #define DESIGN_STEPS_MAX	6 /* that every explanation has */
-#define DESIGN_HINGES	18
+#define DESIGN_HINGES	36
 
 /* What drift is asked about: growth over the next two weeks. */
 #define OUTLOOK_H 336.0
@@ -60,13 +60,21 @@ struct step_list {
 	size_t row[DESIGN_STEPS_MAX];
 };
 
+/* Onsets that are tried beside the usual ones. */
+#define DESIGN_ONSETS_MAX 14
+struct onset_list {
+	size_t count;
+	double tau_h[DESIGN_ONSETS_MAX];
+};
+
 struct design_scale {
 	double daily_mib, weekly_mib; /* how large cycles may be */
 	double growth_mib;	      /* how large growth may be, before the track was seen */
 };
 
 void design__build(struct design *design, const struct track *track,
-		   const struct design_scale *scale, const struct step_list *steps);
+		   const struct design_scale *scale, const struct step_list *steps,
+		   const struct onset_list *onsets);
 /* Only cycles, the track and one straight line from tau_h on. */
 void design__build_line(struct design *design, const struct track *track,
 			const struct design_scale *scale, double tau_h);

@@ -17,7 +17,6 @@
 #define PRIOR_SETTLING	 (-3.0)
 #define PRIOR_AND_HINGE	 (-2.0)
 #define PRIOR_STEP	 (-3.0)
-#define PRIOR_STEP_HINGE (-4.5)
 
 /* What is so much less likely than the best so far adds nothing. */
 #define WEIGHT_WITHIN 14.0
@@ -272,6 +271,41 @@ static void weigh_settlings(const struct fit *fit, const struct design *design, 
 	}
 }
 
+/* The steps of a set, one bit each, and a line beside them. */
+static void weigh_step_set(const struct fit *fit, const struct design *design, struct tally *tally,
+			   unsigned int set)
+{
+	double all = hinge_weights(fit, design), last_fall_h = -INFINITY;
+	struct term terms[TERMS_MAX];
+	struct claim claim = {.terms = terms, .kind = PICK_OTHER};
+
+	for (size_t i = 0; i < design->steps; i++) {
+		const struct shape *step = &design->shape[design->first_step + i];
+
+		if (!(set & 1u << i))
+			continue;
+		terms[claim.count++] = one_column(design, design->first_step + i);
+		claim.log_prior += PRIOR_STEP;
+		if (!step->up)
+			last_fall_h = fmax(last_fall_h, step->tau_h);
+	}
+	add_claim(fit, design, &claim, tally);
+	claim.count++;
+	claim.grows = claim.has_line = true;
+	claim.log_prior += PRIOR_AND_HINGE;
+	for (size_t j = 0; j < design->hinges; j++) {
+		const struct shape *hinge = &design->shape[fit->y + 1 + j];
+		struct claim line = claim;
+
+		if (hinge->tau_h < last_fall_h)
+			continue;
+		terms[claim.count - 1] = one_column(design, fit->y + 1 + j);
+		line.onset_h = hinge->tau_h;
+		line.log_prior += log(hinge->weight / all);
+		add_claim(fit, design, &line, tally);
+	}
+}
+
 /*
  * Steps, alone and beside a line. Growth that a fall without a restart takes back is what a cache or
  * a buffer does that is flushed; a line across a fall would call it drift, so that after a fall only
@@ -279,32 +313,8 @@ static void weigh_settlings(const struct fit *fit, const struct design *design, 
  */
 static void weigh_steps(const struct fit *fit, const struct design *design, struct tally *tally)
 {
-	double all = hinge_weights(fit, design);
-
-	for (size_t i = 0; i < design->steps; i++) {
-		size_t column = design->first_step + i;
-		const struct shape *step = &design->shape[column];
-		struct term terms[2] = {one_column(design, column)};
-		struct claim claim = {.terms = terms,
-				      .count = 1,
-				      .log_prior = PRIOR_STEP,
-				      .onset_h = step->tau_h,
-				      .kind = PICK_OTHER};
-
-		add_claim(fit, design, &claim, tally);
-		claim.count = 2;
-		claim.grows = claim.has_line = true;
-		for (size_t j = 0; j < design->hinges; j++) {
-			const struct shape *hinge = &design->shape[fit->y + 1 + j];
-
-			if (!step->up && hinge->tau_h < step->tau_h)
-				continue;
-			terms[1] = one_column(design, fit->y + 1 + j);
-			claim.onset_h = hinge->tau_h;
-			claim.log_prior = PRIOR_STEP_HINGE + log(hinge->weight / all);
-			add_claim(fit, design, &claim, tally);
-		}
-	}
+	for (unsigned int set = 1; set < 1u << design->steps; set++)
+		weigh_step_set(fit, design, tally, set);
 }
 
 void explanations__weigh(const struct fit *fit, const struct design *design, struct tally *tally)

@@ -107,6 +107,10 @@ static struct design_scale guess_scale(const struct track *track, double level)
  */
 #define STEP_GAIN  8.0
 #define PICK_NOISE 5
+/* Growth that is so much more likely (logarithm) than none has its onset refined, in so many steps
+ * to each side. */
+#define REFINE_GAIN  25.0
+#define ONSET_SPLITS 3
 
 static void fit_under(struct outlook_work *work, const struct track *track, int noise,
 		      double sigma2)
@@ -141,20 +145,16 @@ static int best_pick(const struct pick *picks)
 	return best;
 }
 
-/* The candidate step that the best explanation gains most by; the count of candidates: none. */
-static size_t best_step(const struct outlook_work *work, const struct pick *pick)
+/* The candidate step that an explanation gains most by, beyond *most; best where there is none. */
+static size_t gain_by_step(const struct outlook_work *work, const struct pick *pick, double *most,
+			   size_t best)
 {
 	const struct design *design = &work->design;
 	struct pick with = *pick;
 	struct explained explained;
-	double most, base;
-	size_t best = design->steps;
 
-	if (with.count == TERMS_MAX)
+	if (isinf(pick->log_weight) || with.count == TERMS_MAX)
 		return best;
-	fit__explain(&work->fit, with.terms, with.count, &explained);
-	base = explained.evidence;
-	most = base + STEP_GAIN;
 	for (size_t i = 0; i < design->steps; i++) {
 		size_t column = design->first_step + i;
 		const struct shape *step = &design->shape[column];
@@ -165,43 +165,107 @@ static size_t best_step(const struct outlook_work *work, const struct pick *pick
 		with.terms[with.count] =
 			(struct term){{column, column}, {1, 0}, design->prior[column]};
 		fit__explain(&work->fit, with.terms, with.count + 1, &explained);
-		if (explained.evidence <= most)
+		if (explained.evidence <= *most)
 			continue;
-		most = explained.evidence;
+		*most = explained.evidence;
 		best = i;
 	}
 	return best;
 }
 
+/* The step without which no explanation is any good; the count of candidates: none. */
+static size_t best_step(const struct outlook_work *work, const struct pick *picks)
+{
+	double most = -INFINITY;
+	size_t best = work->design.steps;
+
+	for (int kind = 0; kind < PICK_OTHER; kind++) {
+		struct explained explained;
+
+		if (isinf(picks[kind].log_weight))
+			continue;
+		fit__explain(&work->fit, picks[kind].terms, picks[kind].count, &explained);
+		most = fmax(most, explained.evidence + STEP_GAIN);
+	}
+	for (int kind = 0; kind < PICK_OTHER; kind++)
+		best = gain_by_step(work, &picks[kind], &most, best);
+	return best;
+}
+
 static void build_design(struct outlook_work *work, const struct track *track,
 			 const struct design_scale *scale, const struct step_list *plain,
-			 const struct step_list *maybe)
+			 const struct step_list *maybe, const struct onset_list *onsets)
 {
-	design__build(&work->design, track, scale, plain);
+	design__build(&work->design, track, scale, plain, onsets);
 	for (size_t i = 0; i < maybe->count; i++)
 		design__add_step(&work->design, track, maybe->row[i], scale->growth_mib);
+}
+
+/* Onsets between a hinge and its neighbours; false: there is no room between them. */
+static bool split_neighbours(const struct design *design, size_t hinge, struct onset_list *onsets)
+{
+	size_t first = design->base + 1, last = first + design->hinges - 1;
+	double tau_h = design->shape[hinge].tau_h;
+
+	for (int side = -1; side <= 1; side += 2) {
+		size_t other = side < 0 ? hinge - 1 : hinge + 1;
+		double gap_h;
+
+		if ((side < 0 && hinge == first) || (side > 0 && hinge == last))
+			continue;
+		gap_h = design->shape[other].tau_h - tau_h;
+		for (int i = 1; i <= ONSET_SPLITS && onsets->count < DESIGN_ONSETS_MAX; i++)
+			onsets->tau_h[onsets->count++] =
+				tau_h + gap_h * i / (double)(ONSET_SPLITS + 1);
+	}
+	return onsets->count;
+}
+
+/* Where growth is far beyond doubt, its onset is looked for between the usual ones: a corner that
+ * lies a day off would have to be explained by something else. */
+static bool refine_onsets(const struct design *design, const struct pick *picks,
+			  struct onset_list *onsets)
+{
+	const struct pick *pick = &picks[best_pick(picks)];
+
+	onsets->count = 0;
+	if (pick->log_weight < picks[PICK_NONE].log_weight + REFINE_GAIN)
+		return false;
+	for (size_t i = 0; i < pick->count; i++)
+		for (size_t k = 0; k < 2; k++) {
+			size_t column = pick->terms[i].column[k];
+
+			if (pick->terms[i].weight[k] != 0 &&
+			    column <= design->base + design->hinges)
+				split_neighbours(design, column, onsets);
+		}
+	return onsets->count;
 }
 
 /* Explanations under one noise, with the steps that they need. */
 static void pick_explanations(struct outlook_work *work, const struct track *track,
 			      const struct design_scale *scale, struct pick *picks)
 {
+	struct onset_list onsets = {0};
 	struct step_list plain, maybe;
+	bool refined = false;
 
 	find_steps(work, track, scale, &plain, &maybe);
 	for (;;) {
 		size_t step;
 
-		build_design(work, track, scale, &plain, &maybe);
+		build_design(work, track, scale, &plain, &maybe, &onsets);
 		fit_under(work, track, PICK_NOISE, 0);
 		explanations__pick(&work->fit, &work->design, picks);
-		if (plain.count == DESIGN_STEPS_MAX)
+		step = best_step(work, picks);
+		if (plain.count < DESIGN_STEPS_MAX && step < maybe.count) {
+			plain.row[plain.count++] = maybe.row[step];
+			maybe.row[step] = maybe.row[--maybe.count];
+			continue;
+		}
+		if (refined || !refine_onsets(&work->design, picks, &onsets))
 			return;
-		step = best_step(work, &picks[best_pick(picks)]);
-		if (step >= maybe.count)
-			return;
-		plain.row[plain.count++] = maybe.row[step];
-		maybe.row[step] = maybe.row[--maybe.count];
+		refined = true;
 	}
 }
 

@@ -129,7 +129,7 @@ static int take_line(struct reader *reader, size_t length)
 {
 	struct open_series *open;
 	struct series_line line;
-	char what[SERIES_ERROR_MAX];
+	char what[SERIES_WHAT_MAX];
 
 	if (series_line__parse(reader->text, length, &line, what))
 		return fail(reader, what, NULL);

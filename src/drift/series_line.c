@@ -14,7 +14,7 @@
 
 static int fail(char *error, const char *what, const char *key)
 {
-	snprintf(error, SERIES_ERROR_MAX, "%s \"%s\"", what, key);
+	snprintf(error, SERIES_WHAT_MAX, "%s \"%s\"", what, key);
 	return -EINVAL;
 }
 
@@ -117,7 +117,7 @@ static int read_header(const json_t *root, struct series_line *line, char *error
 static int read_root(const json_t *root, struct series_line *line, char *error)
 {
 	if (!json_is_object(root)) {
-		snprintf(error, SERIES_ERROR_MAX, "not an object");
+		snprintf(error, SERIES_WHAT_MAX, "not an object");
 		return -EINVAL;
 	}
 	*line = (struct series_line){.is_sample = json_object_get(root, "t_s") != NULL};
@@ -160,7 +160,7 @@ int series_line__parse(char *text, size_t length, struct series_line *line, char
 	if (!root && replace_nan(text, length))
 		root = json_loadb(text, length, 0, &detail);
 	if (!root) {
-		snprintf(error, SERIES_ERROR_MAX, "not JSON: %s", detail.text);
+		snprintf(error, SERIES_WHAT_MAX, "not JSON: %s", detail.text);
 		return -EINVAL;
 	}
 	err = read_root(root, line, error);

@@ -9,7 +9,8 @@
 
 /* One line of a series file: the header of a series, or a sample of one. */
 #define SERIES_NAME_MAX	  512
-#define SERIES_ERROR_MAX  512
+#define SERIES_ERROR_MAX  1280 /* a path, a name and what is wrong */
+#define SERIES_WHAT_MAX	  512
 
 struct series_line {
 	bool is_sample;
@@ -20,7 +21,7 @@ struct series_line {
 	size_t odd; /* values that are negative or too large to be true: taken as unknown */
 };
 
-/* 0, or -EINVAL with what is wrong in error (SERIES_ERROR_MAX). text may be changed. */
+/* 0, or -EINVAL with what is wrong in error (SERIES_WHAT_MAX). text may be changed. */
 int series_line__parse(char *text, size_t length, struct series_line *line, char *error);
 
 #endif

@@ -13,11 +13,17 @@
 
 /*
  * watch's history: one SQLite file in WAL mode. A transaction an interval; a kill at any moment
- * loses at most the interval that was not committed. Every resolution (samples, minutes, hours) is
- * a table; older rows are folded into the next one, and --max-db bounds all of it.
+ * loses at most the interval that was not committed, a loss of power what the system had not
+ * written out by itself (some 30 s); neither damages it. Samples, minutes and hours are tables:
+ * hours that are over are folded into the coarser ones at once, and each is kept for its time;
+ * --max-db bounds all of it, with WAL and free pages.
  *
- * Times are seconds of Unix time. One writer; readers (report) open it read-only beside it.
- * Functions return 0 or a negative errno; what SQLite said is in store__error.
+ * Times are seconds of Unix time, kept in ms. One writer ("-lock" beside the file has its lock);
+ * readers (report) open it read-only beside it and see what is committed. Not for several threads.
+ * Functions return 0 or a negative errno; what happened is in store__error: -ENOSPC (a full disk,
+ * or --max-db), -EROFS, -EACCES, -EBUSY (another writer, or a lock), -ESTALE (the file was removed
+ * or replaced: close and open anew), -EUCLEAN (not a history, or damaged), -EPROTONOSUPPORT
+ * (another version's), -EIO, -ENOMEM.
  */
 struct store;
 
@@ -25,20 +31,28 @@ struct store;
 #define STORE_MAX_BYTES_DEFAULT (1ull << 30)
 
 struct store_options {
-	const char *path;
+	const char *path;   /* copied */
 	bool read_only;     /* report: must exist; nothing is migrated or written */
-	uint64_t max_bytes; /* 0: STORE_MAX_BYTES_DEFAULT */
-	double hours_full,
-		days_minutes; /* how long samples and minutes are kept; 0: the defaults */
+	uint64_t max_bytes; /* 0: STORE_MAX_BYTES_DEFAULT; at least 4 MB */
+	/* How long samples and minutes are kept; 0: 6 hours, 2 days. Hours are for 400 days. */
+	double hours_full, days_minutes;
 };
 
-/* Creates or migrates it; a database of a newer version, or none of ours, is refused unharmed. */
+/*
+ * Creates or migrates it; a database of a newer version, or none of ours, is refused unharmed.
+ * A writer begins a session: of what went on before, nothing is known to go on, so each subject's
+ * first sample has to be added.
+ */
 int store__open(struct store **store, const struct store_options *options,
 		char error[STORE_ERROR_MAX]);
 void store__close(struct store *store);
 const char *store__error(const struct store *store);
 
-/* All that is written between the two is there together or not at all. */
+/*
+ * All that is written between the two is there together or not at all. When a function in between
+ * failed for the file's sake, commit keeps nothing and returns that error; samples that were
+ * added in it have to be added anew (sample__differs).
+ */
 int store__begin(struct store *store);
 int store__commit(struct store *store);
 
@@ -62,19 +76,27 @@ bool sample__differs(const struct sample *kept, const struct sample *now);
  * subject is gone.
  */
 int store__add_sample(struct store *store, int64_t subject, const struct sample *sample);
-/* A pass was made at this time: what has no row since then had not changed. Passes that are missing
- * are gaps. */
+/*
+ * A pass was made at this time: what has no row since then had not changed. Passes that are missing
+ * are gaps: more than 2.5 times as long as the interval before.
+ */
 int store__add_pass(struct store *store, double t_unix);
 /* The subject had ended, or was not to be read, at this time. */
 int store__gone(struct store *store, int64_t subject, double t_unix);
 
 /*
- * The subject's history since then, a sample per resolution_s at most (0: all that there is): a
- * coarse sample has the mean of each component that was known in it. series->start_unix is
- * since_unix or the first sample's time. The caller frees it with series__free.
+ * The subject's history since then, a sample per resolution_s at most (0: one for every pass). A
+ * coarse sample has the mean over time of each component that was known in it, of the process that
+ * was longest there, at the mean of that time. What is older is coarser: minutes, then hours; of
+ * heaps (COMPONENTS_CENSUS) it has what a census in that time told. series->start_unix is the first
+ * sample's time. The caller frees it with series__free. 28 days by hours take about 1 ms. -ENOENT:
+ * no such subject; -E2BIG: more than 350,000 samples.
  */
 int store__read_series(struct store *store, int64_t subject, double since_unix, double resolution_s,
 		       struct series *series);
+
+/* The first and the last pass that it has; NAN: none. */
+int store__span(struct store *store, double *first_unix, double *last_unix);
 
 struct store_subject {
 	int64_t id;
@@ -97,7 +119,11 @@ int store__get_state(struct store *store, int64_t subject, const char *key, void
 
 /* A new incident, or the next state of one that has an id; sets incident->id. */
 int store__put_incident(struct store *store, struct incident *incident);
-/* A file's bytes, kept with the incident (deflated), and had again by its name. */
+/*
+ * A file's bytes, kept with the incident (deflated), and had again by its name (no '/' in it, 255
+ * bytes at most). -EFBIG past 64 MB, or past 1/32 of max_bytes when deflated; all evidence has a
+ * quarter of max_bytes, that of the oldest incidents goes. What get gives is freed by the caller.
+ */
 int store__put_evidence(struct store *store, int64_t incident, const char *name, const void *bytes,
 			size_t size);
 int store__get_evidence(struct store *store, int64_t incident, const char *name, void **bytes,
@@ -110,15 +136,16 @@ int store__each_incident(struct store *store, int64_t subject, double since_unix
 			 store_incident_fn fn, void *ctx);
 
 /*
- * Folds what is old enough and drops what is beyond max_bytes, oldest and finest first; at most
- * some ten milliseconds of work a call, true in *more when there is more to do.
+ * Folds what is old enough and drops what is beyond max_bytes, oldest and finest first: samples to
+ * 10 minutes, minutes to 2 hours, hours to 7 days, then incidents. Some 5 to 20 ms of work a call,
+ * true in *more when there is more to do. Once a pass, outside of begin and commit.
  */
 int store__tidy(struct store *store, double now_unix, bool *more);
 
 struct store_size {
 	uint64_t bytes; /* of the file and its WAL */
 	uint64_t samples, minutes, hours, incidents;
-	uint64_t dropped; /* rows that --max-db removed before their time */
+	uint64_t dropped; /* rows, and incidents, that --max-db removed before their time */
 };
 int store__size(struct store *store, struct store_size *out);
 

@@ -112,6 +112,24 @@ int store__read_series(struct store *store, int64_t subject, double since_unix, 
 	return err;
 }
 
+int store__span(struct store *store, double *first_unix, double *last_unix)
+{
+	sqlite3_stmt *first = store__statement(store, SQL_PASS_FIRST);
+	int got;
+
+	*first_unix = *last_unix = NAN;
+	if (store->read_only)
+		store__load_state(store);
+	got = first ? store__step(store, first, "read") : -EUCLEAN;
+	if (got <= 0)
+		return got;
+	*first_unix = column_time(first, 0);
+	if (!isnan(*first_unix))
+		*last_unix = (double)store->pass_end_ms / 1000;
+	sqlite3_reset(first);
+	return 0;
+}
+
 static void take_subject(sqlite3_stmt *statement, double last_pass_unix, struct store_subject *out)
 {
 	double end = column_time(statement, 9);
@@ -139,7 +157,7 @@ int store__each_subject(struct store *store, store_subject_fn fn, void *ctx)
 				       NULL) != SQLITE_OK)
 		err = store__failure(store, "read");
 	while (!err && (got = store__step(store, statement, "read")) > 0) {
-		take_subject(statement, store->pass_end_ms / 1000., &subject);
+		take_subject(statement, (double)store->pass_end_ms / 1000, &subject);
 		err = fn(ctx, &subject);
 	}
 	sqlite3_finalize(statement);

@@ -80,6 +80,9 @@ int store__failure(struct store *store, const char *what)
 	if (err != -EUCLEAN && store->db && sqlite3_system_errno(store->db))
 		snprintf(system, sizeof(system), " (%s)",
 			 strerror(sqlite3_system_errno(store->db)));
+	/* What was written with it is not kept without it. */
+	if (store->begun && !store->failed)
+		store->failed = err;
 	return store__refuse(store, err, "cannot %s %s: %s%s%s", what, store->path, why, system,
 			     hint(store, err));
 }
@@ -93,8 +96,6 @@ int store__refuse(struct store *store, int err, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	text_printable(store->error, sizeof(store->error), text);
-	if (store->begun && !store->failed)
-		store->failed = err;
 	return err;
 }
 

@@ -66,6 +66,7 @@
 		 " WHERE subject=?1 AND begin_ms<=?2),?2) ORDER BY begin_ms")                     \
 	X(LIVES_DELETE, "DELETE FROM lives WHERE subject=? AND end_ms<=?")                        \
 	X(PASS_LAST, "SELECT begin_ms,end_ms,count FROM passes ORDER BY begin_ms DESC LIMIT 1")   \
+	X(PASS_FIRST, "SELECT min(begin_ms) FROM passes")                                         \
 	X(PASS_ADD, "INSERT INTO passes VALUES(?1,?1,1)")                                         \
 	X(PASS_EXTEND, "UPDATE passes SET end_ms=?2,count=count+1 WHERE begin_ms=?1")             \
 	X(PASSES, "SELECT begin_ms,end_ms,count FROM passes WHERE"                                \

@@ -201,23 +201,30 @@ static int emit_at(struct walk *walk, double t_ms, bool census)
 	return walk->source->emit(walk->source->ctx, &bucket);
 }
 
+/* Passes are not as even as they are kept: what ends within half a step may end before the pass.
+ * The last one's time is kept as it was. */
+static bool is_before(const struct walk *walk, double pass, double step, int64_t end)
+{
+	const struct walk_run *run = &walk->run;
+
+	if (pass + 1 == (double)run->count)
+		return run->end_ms < end;
+	return (double)run->begin_ms + pass * step < (double)end - step / 2;
+}
+
 /* The same of full resolution: the row itself, then each pass at which it still held. */
 static int emit_piece(struct walk *walk, int64_t end)
 {
 	const struct walk_run *run = &walk->run;
-	double step = run->count > 1
-			      ? (double)(run->end_ms - run->begin_ms) / (double)(run->count - 1)
-			      : LONE_PASS_MS;
-	/* Passes are not as even as they are kept: half a step off is the same pass. */
-	double pass = floor(((double)(walk->pos - run->begin_ms) + step / 2) / step) + 1;
-	double t_ms = (double)run->begin_ms + pass * step;
+	double step = LONE_PASS_MS, pass;
 	int err = emit_at(walk, (double)walk->pos, walk->fresh);
 
+	if (run->count > 1)
+		step = (double)(run->end_ms - run->begin_ms) / (double)(run->count - 1);
+	pass = floor(((double)(walk->pos - run->begin_ms) + step / 2) / step) + 1;
 	walk->fresh = false;
-	for (; !err && pass < (double)run->count && t_ms < (double)end - step / 2; pass++) {
-		err = emit_at(walk, t_ms, false);
-		t_ms = (double)run->begin_ms + (pass + 1) * step;
-	}
+	for (; !err && pass < (double)run->count && is_before(walk, pass, step, end); pass++)
+		err = emit_at(walk, (double)run->begin_ms + pass * step, false);
 	return err;
 }
 

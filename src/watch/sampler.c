@@ -220,6 +220,8 @@ int sampler__open(struct sampler **out, const struct sampler_options *options)
 	sampler->options.limits_s = limits_s;
 	if (!sampler->options.subjects_max)
 		sampler->options.subjects_max = SAMPLER_SUBJECTS_DEFAULT;
+	if (!sampler->options.full_passes)
+		sampler->options.full_passes = SAMPLER_FULL_PASSES;
 	sampler->fds_max = raise_fds(sampler->options.subjects_max);
 	sampler->text = malloc(SAMPLER_TEXT_MAX);
 	sampler->subjects = subjects__new();

@@ -14,7 +14,7 @@
  * A pass over /proc each interval: who lives, and the memory of those that are followed.
  *
  * Of a followed process /proc/PID/statm is held open and read in place (1 us, a sixth of opening
- * anything there); only when a figure of it moved, and every SAMPLER_FULL_PASSES passes, status is
+ * anything there); only when a figure of it moved, and every full_passes passes, status is
  * read for all the components (12 us). A process whose statm stands still can change in swapped-out
  * memory and threads alone: those two can be so many passes old, nothing else. The open file is
  * bound to its process: one that has taken its pid is never read for it.
@@ -27,7 +27,7 @@
  */
 struct sampler;
 
-#define SAMPLER_FULL_PASSES  6 /* a minute of the default interval */
+#define SAMPLER_FULL_PASSES  6 /* by default: a minute of the default interval */
 #define SAMPLER_YOUNG_PASSES 6
 /* Followed at most by default: 1.5 kB and an open file each. */
 #define SAMPLER_SUBJECTS_DEFAULT 4096
@@ -37,8 +37,9 @@ struct sampler;
 struct sampler_options {
 	double interval_s;   /* of wall time; > 0: tells which processes are young when it starts */
 	size_t subjects_max; /* 0: SAMPLER_SUBJECTS_DEFAULT */
-	double limits_s;     /* control groups are read again after so long; 0: five minutes */
-	uint64_t *losses;    /* of WATCH_LOSS_MAX; processes_gone and subjects_dropped count here */
+	uint32_t full_passes; /* 0: SAMPLER_FULL_PASSES. More where passes follow each other fast */
+	double limits_s;      /* control groups are read again after so long; 0: five minutes */
+	uint64_t *losses; /* of WATCH_LOSS_MAX; processes_gone and subjects_dropped count here */
 };
 
 /* A followed process. It stays where it is until `gone` was called for it. */

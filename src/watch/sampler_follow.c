@@ -132,15 +132,15 @@ static int fill_followed(struct sampler *sampler, struct followed *followed)
 static int make_followed(struct sampler *sampler, uint32_t pid, struct followed **out)
 {
 	struct followed *followed = calloc(1, sizeof(*followed));
-	int err = followed ? 0 : -ENOMEM;
+	int err;
 
-	if (err)
-		return err;
+	if (!followed)
+		return -ENOMEM;
 	followed->watched.pid = pid;
 	followed->watched.limit_bytes = SERIES_UNKNOWN;
 	followed->watched.is_new = followed->watched.changed = true;
 	/* Those that are met together are not all read in full together. */
-	followed->full_pass = sampler->pass + 1 + pid % SAMPLER_FULL_PASSES;
+	followed->full_pass = sampler->pass + 1 + pid % sampler->options.full_passes;
 	followed->fd = statm__open(pid);
 	err = followed->fd < 0 ? followed->fd : fill_followed(sampler, followed);
 	if (!err) {
@@ -246,7 +246,7 @@ void sampler__admit(struct sampler *sampler)
 
 		if (known->kind != KNOWN_WAITING || known->due_pass > sampler->pass)
 			continue;
-		known->due_pass = sampler->pass + SAMPLER_FULL_PASSES;
+		known->due_pass = sampler->pass + sampler->options.full_passes;
 		if (sampler->followed_count < sampler->options.subjects_max) {
 			known__follow(sampler, known);
 			continue;
@@ -260,7 +260,7 @@ void sampler__admit(struct sampler *sampler)
 			continue;
 		followed__drop(sampler, smallest->followed);
 		let_wait(sampler, smallest);
-		smallest->due_pass += SAMPLER_FULL_PASSES;
+		smallest->due_pass += sampler->options.full_passes;
 		smallest = NULL;
 		known__follow(sampler, known);
 	}

@@ -206,7 +206,11 @@ static enum reading read_full(struct sampler *sampler, struct followed *followed
 		watched->changed |= watched->sample.value[i] != sample.value[i];
 		watched->sample.value[i] = sample.value[i];
 	}
-	followed->full_pass = sampler->pass + SAMPLER_FULL_PASSES;
+	/* What changed while it was read, or could not be, is read again: status may be of a moment
+	 * that no statm was of. */
+	followed->full_pass = sampler->pass + sampler->options.full_passes;
+	if (err || memcmp(&after, &followed->statm, sizeof(after)))
+		followed->full_pass = sampler->pass + 1;
 	return READING_OK;
 }
 

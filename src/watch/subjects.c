@@ -33,7 +33,7 @@ struct group {
 
 struct subjects {
 	struct group *groups;
-	TAILQ_HEAD(, slot) free; /* the longest free first */
+	TAILQ_HEAD(free_slots, slot) free; /* the longest free first */
 	size_t count;
 };
 

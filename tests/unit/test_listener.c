@@ -213,7 +213,8 @@ static void refuses_everything_else(void **state)
 	ask(&source, "\x16\x03\x01\x02\n\n\r\n\r\n", answer);
 	assert_false(begins(answer, "HTTP/1.1 200 "));
 	memset(request, 'x', 100000);
-	memcpy(request, "GET /", 5);
+	for (size_t i = 0; i < 5; i++)
+		request[i] = "GET /"[i];
 	ask(&source, request, answer);
 	assert_false(begins(answer, "HTTP/1.1 200 "));
 	assert_int_equal(source.fills, 0);
@@ -330,16 +331,15 @@ static void a_connection_ends_at_its_age(void **state)
 		for (int i = 0; i < SLOW; i++) {
 			char byte;
 
-			if (fds[i] >= 0 && send(fds[i], "x", 1, MSG_NOSIGNAL) < 0 &&
-			    errno != EAGAIN) {
-				close(fds[i]);
-				fds[i] = -1;
-				open_fds--;
-			} else if (fds[i] >= 0 && recv(fds[i], &byte, 1, 0) == 0) {
-				close(fds[i]);
-				fds[i] = -1;
-				open_fds--;
-			}
+			bool ended = fds[i] >= 0 &&
+				     ((send(fds[i], "x", 1, MSG_NOSIGNAL) < 0 && errno != EAGAIN) ||
+				      recv(fds[i], &byte, 1, 0) == 0);
+
+			if (!ended)
+				continue;
+			close(fds[i]);
+			fds[i] = -1;
+			open_fds--;
 		}
 	}
 	assert_int_equal(open_fds, 0);

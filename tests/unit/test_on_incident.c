@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "watch/on_incident.h"
 
 /* Until a command must have ended, on the slowest machine. */
@@ -196,7 +197,9 @@ static bool is_gone(const char *path)
 
 static bool comes_true(bool (*test)(const char *path), const char *path)
 {
-	for (int i = 0; i < PATIENCE_MS / 5; i++) {
+	uint64_t end_ns = monotonic_ns() + PATIENCE_MS * 1000000ull;
+
+	while (monotonic_ns() < end_ns) {
 		if (test(path))
 			return true;
 		usleep(5000);

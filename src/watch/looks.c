@@ -112,7 +112,7 @@ void looks__work(struct watch *watch)
 	for (;;) {
 		due = NULL;
 		sampler__each(watch->sampler, find_due, &due);
-		watch->oldest_look_s =
+		watch->cost.look_overdue_s =
 			due ? fmax(0, watch->last_pass_unix - due->next_look_unix) : 0;
 		if (!due || due->next_look_unix > watch->last_pass_unix ||
 		    !budget__has(&watch->looks, monotonic_ns()))

@@ -99,7 +99,6 @@ struct watch {
 	struct mover nobody;
 
 	struct budget looks, bursts;
-	double oldest_look_s; /* how long ago the look that is most overdue was due; 0 none */
 
 	struct burst burst;
 	bool has_burst;

@@ -14,7 +14,7 @@ find_memory_hierarchy() {
 	[ -n "$hierarchy" ] && grep -qw memory "$hierarchy/cgroup.controllers"
 }
 
-# make_group [LIMIT_BYTES]: sets $GROUP; goes when the file ends.
+# make_group LIMIT_BYTES, "" for none: sets $GROUP; goes when the file ends.
 make_group() {
 	find_memory_hierarchy || skip "no control groups for memory"
 	GROUP=$hierarchy/memdrift-watch-$$
@@ -22,9 +22,9 @@ make_group() {
 	if [ "$version" = 2 ]; then
 		# Best effort: in a subtree that already has processes it cannot be turned on.
 		echo +memory >"$hierarchy/cgroup.subtree_control" 2>/dev/null || true
-		[ -z "${1:-}" ] || echo "$1" >"$GROUP/memory.max"
+		[ -z "$1" ] || echo "$1" >"$GROUP/memory.max"
 	else
-		[ -z "${1:-}" ] || echo "$1" >"$GROUP/memory.limit_in_bytes"
+		[ -z "$1" ] || echo "$1" >"$GROUP/memory.limit_in_bytes"
 	fi
 }
 
@@ -56,6 +56,7 @@ in_group() {
 
 # start_drift NAME MODE...: a program of the live corpus, which ends with this file; its words in
 # NAME.MODE. Sets pid_of[MODE].
+# shellcheck disable=SC2034 # the tests read it
 declare -A pid_of
 start_drift() {
 	local program=$1 out=$1.$2
@@ -66,6 +67,7 @@ start_drift() {
 	# Read and write: it never ends by itself.
 	exec 7<>drift.in
 	in_group "$TARGETS/$program" "$@" <&7 >"$out" 7>&- &
+	# shellcheck disable=SC2034 # the tests read it
 	pid_of[$1]=$!
 	wait_for 30 grep -q '^ready' "$out"
 }

@@ -10,9 +10,10 @@ ADDRESS=127.0.0.1:$((20000 + $$ % 10000))
 make_base() {
 	need_bpf
 	need_command jq sqlite3 curl
-	make_group
+	make_group ""
 	export SECONDS_PER_HOUR=0.36
 	start_drift drift_live leak
+	# shellcheck disable=SC2154 # tests/watch.sh has it
 	TARGET=${pid_of[leak]}
 	start_watch --speed 10000 --interval 100ms --no-evidence
 	wait_for 100 has_incident '.state == "raised"'

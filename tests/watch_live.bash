@@ -48,7 +48,7 @@ start_corpus() {
 		name=$(program_of "$mode")
 		cp "$TARGETS_BUILT/$name" "programs/${mode/:/-}"
 		start_drift "${mode/:/-}" "${mode#go:}"
-		pid_of[$mode]=$!
+		pid_of["$mode"]=$!
 	done
 }
 

@@ -35,7 +35,7 @@ struct once {
 static void add_row(void *ctx, struct watched *watched)
 {
 	struct once *once = ctx;
-	struct row *rows = once->rows;
+	struct row *rows;
 
 	if (!watch__covers(once->cgroup, &watched->name))
 		return;

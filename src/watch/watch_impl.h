@@ -78,6 +78,11 @@ struct ended {
 	int64_t latest[COMPONENT_MAX];
 };
 
+static inline bool component_is_census(int component)
+{
+	return component >= COMPONENT_BRK;
+}
+
 struct watch {
 	const struct watch_options *options;
 
@@ -128,8 +133,13 @@ int watch__open_store(struct watch *watch);
 void watch__save_state(struct watch *watch, const struct followed *followed);
 void watch__load_state(struct watch *watch, struct followed *followed);
 
-/* ---- watch.c ------------------------------------------------------------------------------- */
+/* ---- watch_open.c -------------------------------------------------------------------------- */
 
+/* 0, or after a message a negative errno; to be closed in either case. */
+int watch__open(struct watch *watch);
+void watch__close(struct watch *watch);
+/* Where killed processes are known from. */
+const char *watch__oom_text(int err);
 /* What /proc/PID/cgroup calls a group; NULL for NULL. 0, or after a message a negative errno. */
 int watch__name_cgroup(const char *path, char **name);
 
@@ -143,6 +153,10 @@ bool watch__covers(const char *cgroup, const struct subject_name *name);
 void watch__rename_followed(struct watch *watch);
 /* The names of the last run, before the first pass. */
 int watch__remember(struct watch *watch);
+
+/* ---- watch_census.c -------------------------------------------------------------------------- */
+
+/* Of whoever's turn it is; nothing while one runs. */
 void watch__start_census(struct watch *watch);
 void watch__finish_census(struct watch *watch);
 

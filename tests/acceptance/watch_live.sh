@@ -16,7 +16,7 @@ HOURS=${HOURS:-240}
 
 all_verdicts() {
 	need_live
-	make_group
+	make_group ""
 	start_corpus leak leak-large leak-steps daily-leak arenas fragmentation chunks buffers file \
 		shmem threads warm-up steady sawtooth daily step go:heap go:fragmentation go:steady
 	start_watch -v --speed 3600 --interval 200ms

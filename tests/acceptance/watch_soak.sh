@@ -19,7 +19,7 @@ PORT=$((20000 + $$ % 10000))
 start_processes() {
 	local i mode
 
-	make_group
+	make_group ""
 	for ((i = 0; i < PROCESSES - MOVERS; i++)); do
 		in_group sleep 100000 &
 	done
@@ -83,8 +83,8 @@ soak() {
 	real=$pid
 	watch_at fast $((PORT + 1)) --speed 100 --interval 100ms --no-evidence
 	fast=$pid
-	wait_for 60 follows_all "$PORT"
-	wait_for 60 follows_all $((PORT + 1))
+	wait_for 200 follows_all "$PORT"
+	wait_for 200 follows_all $((PORT + 1))
 	cpu_begin=$(cpu_ms "$PORT")
 	begin_ms=$(date +%s%3N)
 	for ((i = 0; i < MINUTES * 2; i++)); do

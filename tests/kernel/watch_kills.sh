@@ -15,7 +15,7 @@
 
 # Somebody else's watch of the same database is refused, and does it no harm.
 second_is_refused() {
-	make_group
+	make_group ""
 	start_watch --interval 100ms --no-evidence
 	expect_exit 1 "$MEMDRIFT" watch --db "$PWD/watch.db" 2>second.err
 	cat second.err

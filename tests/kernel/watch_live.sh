@@ -17,7 +17,7 @@ has_all_incidents() {
 
 some_verdicts() {
 	need_live
-	make_group
+	make_group ""
 	export SECONDS_PER_HOUR=0.36
 	start_corpus leak chunks threads go:heap steady
 	start_watch -v --speed 10000 --interval 100ms

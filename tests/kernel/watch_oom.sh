@@ -4,6 +4,7 @@
 # limit: 120
 # A process that the kernel kills for memory is an incident of `memdrift watch`, with what it was
 # last; known by the tracepoint, and without the right to use that by its control group's counter.
+# shellcheck disable=SC2016 # $ in single quotes is for jq
 # shellcheck source=tests/lib.sh
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=tests/watch.sh
@@ -16,7 +17,7 @@ LIMIT=$((96 * MB))
 killed_in_its_group() {
 	need_command jq
 	make_group "$LIMIT"
-	start_watch --interval 50ms --no-evidence "$@"
+	start_watch --interval 50ms --no-evidence
 	start_drift drift_live chunks 0
 	start_drift drift_live leak-large 3
 	wait_for 60 follows "${pid_of[leak-large]}"

@@ -152,7 +152,7 @@ static NOINLINE void run_arenas(void)
 	pthread_mutex_unlock(&turn_lock);
 }
 
-/* Each block shrinks to a few bytes: what is cut off is too small for the blocks of the next time. */
+/* Each block shrinks to a few bytes: what is cut off is too small for those of the next time. */
 static NOINLINE void fragment_heap(size_t block_bytes, size_t bytes)
 {
 	enum { HELD = 2048 };

@@ -48,6 +48,7 @@ static void print_message(enum log_level level, const char *prefix, const char *
 	}
 
 DEFINE_LOG(log_error, LOG_ERROR, "")
+DEFINE_LOG(log_notice, LOG_ERROR, "")
 DEFINE_LOG(log_warning, LOG_WARNING, "warning: ")
 DEFINE_LOG(log_info, LOG_INFO, "")
 DEFINE_LOG(log_debug, LOG_DEBUG, "debug: ")

@@ -77,7 +77,7 @@ int units_parse_percent(const char *text, double *share)
 
 	if (parse_decimal(text, &value, &rest) || (*rest && strcmp(rest, "%")))
 		return -EINVAL;
-	if (value <= 0 || value > 100)
+	if (value <= 0 || value > UNIT_PERCENT_MAX)
 		return -EINVAL;
 	*share = value / 100;
 	return 0;

@@ -17,7 +17,11 @@ int units_parse_bytes(const char *text, uint64_t *bytes);
 /* "30", "1.5s", "200ms", "5m", "2h", "7d" -> seconds, a bare number being seconds. 0 or -EINVAL. */
 int units_parse_seconds(const char *text, double *seconds);
 
-/* "5%" or "5" -> 0.05. 0 or -EINVAL; must lie in (0, 100]. */
+/*
+ * "5%" or "5" -> 0.05. 0 or -EINVAL; must lie in (0, UNIT_PERCENT_MAX]: of an idle program's CPU
+ * time hundreds of percent are little.
+ */
+#define UNIT_PERCENT_MAX 1000
 int units_parse_percent(const char *text, double *share);
 
 /* Whole numbers of what was estimated or divided, however large: the nearest that there is, 0 of

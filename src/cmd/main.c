@@ -11,7 +11,9 @@ static const struct {
 } commands[] = {
 	{"trace", cmd_trace, "trace what processes ask of their allocator and of the kernel"},
 	{"explain", cmd_explain, "say what every resident byte of a process is, from outside"},
+	{"watch", cmd_watch, "follow all processes for months, and say which one drifts and why"},
 	{"report", cmd_report, "say what changed between two reports of trace"},
+	{"analyze", cmd_analyze, "say which recorded series of memory drift, and why"},
 	{"doctor", cmd_doctor, "say what works on this host, and why the rest does not"},
 };
 
@@ -30,6 +32,7 @@ static void print_help(FILE *out)
 		     "  sudo memdrift trace -p $(pidof redis-server) -d 30s\n"
 		     "  sudo memdrift trace -- ls -R /usr\n"
 		     "  sudo memdrift explain -p $(pidof redis-server)\n"
+		     "  sudo memdrift watch --listen 127.0.0.1:9753\n"
 		     "  sudo memdrift doctor\n\n"
 		     "`memdrift COMMAND --help` lists a command's options.\n");
 }

@@ -3,29 +3,26 @@
 
 #include <string.h>
 
-static const struct {
-	const char *key, *text;
-} components[COMPONENT_MAX] = {
-#define COMPONENT_ROW(name, key, text) [COMPONENT_##name] = {key, text},
-	COMPONENTS(COMPONENT_ROW)
-#undef COMPONENT_ROW
-};
+#define COMPONENT_KEY(name, key, text) [COMPONENT_##name] = (key),
+static const char *const keys[COMPONENT_MAX] = {COMPONENTS(COMPONENT_KEY)};
+
+#define COMPONENT_TEXT(name, key, text) [COMPONENT_##name] = (text),
+static const char *const texts[COMPONENT_MAX] = {COMPONENTS(COMPONENT_TEXT)};
 
 const char *component__key(enum component component)
 {
-	return components[component].key;
+	return component < COMPONENT_MAX ? keys[component] : "";
 }
 
 const char *component__text(enum component component)
 {
-	return components[component].text;
+	return component < COMPONENT_MAX ? texts[component] : "";
 }
 
 enum component component__find(const char *key)
 {
-	enum component component = 0;
-
-	while (component < COMPONENT_MAX && strcmp(components[component].key, key) != 0)
-		component++;
-	return component;
+	for (int i = 0; i < COMPONENT_MAX; i++)
+		if (!strcmp(key, keys[i]))
+			return (enum component)i;
+	return COMPONENT_MAX;
 }

@@ -90,6 +90,9 @@ static void write_cost(const struct own_cost *cost, FILE *out)
 		    cost->looks);
 	write_ns(out, "memdrift_look_cpu_seconds_total", "CPU time of the judgements.",
 		 cost->look_ns);
+	write_number(out, "memdrift_look_overdue_seconds",
+		     "How long the judgement that waits longest is overdue: its budget is spent.",
+		     cost->look_overdue_s);
 	write_count(out, "memdrift_censuses_total", "counter", "Readings of a process's heaps.",
 		    cost->censuses);
 	write_ns(out, "memdrift_census_cpu_seconds_total", "CPU time of those readings.",

@@ -27,6 +27,7 @@ struct own_cost {
 	uint64_t bpf_map_bytes;
 	uint64_t passes, pass_ns; /* and the CPU time of all of them */
 	uint64_t looks, look_ns;  /* judgements */
+	double look_overdue_s; /* of the look that waits longest for the budget, in series' time */
 	uint64_t censuses, census_ns;
 	uint64_t bursts;
 	double hit_tax_ns; /* what every system call of the host pays while mapping probes are on */

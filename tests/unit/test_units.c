@@ -96,10 +96,10 @@ static void seconds_are_read_with_every_suffix(void **state)
 	}
 }
 
-static void percentages_lie_between_nothing_and_all(void **state)
+static void percentages_are_bounded(void **state)
 {
-	static const char *const bad[] = {"",    "%",   "0",  "0%",  "100.1", "101%", "-5",
-					  "5%%", "5 %", "5x", "0x5", "inf",   "nan"};
+	static const char *const bad[] = {"",    "%",   "0",  "0%",  "1000.1", "1001%", "-5",
+					  "5%%", "5 %", "5x", "0x5", "inf",    "nan"};
 	double share;
 
 	assert_int_equal(units_parse_percent("5%", &share), 0);
@@ -110,6 +110,8 @@ static void percentages_lie_between_nothing_and_all(void **state)
 	assert_true(fabs(share - 0.001) < 1e-12);
 	assert_int_equal(units_parse_percent("100", &share), 0);
 	assert_true(share == 1);
+	assert_int_equal(units_parse_percent("400%", &share), 0);
+	assert_true(share == 4);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
 		assert_int_equal(units_parse_percent(bad[i], &share), -EINVAL);
 }
@@ -189,7 +191,7 @@ int main(void)
 		cmocka_unit_test(bad_bytes_are_refused_and_leave_the_result),
 		cmocka_unit_test(bytes_past_the_range_are_told_apart),
 		cmocka_unit_test(seconds_are_read_with_every_suffix),
-		cmocka_unit_test(percentages_lie_between_nothing_and_all),
+		cmocka_unit_test(percentages_are_bounded),
 		cmocka_unit_test(bytes_are_written_for_people),
 		cmocka_unit_test(deltas_carry_their_sign),
 		cmocka_unit_test(times_pick_their_unit),

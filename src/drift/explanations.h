@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+#ifndef MEMDRIFT_DRIFT_EXPLANATIONS_H
+#define MEMDRIFT_DRIFT_EXPLANATIONS_H
+
+#include "drift/fit.h"
+#include "drift/outlook.h"
+
+struct pick;
+
+/* Sums over explanations, each by its weight; log_top is taken out of the weights. */
+struct tally {
+	struct pick *picks; /* NULL: not asked for */
+	double line;	/* MiB of growth from which on it is drift */
+	double log_top; /* the largest weight so far */
+	double all, drifts, settled, any_slope;
+	/* Of the part that drifts. */
+	double slope, slope2, growth, onset, best_onset, best_drift;
+};
+
+void tally__init(struct tally *tally, double line_mib);
+void tally__finish(const struct tally *tally, struct outlook *out);
+
+/* All explanations under one noise. */
+void explanations__weigh(const struct fit *fit, const struct design *design, struct tally *tally);
+
+/* The best explanation of each kind, to choose noise and steps by. */
+enum pick_kind { PICK_NONE, PICK_LINE, PICK_AGE, PICK_OTHER, PICKS };
+struct pick {
+	size_t count; /* of terms */
+	struct term terms[TERMS_MAX];
+	double log_weight;
+	double onset_h; /* where its last term begins; of a line */
+	bool has_line;
+};
+void explanations__pick(const struct fit *fit, const struct design *design,
+			struct pick picks[PICKS]);
+
+#endif

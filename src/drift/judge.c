@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "drift/judge.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "drift/attribution.h"
+#include "drift/wording.h"
+
+/* Drift is said from this probability on. */
+#define DRIFT_SURE 0.90
+
+/* Shorter histories say nothing: a day is the least that shows what a day does. */
+#define SPAN_LEAST_H 24.0
+/* Until then "cannot tell" is said where drift is neither likely nor unlikely. */
+#define SPAN_TELLS_H  96.0
+#define UNLIKELY      0.25
+
+/* A track that moves less than this share of the threshold in all is still; no need to look. */
+#define STILL_SHARE 0.12
+
+/* It has grown and does not go on to. */
+#define PLATEAU_SURE 0.5
+
+static void say_nothing(struct judgement *out, enum drift_verdict verdict)
+{
+	out->verdict = verdict;
+	out->component = COMPONENT_MAX;
+	out->onset_s = NAN;
+	out->slope_bytes_per_h = out->slope_low = out->slope_high = NAN;
+	out->reaches_limit_s = NAN;
+	out->ends_at_bytes = out->ends_s = NAN;
+}
+
+/* glibc's limit on 64 bit, unless the series says: 8 for each processor of the host. */
+static double arena_limit(const struct series *series)
+{
+	if (series->arena_limit >= 1)
+		return (double)series->arena_limit;
+	return series->cpus > 0 ? 8 * series->cpus : NAN;
+}
+
+/* Arenas end at their limit: what is left to grow until then. False when that is not drift. */
+static bool bound_arenas(const struct series *series, const struct attribution *attribution,
+			 const struct outlook *outlook, struct judgement *out)
+{
+	const struct part *arenas = &attribution->part[COMPONENT_ARENAS];
+	double limit = arena_limit(series), left, each;
+
+	if (attribution->verdict != DRIFT_ARENA_GROWTH || isnan(limit) || arenas->slope <= 0)
+		return true;
+	left = fmax(limit - arenas->now, 0);
+	each = outlook->slope / arenas->slope;
+	out->ends_at_bytes = (outlook->level + left * each) * MIB;
+	out->ends_s = out->t_s + left / arenas->slope * HOUR_S;
+	return left * each >= outlook->threshold / 2;
+}
+
+static void project(const struct series *series, struct judgement *out)
+{
+	double left = (double)series->limit_bytes - out->level_bytes;
+
+	if (series->limit_bytes < 0 || !(out->slope_bytes_per_h > 0))
+		return;
+	if (!isnan(out->ends_at_bytes) && out->ends_at_bytes < (double)series->limit_bytes)
+		return;
+	out->reaches_limit_s = out->t_s + fmax(left, 0) / out->slope_bytes_per_h * HOUR_S;
+}
+
+static void say_drift(const struct series *series, const struct grid *grid,
+		      const struct outlook *outlook, struct outlook_work *work,
+		      struct judgement *out)
+{
+	double wide = 1.96 * outlook->slope_sd;
+	struct attribution attribution;
+
+	attribution__find(&attribution, work, grid, outlook->onset_h, outlook->slope);
+	out->slope_bytes_per_h = outlook->slope * MIB;
+	out->slope_low = (outlook->slope - wide) * MIB;
+	out->slope_high = (outlook->slope + wide) * MIB;
+	if (!bound_arenas(series, &attribution, outlook, out)) {
+		out->plateau = true;
+		wording__none(out, outlook);
+		return;
+	}
+	out->drift = true;
+	out->verdict = attribution.verdict;
+	out->component = attribution.component;
+	out->onset_s = grid->start_s + outlook->onset_h * HOUR_S;
+	out->grown_bytes =
+		fmax(outlook->slope * ((double)grid->hours - outlook->onset_h), 0) * MIB;
+	project(series, out);
+	wording__drift(out, series, &attribution, outlook);
+}
+
+void judge__grid(struct outlook_work *work, const struct series *series, const struct grid *grid,
+		 struct judgement *out)
+{
+	struct outlook outlook;
+	struct track track;
+	double level;
+
+	memset(out, 0, sizeof(*out));
+	say_nothing(out, DRIFT_INSUFFICIENT_DATA);
+	out->t_s = grid->last_s;
+	track__build(&track, grid, grid->row[GRID_TOTAL], MIB);
+	level = track__level(&track);
+	out->level_bytes = level * MIB;
+	if (track.count < OUTLOOK_ROWS_MIN || track.span_h < SPAN_LEAST_H) {
+		wording__insufficient(out, track.span_h);
+		return;
+	}
+	out->verdict = DRIFT_NONE;
+	if (track__range(&track) < STILL_SHARE * outlook__threshold(level)) {
+		wording__still(out, track__range(&track));
+		return;
+	}
+	outlook__compute(work, &track, level, &outlook);
+	out->confidence = outlook.drifts;
+	out->slope_bytes_per_h = outlook.any_slope * MIB;
+	if (outlook.drifts >= DRIFT_SURE) {
+		say_drift(series, grid, &outlook, work, out);
+	} else if (outlook.drifts > UNLIKELY && track.span_h < SPAN_TELLS_H) {
+		out->verdict = DRIFT_INSUFFICIENT_DATA;
+		wording__insufficient(out, track.span_h);
+	} else {
+		out->plateau = outlook.settled > PLATEAU_SURE;
+		wording__none(out, &outlook);
+	}
+}
+
+int drift__judge(const struct series *series, size_t count, struct judgement *out)
+{
+	struct outlook_work *work = outlook_work__new();
+	struct grid grid = {0};
+	int err = work ? grid__build(&grid, series, count < series->count ? count : series->count)
+		       : -ENOMEM;
+
+	if (!err)
+		judge__grid(work, series, &grid, out);
+	grid__free(&grid);
+	outlook_work__free(work);
+	return err;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include "drift/steps.h"
+
+#include <math.h>
+
+/* Robust standard deviations by which a leap stands out: certainly, and perhaps. */
+#define PLAIN_SIGMAS 8.0
+#define MAYBE_SIGMAS 5.0
+#define MAYBE_MAX    3
+
+/*
+ * So many leaps up are a habit: memory that grows in steps. Fewer are changes that somebody made.
+ */
+#define PLAIN_UP_MAX 3
+
+/* A fall that takes back what grew since the leap before is a flush, and no change of level. */
+#define REFILLED_SHARE 0.3
+
+struct leap {
+	size_t row;
+	double size; /* whitened */
+};
+
+/* The mean of up to four rows from one on, or up to one. */
+static double mean_near(const struct track *track, size_t from, size_t to)
+{
+	double sum = 0;
+
+	for (size_t i = from; i < to; i++)
+		sum += track->y[i];
+	return sum / (double)(to - from);
+}
+
+/* Whether the track climbed towards this fall by a good part of it. */
+static bool is_flush(const struct track *track, size_t from, size_t row)
+{
+	size_t near = (row - from + 3) / 4;
+	double climbed, fell;
+
+	if (!near)
+		return false;
+	near = near < 4 ? near : 4;
+	climbed = mean_near(track, row - near, row) - mean_near(track, from, from + near);
+	fell = track->y[row - 1] - track->y[row];
+	return climbed > REFILLED_SHARE * fell;
+}
+
+static size_t life_start(const struct track *track, size_t row)
+{
+	while (row && track->gap_h[row] > 0)
+		row--;
+	return row;
+}
+
+/* Those of at least so many sigmas, in order; at most max, else all of them are too many. */
+static size_t collect(const struct track *track, const struct whitened *whitened, size_t y,
+		      double least, struct leap *leaps, size_t max)
+{
+	size_t count = 0;
+
+	for (size_t i = 1; i < track->count; i++) {
+		double size = whitened->value[i][y];
+
+		if (track->gap_h[i] <= 0 || fabs(size) < least)
+			continue;
+		if (count < max)
+			leaps[count] = (struct leap){i, size};
+		count++;
+	}
+	return count;
+}
+
+static void find_plain(const struct track *track, const struct leap *leaps, size_t count,
+		       struct step_list *plain)
+{
+	size_t from = 0, ups = 0, last = 0;
+
+	plain->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		size_t row = leaps[i].row, start = life_start(track, row);
+		bool up = leaps[i].size > 0;
+		/* A change that takes hours leaps in two rows. */
+		bool goes_on = last && row - last <= 2;
+
+		ups += up && !goes_on;
+		from = from > start ? from : start;
+		if (up || !is_flush(track, from, row))
+			plain->row[plain->count++] = row;
+		from = row;
+		last = row;
+	}
+	if (ups > PLAIN_UP_MAX)
+		plain->count = 0;
+}
+
+static void find_maybe(const struct track *track, const struct whitened *whitened, size_t y,
+		       double least, const struct step_list *plain, struct step_list *maybe)
+{
+	maybe->count = 0;
+	while (maybe->count < MAYBE_MAX) {
+		double most = least;
+		size_t at = 0;
+
+		for (size_t i = 1; i < track->count; i++) {
+			double size = fabs(whitened->value[i][y]);
+			bool taken = track->gap_h[i] <= 0;
+
+			for (size_t k = 0; k < plain->count; k++)
+				taken = taken || plain->row[k] == i;
+			for (size_t k = 0; k < maybe->count; k++)
+				taken = taken || maybe->row[k] == i;
+			if (taken || size <= most)
+				continue;
+			most = size;
+			at = i;
+		}
+		if (!at)
+			return;
+		maybe->row[maybe->count++] = at;
+	}
+}
+
+void steps__find(const struct track *track, const struct whitened *whitened, size_t y,
+		 double sigma, struct step_list *plain, struct step_list *maybe)
+{
+	struct leap leaps[DESIGN_STEPS_MAX];
+	size_t count = collect(track, whitened, y, PLAIN_SIGMAS * sigma, leaps, DESIGN_STEPS_MAX);
+
+	/* More leaps than that are the way it moves. */
+	find_plain(track, leaps, count <= DESIGN_STEPS_MAX ? count : 0, plain);
+	find_maybe(track, whitened, y, MAYBE_SIGMAS * sigma, plain, maybe);
+}

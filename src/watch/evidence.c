@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Which incident gets a burst of tracing, how long, and what of it is kept. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/units.h"
+#include "watch/stack_text.h"
+#include "watch/watch_impl.h"
+
+/* Wall time between two bursts, whatever they cost. */
+#define DISTANCE_NS 1000000000ull
+/* Lengths of a burst. The first is the shortest in which the process should grow by WORTH_BYTES, or
+ * a minute; when nothing is seen in it the next one is tried. */
+static const double lengths_s[] = {2, 5, 10, 60, 300};
+#define LENGTHS     (sizeof(lengths_s) / sizeof(*lengths_s))
+#define FIRST_MAX   3
+#define WORTH_BYTES (512 << 10)
+#define BURSTS_MAX  4 /* for one incident */
+/* Frames of the stack that the evidence is told with, innermost first. */
+#define FRAMES_MAX 12
+
+static unsigned int first_length(const struct watch *watch, const struct followed *followed)
+{
+	double bytes_per_s = followed->state.slope_bytes_per_h / 3600 * watch->options->speed;
+
+	for (unsigned int i = 0; i < FIRST_MAX; i++)
+		if (bytes_per_s * lengths_s[i] >= WORTH_BYTES)
+			return i;
+	return FIRST_MAX;
+}
+
+static bool wants_burst(const struct watch *watch, const struct followed *followed)
+{
+	return watch->has_burst && followed->state.incident &&
+	       followed->state.bursts < BURSTS_MAX &&
+	       first_length(watch, followed) + followed->state.bursts < LENGTHS;
+}
+
+bool evidence__comes(const struct watch *watch, const struct followed *followed)
+{
+	return wants_burst(watch, followed) ||
+	       (burst__runs(&watch->burst) && watch->burst_incident == followed->state.incident);
+}
+
+static void find_next(void *ctx, struct watched *watched)
+{
+	struct followed *followed = watched->user;
+	struct {
+		struct watch *watch;
+		struct followed *next;
+	} *search = ctx;
+
+	if (!followed || !wants_burst(search->watch, followed))
+		return;
+	/* Who has had the fewest; who waits for it. */
+	if (!search->next || followed->state.bursts < search->next->state.bursts)
+		search->next = followed;
+}
+
+static void start_next(struct watch *watch)
+{
+	struct {
+		struct watch *watch;
+		struct followed *next;
+	} search = {watch, NULL};
+	uint64_t now_ns = monotonic_ns();
+	struct followed *next;
+	int err;
+
+	if (!watch->has_burst || burst__runs(&watch->burst) || now_ns < watch->burst_next_ns ||
+	    !budget__has(&watch->bursts, now_ns))
+		return;
+	sampler__each(watch->sampler, find_next, &search);
+	next = search.next;
+	if (!next)
+		return;
+	err = burst__start(&watch->burst, next->watched->pid, next->watched->start_time,
+			   lengths_s[first_length(watch, next) + next->state.bursts]);
+	next->state.bursts++;
+	watch__save_state(watch, next);
+	if (err) {
+		watch->cost.losses[WATCH_LOSS_bursts_failed]++;
+		return;
+	}
+	watch->burst_incident = next->state.incident;
+	watch->burst_subject = next->subject;
+	watch->cost.bursts++;
+}
+
+static const char *const result_texts[BURST_RESULT_MAX] = {
+	[BURST_LIVE] = "allocated and not freed, most of it by",
+	[BURST_UNRELEASED] = "mapped and not unmapped, most of it by",
+	[BURST_FAULTS] = "came into memory by page faults (sampled), most of it by",
+};
+
+struct heaviest {
+	char *stack; /* NULL: none */
+	uint64_t weight;
+};
+
+static void keep_file(struct watch *watch, const char *name, const void *bytes, size_t size)
+{
+	if (watch__begin(watch))
+		watch__store_error(
+			watch,
+			store__put_evidence(watch->store, watch->burst_incident, name, bytes, size),
+			"keep evidence");
+}
+
+/* Allocations say more of a cause than mappings, these more than faults, when there is enough of
+ * them. */
+static void write_lines(FILE *out, const struct heaviest heaviest[BURST_RESULT_MAX], uint64_t most)
+{
+	for (int small = 0; small < 2; small++)
+		for (int i = 0; i < BURST_RESULT_MAX; i++) {
+			char text[UNIT_TEXT_MAX];
+
+			if (!heaviest[i].stack || (heaviest[i].weight < most / 2) != small)
+				continue;
+			fprintf(out, "%s %s: ", units_format_bytes(text, heaviest[i].weight),
+				result_texts[i]);
+			stack_text__write(out, heaviest[i].stack, FRAMES_MAX);
+			fputc('\n', out);
+		}
+	if (!most)
+		fputs("nothing was allocated and kept, mapped or faulted in meanwhile.\n", out);
+}
+
+static void keep_summary(struct watch *watch, const struct heaviest *heaviest, uint64_t most)
+{
+	char *summary = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&summary, &size);
+
+	if (!out)
+		return;
+	fprintf(out, "A burst of tracing, %.0f s long, of process %u:\n", watch->burst.seconds,
+		watch->burst.pid);
+	write_lines(out, heaviest, most);
+	if (!fclose(out))
+		keep_file(watch, "growing.txt", summary, size);
+	free(summary);
+}
+
+/* What the traces of the whole day have of it; the heaviest stack is better than a burst's. */
+static void keep_mappings(struct watch *watch, struct heaviest *heaviest)
+{
+	char *folded, *stack;
+	uint64_t weight;
+	size_t size;
+
+	if (!watch->has_mappings || mappings__of(&watch->mappings, watch->burst.pid,
+						 watch->burst.started_unix, &folded, &size))
+		return;
+	keep_file(watch, "mappings.folded", folded, size);
+	if (!folded__heaviest(folded, size, &stack, &weight)) {
+		if (weight > heaviest->weight) {
+			free(heaviest->stack);
+			*heaviest = (struct heaviest){stack, weight};
+		} else {
+			free(stack);
+		}
+	}
+	free(folded);
+}
+
+/* True when it shows what grows. */
+static bool keep_results(struct watch *watch)
+{
+	struct heaviest heaviest[BURST_RESULT_MAX] = {0};
+	uint64_t most = 0;
+
+	for (int i = 0; i < BURST_RESULT_MAX; i++) {
+		void *bytes;
+		size_t size;
+		int err = burst__read(&watch->burst, i, &bytes, &size);
+
+		if (err == -EFBIG)
+			watch->cost.losses[WATCH_LOSS_evidence_dropped]++;
+		if (err)
+			continue;
+		keep_file(watch, burst_result__name(i), bytes, size);
+		if (result_texts[i])
+			folded__heaviest(bytes, size, &heaviest[i].stack, &heaviest[i].weight);
+		free(bytes);
+	}
+	keep_mappings(watch, &heaviest[BURST_UNRELEASED]);
+	for (int i = 0; i < BURST_RESULT_MAX; i++)
+		most = heaviest[i].weight > most ? heaviest[i].weight : most;
+	keep_summary(watch, heaviest, most);
+	for (int i = 0; most && i < BURST_RESULT_MAX; i++)
+		if (heaviest[i].stack && heaviest[i].weight >= most / 2) {
+			incidents__add_stack(watch, watch->burst_subject, watch->burst_incident,
+					     heaviest[i].stack);
+			break;
+		}
+	for (int i = 0; i < BURST_RESULT_MAX; i++)
+		free(heaviest[i].stack);
+	return most;
+}
+
+static void find_subject(void *ctx, struct watched *watched)
+{
+	struct followed *followed = watched->user;
+	struct {
+		int64_t subject;
+		struct followed *found;
+	} *search = ctx;
+
+	if (followed && followed->subject == search->subject)
+		search->found = followed;
+}
+
+static void finish(struct watch *watch, int err, uint64_t used_ns)
+{
+	struct {
+		int64_t subject;
+		struct followed *found;
+	} search = {watch->burst_subject, NULL};
+	bool seen = !err && keep_results(watch);
+
+	budget__spend(&watch->bursts, used_ns);
+	watch->burst_next_ns = monotonic_ns() + DISTANCE_NS;
+	if (err) {
+		watch->cost.losses[WATCH_LOSS_bursts_failed]++;
+		log_info("no evidence from process %u: %s", watch->burst.pid, strerror(-err));
+	}
+	sampler__each(watch->sampler, find_subject, &search);
+	if (!search.found || search.found->state.incident != watch->burst_incident)
+		return;
+	/* What has been seen need not be seen again. */
+	if (seen)
+		search.found->state.bursts = BURSTS_MAX;
+	if (!search.found->state.told && (seen || !wants_burst(watch, search.found)))
+		incidents__tell_of(watch, search.found);
+	watch__save_state(watch, search.found);
+}
+
+void evidence__work(struct watch *watch)
+{
+	uint64_t used_ns = 0;
+	int err;
+
+	if (burst__runs(&watch->burst)) {
+		err = burst__work(&watch->burst, monotonic_ns(), &used_ns);
+		if (err != -EAGAIN)
+			finish(watch, err, used_ns);
+	}
+	start_next(watch);
+}

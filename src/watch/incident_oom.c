@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Processes that were killed for memory: told at once, with what was known of them before. */
+#include <bsd/string.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "census/cgroup_find.h"
+#include "census/cgroup_memory.h"
+#include "census/proc_file.h"
+#include "watch/subjects.h"
+#include "watch/watch_impl.h"
+
+static void begin_incident(struct watch *watch, struct incident *incident)
+{
+	*incident = (struct incident){
+		.kind = INCIDENT_OOM,
+		.begin_unix = series_clock__now(&watch->clock),
+		.onset_unix = NAN,
+		.end_unix = NAN,
+		.rss_bytes = SERIES_UNKNOWN,
+		.limit_bytes = SERIES_UNKNOWN,
+		.judgement = {.verdict = DRIFT_INSUFFICIENT_DATA,
+			      .component = COMPONENT_MAX,
+			      .onset_s = NAN,
+			      .slope_bytes_per_h = NAN,
+			      .slope_low = NAN,
+			      .slope_high = NAN,
+			      .level_bytes = NAN,
+			      .grown_bytes = NAN,
+			      .reaches_limit_s = NAN,
+			      .ends_at_bytes = NAN,
+			      .ends_s = NAN},
+	};
+	/* It is over when it is told. */
+	incident->end_unix = incident->begin_unix;
+	incident->judgement.t_s = incident->begin_unix;
+}
+
+static void add_judgement(struct watch *watch, struct incident *incident)
+{
+	struct judgement last;
+
+	if (!watch->store || !incident->subject ||
+	    store__get_state(watch->store, incident->subject, JUDGEMENT_KEY, &last, sizeof(last)) ||
+	    last.verdict >= DRIFT_VERDICT_MAX)
+		return;
+	last.why[sizeof(last.why) - 1] = '\0';
+	last.todo[sizeof(last.todo) - 1] = '\0';
+	incident->judgement = last;
+	incident->onset_unix = last.onset_s;
+}
+
+/* How it ended comes before why. */
+static void add_cause(struct incident *incident, const char *how)
+{
+	char before[JUDGEMENT_WHY_MAX - 160], rss[UNIT_TEXT_MAX] = "", limit[UNIT_TEXT_MAX] = "";
+
+	/* Cut so that both fit. */
+	strlcpy(before, incident->judgement.why, sizeof(before));
+	if (incident->rss_bytes >= 0)
+		units_format_bytes(rss, (uint64_t)incident->rss_bytes);
+	if (incident->limit_bytes >= 0)
+		units_format_bytes(limit, (uint64_t)incident->limit_bytes);
+	snprintf(incident->judgement.why, sizeof(incident->judgement.why),
+		 "killed for memory%s at %s resident%s%s%s%s", how, *rss ? rss : "an unknown size",
+		 *limit ? ", limit " : "", limit, *before ? "; before: " : "", before);
+}
+
+/* The last figures of each component that was known. */
+static void keep_last_state(struct watch *watch, int64_t incident, const int64_t *value)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return;
+	for (int i = 0; i < COMPONENT_MAX; i++)
+		if (value[i] >= 0)
+			fprintf(out, "%s %lld\n", component__key(i), (long long)value[i]);
+	if (!fclose(out) && size)
+		watch__store_error(
+			watch,
+			store__put_evidence(watch->store, incident, "last_state.txt", text, size),
+			"keep a process's last state");
+	free(text);
+}
+
+static void put_and_tell(struct watch *watch, struct incident *incident, const int64_t *value)
+{
+	int err;
+
+	if (watch__begin(watch)) {
+		err = store__put_incident(watch->store, incident);
+		watch__store_error(watch, err, "keep an incident");
+		if (!err && value)
+			keep_last_state(watch, incident->id, value);
+	}
+	watch->incidents[INCIDENT_OOM][incident->judgement.verdict]++;
+	incidents__tell(watch, incident);
+}
+
+/* One that was not followed: what /proc still has of it. */
+static void name_stranger(const struct oom_record *record, struct incident *incident)
+{
+	char path[64], text[4096], exe[SUBJECT_EXE_MAX];
+	ssize_t size;
+
+	snprintf(incident->name.comm, sizeof(incident->name.comm), "%s", record->comm);
+	incident->pid = record->pid ? record->pid : record->tid;
+	if (proc_file__read(incident->pid, "cgroup", text, sizeof(text)) > 0)
+		subject_name__place(&incident->name, text);
+	snprintf(path, sizeof(path), "/proc/%u/exe", incident->pid);
+	size = readlink(path, exe, sizeof(exe) - 1);
+	exe[size > 0 ? size : 0] = '\0';
+	subject_name__program(&incident->name, size > 0 ? exe : NULL);
+}
+
+void incident_oom__victim(void *ctx, const struct oom_record *record)
+{
+	struct watch *watch = ctx;
+	struct watched *watched =
+		sampler__find(watch->sampler, record->pid ? record->pid : record->tid);
+	struct followed *followed = watched ? watched->user : NULL;
+	struct incident incident;
+
+	begin_incident(watch, &incident);
+	if (followed) {
+		incident.subject = followed->subject;
+		incident.name = watched->name;
+		incident.pid = watched->pid;
+		incident.start_time = watched->start_time;
+		incident.limit_bytes = watched->limit_bytes;
+		incident.rss_bytes = followed->latest[COMPONENT_RSS];
+		add_judgement(watch, &incident);
+	} else {
+		name_stranger(record, &incident);
+		if (!watch__covers(watch->cgroup, &incident.name))
+			return;
+	}
+	if (record->anon_bytes >= 0 && record->file_bytes >= 0 && record->shmem_bytes >= 0)
+		incident.rss_bytes = record->anon_bytes + record->file_bytes + record->shmem_bytes;
+	add_cause(&incident, "");
+	put_and_tell(watch, &incident, followed ? followed->latest : NULL);
+}
+
+/* ---- without the tracepoint ------------------------------------------------------------------ */
+
+/* Since the host started; -1 unknown. */
+static int64_t host_kills(void)
+{
+	char line[128];
+	unsigned long long kills;
+	int64_t found = -1;
+	FILE *file = fopen("/proc/vmstat", "re");
+
+	if (!file)
+		return -1;
+	while (found < 0 && fgets(line, sizeof(line), file))
+		if (sscanf(line, "oom_kill %llu", &kills) == 1)
+			found = (int64_t)kills;
+	fclose(file);
+	return found;
+}
+
+void incident_oom__ended(struct watch *watch, const struct followed *followed)
+{
+	struct ended *ended;
+
+	if (watch->oom || watch->ended_count == ENDED_MAX)
+		return;
+	ended = &watch->ended[watch->ended_count++];
+	*ended = (struct ended){
+		.name = followed->watched->name,
+		.subject = followed->subject,
+		.pid = followed->watched->pid,
+		.start_time = followed->watched->start_time,
+		.limit_bytes = followed->watched->limit_bytes,
+	};
+	memcpy(ended->latest, followed->latest, sizeof(ended->latest));
+}
+
+/* Whether the group counts a kill; a group that is gone does not tell. */
+static bool group_has_kills(const char *cgroup)
+{
+	struct cgroup_found found;
+	struct cgroup_stat stat;
+
+	if (!*cgroup || cgroup_find__group(cgroup, &found))
+		return false;
+	cgroup_stat__read(found.memory.dir, found.memory.version, &stat);
+	cgroup_found__free(&found);
+	return stat.oom_kills > 0;
+}
+
+void incident_oom__counters(struct watch *watch)
+{
+	int64_t kills;
+
+	if (watch->oom)
+		return;
+	kills = host_kills();
+	/* Of those that ended in this pass, as many as were killed, and no others than those whose
+	 * group says so. */
+	for (size_t i = 0;
+	     i < watch->ended_count && watch->host_kills >= 0 && kills > watch->host_kills; i++) {
+		const struct ended *ended = &watch->ended[i];
+		struct incident incident;
+
+		if (!group_has_kills(ended->name.cgroup))
+			continue;
+		begin_incident(watch, &incident);
+		incident.subject = ended->subject;
+		incident.name = ended->name;
+		incident.pid = ended->pid;
+		incident.start_time = ended->start_time;
+		incident.limit_bytes = ended->limit_bytes;
+		incident.rss_bytes = ended->latest[COMPONENT_RSS];
+		add_judgement(watch, &incident);
+		add_cause(&incident, ", by its control group's counter,");
+		put_and_tell(watch, &incident, ended->latest);
+		watch->host_kills++;
+	}
+	watch->host_kills = kills;
+	watch->ended_count = 0;
+}

@@ -60,13 +60,16 @@ int history_options__check(const struct report_options *options, bool more)
 		return EXIT_USAGE;
 	}
 	if (options->pid && options->unit) {
-		log_error("--pid and --unit: one of the two says who is meant");
+		log_error(
+			"--pid and --unit: one of the two says who is meant; see `memdrift report "
+			"--help`");
 		return EXIT_USAGE;
 	}
 	if (options->weight || options->profile.folded || options->profile.pprof ||
 	    options->profile.svg || options->large_count || options->filters) {
 		log_error("--folded, --weight, --pprof, --svg, --large, --older, --min-size and "
-			  "--max-size are of a recording: they do not go with --db");
+			  "--max-size are of a recording: they do not go with --db; see "
+			  "`memdrift report --help`");
 		return EXIT_USAGE;
 	}
 	return -1;

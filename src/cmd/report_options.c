@@ -12,7 +12,6 @@
 #include "cmd/cmd.h"
 #include "cmd/history_options.h"
 #include "output/profile.h"
-#include "output/result.h"
 
 static const char help[] =
 	"Usage: memdrift report RECORDING [OPTIONS]\n"
@@ -242,7 +241,7 @@ static int parse_subject(int argc, char **argv, struct report_options *options)
 		return history_options__check(options, optind < argc);
 	if (history_options__any(options)) {
 		log_error("--pid, --unit, --since, --evidence and --series are of a history: name "
-			  "it with --db FILE");
+			  "it with --db FILE; see `memdrift report --help`");
 		return EXIT_USAGE;
 	}
 	if (!options->a && optind == argc) {

@@ -25,28 +25,51 @@ static const double hinge_ages_h[] = {12,  18,	24,  36,  48,  60,  72,	 96, 120,
 #define RESTART_WEIGHT 0.1
 
 /* Time constants of warm-ups: hours to weeks. Beyond the last it is no different from a line. */
-static const double warm_up_times_h[] = {1.5, 3, 6, 12, 24, 48, 96, 192};
+static const double warm_up_times_h[DESIGN_TIMES] = {1.5, 3, 6, 12, 24, 48, 96, 192};
 static const double log_times_h[] = {2, 24};
 static const double settling_times_h[] = {12, 48, 144};
 static const double settling_ages_h[] = {48, 96, 168, 264, 384};
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
 
-static double raw_value(const struct shape *shape, double t_h, double age_h, size_t life)
+/* A point of a track, of which a shape has a value: the mean over so many hours about it. */
+struct place {
+	double t_h, age_h, width_h;
+	size_t life;
+};
+
+static struct place place_of(const struct track *track, size_t row)
 {
-	double since_h = t_h - shape->tau_h;
+	return (struct place){track->t_h[row], track->age_h[row], track->width_h[row],
+			      track->life[row]};
+}
+
+/* 1 - exp(-x / time): its mean over whole hours about x. */
+static double settled(double x_h, double width_h, double time_h)
+{
+	double wide = width_h > 1 ? sinh(width_h / (2 * time_h)) /
+					    (width_h * sinh(1 / (2 * time_h)))
+				  : 1;
+
+	return 1 - wide * exp(-x_h / time_h);
+}
+
+static double raw_value(const struct shape *shape, const struct place *place)
+{
+	double since_h = place->t_h - shape->tau_h;
+	bool first = !place->life;
 
 	switch (shape->kind) {
 	case SHAPE_HINGE:
 		return fmax(since_h, 0);
 	case SHAPE_AGE_FIRST:
-		return life ? 0 : -expm1(-age_h / shape->time_h);
+		return first ? settled(place->age_h, place->width_h, shape->time_h) : 0;
 	case SHAPE_AGE_LATER:
-		return life ? -expm1(-age_h / shape->time_h) : 0;
+		return first ? 0 : settled(place->age_h, place->width_h, shape->time_h);
 	case SHAPE_LOG_FIRST:
-		return life ? 0 : log1p(age_h / shape->time_h);
+		return first ? log1p(place->age_h / shape->time_h) : 0;
 	case SHAPE_LOG_LATER:
-		return life ? log1p(age_h / shape->time_h) : 0;
+		return first ? 0 : log1p(place->age_h / shape->time_h);
 	case SHAPE_SETTLING:
 		return since_h > 0 ? -expm1(-since_h / shape->time_h) : 0;
 	case SHAPE_STEP:
@@ -55,17 +78,28 @@ static double raw_value(const struct shape *shape, double t_h, double age_h, siz
 	return 0;
 }
 
+/* So many hours after the track's end. */
+static double value_ahead(const struct shape *shape, const struct track *track, double hours)
+{
+	struct place place = place_of(track, track->count - 1);
+
+	place.t_h += hours;
+	place.age_h += hours;
+	return raw_value(shape, &place);
+}
+
 /* Puts a column of range 1; one that has no range is left 0 and counts for nothing. */
 static void add_column(struct design *design, const struct track *track, struct shape shape,
 		       double prior)
 {
-	double low = INFINITY, high = -INFINITY, now, later;
-	size_t column = design->columns, last = track->count - 1;
+	double low = INFINITY, high = -INFINITY, now;
+	size_t column = design->columns;
 
 	if (column >= DESIGN_COLUMNS)
 		return;
 	for (size_t i = 0; i < track->count; i++) {
-		double value = raw_value(&shape, track->t_h[i], track->age_h[i], track->life[i]);
+		struct place place = place_of(track, i);
+		double value = raw_value(&shape, &place);
 
 		design->value[i][column] = value;
 		low = fmin(low, value);
@@ -74,12 +108,9 @@ static void add_column(struct design *design, const struct track *track, struct 
 	shape.range = high > low ? high - low : 1;
 	for (size_t i = 0; i < track->count; i++)
 		design->value[i][column] /= shape.range;
-	now = raw_value(&shape, track->t_h[last], track->age_h[last], track->life[last]);
-	later = raw_value(&shape, track->t_h[last] + OUTLOOK_H, track->age_h[last] + OUTLOOK_H,
-			  track->life[last]);
-	shape.growth = (later - now) / shape.range;
-	later = raw_value(&shape, track->t_h[last] + 1, track->age_h[last] + 1, track->life[last]);
-	shape.rate = (later - now) / shape.range;
+	now = value_ahead(&shape, track, 0);
+	shape.growth = (value_ahead(&shape, track, OUTLOOK_H) - now) / shape.range;
+	shape.rate = (value_ahead(&shape, track, RATE_H) - now) / shape.range / RATE_H;
 	design->shape[column] = shape;
 	design->prior[column] = prior;
 	design->columns++;
@@ -207,20 +238,19 @@ static void add_pair(struct design *design, const struct track *track, enum shap
 		add_column(design, track, (struct shape){.kind = later, .time_h = time_h}, prior);
 }
 
-/* Time constants that the track can tell from a line: up to half of the longest life there was after
- * a restart, or all of the only one. */
-static size_t count_times(const struct track *track)
+void design__usual_times(const struct track *track, struct time_list *times)
 {
 	double longest_h = 0;
-	size_t count = 1;
 
 	for (size_t i = 0; i < track->count; i++)
 		longest_h = fmax(longest_h, track->age_h[i]);
+	/* After restarts longer ones are no different from a line in what there is of each life. */
 	if (track->lives > 1)
 		longest_h /= 2;
-	while (count < ARRAY_SIZE(warm_up_times_h) && warm_up_times_h[count] <= longest_h)
-		count++;
-	return count;
+	times->count = 1;
+	while (times->count < DESIGN_TIMES && warm_up_times_h[times->count] <= longest_h)
+		times->count++;
+	memcpy(times->time_h, warm_up_times_h, times->count * sizeof(double));
 }
 
 static void add_settlings(struct design *design, const struct track *track, double prior)
@@ -276,17 +306,17 @@ void design__build_line(struct design *design, const struct track *track,
 
 void design__build(struct design *design, const struct track *track,
 		   const struct design_scale *scale, const struct step_list *steps,
-		   const struct onset_list *onsets)
+		   const struct onset_list *onsets, const struct time_list *times)
 {
 	double prior = scale->growth_mib;
 
 	start(design, track, scale, steps);
 	add_hinges(design, track, onsets, prior);
 	design->first_age = design->columns;
-	design->ages = count_times(track);
+	design->ages = times->count;
 	design->each_age = track->lives > 1 ? 2 : 1;
 	for (size_t i = 0; i < design->ages; i++)
-		add_pair(design, track, SHAPE_AGE_FIRST, SHAPE_AGE_LATER, warm_up_times_h[i], prior);
+		add_pair(design, track, SHAPE_AGE_FIRST, SHAPE_AGE_LATER, times->time_h[i], prior);
 	design->first_log = design->columns;
 	design->logs = ARRAY_SIZE(log_times_h);
 	for (size_t i = 0; i < design->logs; i++)

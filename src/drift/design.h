@@ -19,6 +19,8 @@
 
 /* What drift is asked about: growth over the next two weeks. */
 #define OUTLOOK_H 336.0
+/* What its slope is told over: long enough for the warm-up of a start to be over. */
+#define RATE_H 168.0
 
 enum shape_kind {
 	SHAPE_HINGE,	 /* a straight line from tau_h on, at all ages */
@@ -35,7 +37,7 @@ struct shape {
 	double tau_h, time_h;
 	double range;  /* of the raw shape over the track: the column has range 1 */
 	double growth; /* of the column over the next OUTLOOK_H */
-	double rate;   /* of the column per hour, now */
+	double rate;   /* of the column per hour, over the next RATE_H */
 	double weight; /* prior share among its kind */
 	bool up;       /* of a step */
 };
@@ -60,6 +62,13 @@ struct step_list {
 	size_t row[DESIGN_STEPS_MAX];
 };
 
+/* Time constants of warm-ups, ascending. */
+#define DESIGN_TIMES 8
+struct time_list {
+	size_t count;
+	double time_h[DESIGN_TIMES];
+};
+
 /* Onsets that are tried beside the usual ones. */
 #define DESIGN_ONSETS_MAX 14
 struct onset_list {
@@ -74,7 +83,9 @@ struct design_scale {
 
 void design__build(struct design *design, const struct track *track,
 		   const struct design_scale *scale, const struct step_list *steps,
-		   const struct onset_list *onsets);
+		   const struct onset_list *onsets, const struct time_list *times);
+/* The usual ones, that the track can tell from each other and from a line. */
+void design__usual_times(const struct track *track, struct time_list *times);
 /* Only cycles, the track and one straight line from tau_h on. */
 void design__build_line(struct design *design, const struct track *track,
 			const struct design_scale *scale, double tau_h);

@@ -202,10 +202,14 @@ static void weigh_lines(const struct fit *fit, const struct design *design, stru
 	}
 }
 
-/* Growth with age: alone, and with a line from an onset on. count columns from the first one on. */
+/*
+ * Growth with age: alone, and with a line from an onset on. One time constant, whose columns begin
+ * at first, or a mixture with another, 0 for none.
+ */
 static void weigh_age(const struct fit *fit, const struct design *design, struct tally *tally,
-		      size_t first, size_t count, double log_prior)
+		      size_t first, size_t other, double log_prior)
 {
+	size_t each = design->each_age, count = other ? 2 * each : each;
 	double all = hinge_weights(fit, design);
 	struct term terms[TERMS_MAX];
 	struct claim claim = {.terms = terms,
@@ -214,8 +218,11 @@ static void weigh_age(const struct fit *fit, const struct design *design, struct
 			      .grows = true,
 			      .kind = PICK_AGE};
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < each; i++) {
 		terms[i] = one_column(design, first + i);
+		if (other)
+			terms[each + i] = one_column(design, other + i);
+	}
 	add_claim(fit, design, &claim, tally);
 	claim.count++;
 	claim.has_line = true;
@@ -237,18 +244,19 @@ static void weigh_age(const struct fit *fit, const struct design *design, struct
 static void weigh_ages(const struct fit *fit, const struct design *design, struct tally *tally)
 {
 	size_t each = design->each_age;
-	double share = -log(2.0 * (double)design->ages);
+	double share = -log(3.0 * (double)design->ages);
 
 	for (size_t i = 0; i < design->ages; i++) {
 		size_t first = design->first_age + each * i;
 
-		weigh_age(fit, design, tally, first, each, PRIOR_WARM_UP + share);
-		if (i + 1 < design->ages)
-			weigh_age(fit, design, tally, first, 2 * each, PRIOR_WARM_UP + share);
+		weigh_age(fit, design, tally, first, 0, PRIOR_WARM_UP + share);
+		for (size_t apart = 1; apart <= 2 && i + apart < design->ages; apart++)
+			weigh_age(fit, design, tally, first, first + apart * each,
+				  PRIOR_WARM_UP + share);
 	}
 	share = -log((double)design->logs);
 	for (size_t i = 0; i < design->logs; i++)
-		weigh_age(fit, design, tally, design->first_log + each * i, each,
+		weigh_age(fit, design, tally, design->first_log + each * i, 0,
 			  PRIOR_LOG + share);
 }
 

@@ -20,6 +20,11 @@
 /* A track that moves less than this share of the threshold in all is still; no need to look. */
 #define STILL_SHARE 0.12
 
+/* A part that may return is compared with its days up to so long before the end, which drift would
+ * exceed by more than this share of the threshold. */
+#define RETURN_H     36.0
+#define RETURN_SHARE 0.1
+
 /* It has grown and does not go on to. */
 #define PLATEAU_SURE 0.5
 
@@ -94,39 +99,95 @@ static void say_drift(const struct series *series, const struct grid *grid,
 	wording__drift(out, series, &attribution, outlook);
 }
 
+/* What is judged by: memory that only the process gives back, and pages of files, which the kernel
+ * takes and returns as it likes. Where the parts are not known, all together. */
+struct views {
+	struct track whole, own, file;
+	struct outlook outlook; /* the one that drifts most likely */
+};
+
+/* A track that moves less cannot drift, or not yet. */
+static bool is_still(const struct track *track, double level)
+{
+	return track->count < OUTLOOK_ROWS_MIN ||
+	       track__range(track) < STILL_SHARE * outlook__threshold(level);
+}
+
+/* Growth that is not above all that was there before is a return, after memory was short. */
+static bool is_return(const struct track *track, const struct outlook *outlook)
+{
+	double end_h = track->t_h[track->count - 1];
+
+	return track__highest_day(track, end_h - RETURN_H) >
+	       track__level(track) - RETURN_SHARE * outlook->threshold;
+}
+
+/* Takes the view over when it drifts more likely than what there was. */
+static void look_at(struct outlook_work *work, const struct track *track, double level,
+		    bool may_return, struct outlook *best)
+{
+	struct outlook outlook;
+
+	if (is_still(track, level))
+		return;
+	outlook__compute(work, track, level, &outlook);
+	if (may_return && outlook.drifts >= UNLIKELY && is_return(track, &outlook))
+		outlook.drifts = 0;
+	if (outlook.drifts > best->drifts || best->threshold <= 0)
+		*best = outlook;
+}
+
+static void look(struct outlook_work *work, const struct grid *grid, double level,
+		 struct views *views)
+{
+	views->outlook = (struct outlook){0};
+	track__build(&views->own, grid, grid->row[GRID_PRIVATE], MIB);
+	if (views->own.count < views->whole.count - views->whole.count / 8) {
+		look_at(work, &views->whole, level, false, &views->outlook);
+		return;
+	}
+	look_at(work, &views->own, level, false, &views->outlook);
+	if (views->outlook.drifts >= DRIFT_SURE)
+		return;
+	track__build(&views->file, grid, grid->row[COMPONENT_FILE], MIB);
+	look_at(work, &views->file, level, true, &views->outlook);
+}
+
 void judge__grid(struct outlook_work *work, const struct series *series, const struct grid *grid,
 		 struct judgement *out)
 {
-	struct outlook outlook;
-	struct track track;
-	double level;
+	const struct outlook *outlook;
+	struct views views;
+	double level, span_h;
 
 	memset(out, 0, sizeof(*out));
 	say_nothing(out, DRIFT_INSUFFICIENT_DATA);
 	out->t_s = grid->last_s;
-	track__build(&track, grid, grid->row[GRID_TOTAL], MIB);
-	level = track__level(&track);
+	track__build(&views.whole, grid, grid->row[GRID_TOTAL], MIB);
+	level = track__level(&views.whole);
+	span_h = views.whole.span_h;
 	out->level_bytes = level * MIB;
-	if (track.count < OUTLOOK_ROWS_MIN || track.span_h < SPAN_LEAST_H) {
-		wording__insufficient(out, track.span_h);
+	if (views.whole.count < OUTLOOK_ROWS_MIN || span_h < SPAN_LEAST_H) {
+		wording__insufficient(out, span_h);
 		return;
 	}
 	out->verdict = DRIFT_NONE;
-	if (track__range(&track) < STILL_SHARE * outlook__threshold(level)) {
-		wording__still(out, track__range(&track));
+	look(work, grid, level, &views);
+	outlook = &views.outlook;
+	if (outlook->threshold <= 0) {
+		wording__still(out, track__range(&views.whole));
 		return;
 	}
-	outlook__compute(work, &track, level, &outlook);
-	out->confidence = outlook.drifts;
-	out->slope_bytes_per_h = outlook.any_slope * MIB;
-	if (outlook.drifts >= DRIFT_SURE) {
-		say_drift(series, grid, &outlook, work, out);
-	} else if (outlook.drifts > UNLIKELY && track.span_h < SPAN_TELLS_H) {
+	out->confidence = outlook->drifts;
+	out->slope_bytes_per_h = outlook->any_slope * MIB;
+	if (outlook->drifts >= DRIFT_SURE) {
+		say_drift(series, grid, outlook, work, out);
+	} else if (outlook->drifts > UNLIKELY && span_h < SPAN_TELLS_H) {
 		out->verdict = DRIFT_INSUFFICIENT_DATA;
-		wording__insufficient(out, track.span_h);
+		wording__insufficient(out, span_h);
 	} else {
-		out->plateau = outlook.settled > PLATEAU_SURE;
-		wording__none(out, &outlook);
+		out->plateau = outlook->settled > PLATEAU_SURE;
+		wording__none(out, outlook);
 	}
 }
 

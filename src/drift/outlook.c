@@ -76,9 +76,30 @@ double track__level(const struct track *track)
 	return count ? sum / (double)count : 0;
 }
 
+#define STRAY_CYCLE 0.35
+
+/* How far the track strays from each life's mean; root of the mean of squares. */
+static double stray_in_lives(const struct track *track)
+{
+	double squares = 0;
+
+	for (size_t from = 0, to; from < track->count; from = to) {
+		double mean = 0;
+
+		for (to = from; to < track->count && track->life[to] == track->life[from]; to++)
+			mean += track->y[to];
+		mean /= (double)(to - from);
+		for (size_t i = from; i < to; i++)
+			squares += (track->y[i] - mean) * (track->y[i] - mean);
+	}
+	return sqrt(squares / (double)track->count);
+}
+
 /*
  * How large a track's daily cycle is, by the differences of bins half a day apart; what it is made
- * of does not matter, as this only bounds what cycles may explain.
+ * of does not matter, as this only bounds what cycles may explain. Where lives are too short for
+ * that, a part of what they do within may be a cycle: all of it would be as good an explanation of a
+ * leak that is gone with each life.
  */
 static struct design_scale guess_scale(const struct track *track, double level)
 {
@@ -95,7 +116,7 @@ static struct design_scale guess_scale(const struct track *track, double level)
 		sum += off * off;
 		count++;
 	}
-	daily = count > 0 ? sqrt(sum / count) : 0;
+	daily = 4 * count > (double)track->count ? sqrt(sum / count) : STRAY_CYCLE * stray_in_lives(track);
 	daily = fmax(daily, 0.001 * outlook__threshold(level));
 	return (struct design_scale){
 		.daily_mib = daily, .weekly_mib = daily, .growth_mib = growth};
@@ -111,6 +132,9 @@ static struct design_scale guess_scale(const struct track *track, double level)
  * to each side. */
 #define REFINE_GAIN  25.0
 #define ONSET_SPLITS 3
+/* Time constants are refined in octaves: from below the best one to above the next. */
+#define TIMES_FROM (-1.5)
+#define TIMES_STEP 0.5
 
 static void fit_under(struct outlook_work *work, const struct track *track, int noise,
 		      double sigma2)
@@ -194,15 +218,16 @@ static size_t best_step(const struct outlook_work *work, const struct pick *pick
 
 static void build_design(struct outlook_work *work, const struct track *track,
 			 const struct design_scale *scale, const struct step_list *plain,
-			 const struct step_list *maybe, const struct onset_list *onsets)
+			 const struct step_list *maybe, const struct onset_list *onsets,
+			 const struct time_list *times)
 {
-	design__build(&work->design, track, scale, plain, onsets);
+	design__build(&work->design, track, scale, plain, onsets, times);
 	for (size_t i = 0; i < maybe->count; i++)
 		design__add_step(&work->design, track, maybe->row[i], scale->growth_mib);
 }
 
-/* Onsets between a hinge and its neighbours; false: there is no room between them. */
-static bool split_neighbours(const struct design *design, size_t hinge, struct onset_list *onsets)
+/* Onsets between a hinge and its neighbours. */
+static void split_neighbours(const struct design *design, size_t hinge, struct onset_list *onsets)
 {
 	size_t first = design->base + 1, last = first + design->hinges - 1;
 	double tau_h = design->shape[hinge].tau_h;
@@ -218,19 +243,16 @@ static bool split_neighbours(const struct design *design, size_t hinge, struct o
 			onsets->tau_h[onsets->count++] =
 				tau_h + gap_h * i / (double)(ONSET_SPLITS + 1);
 	}
-	return onsets->count;
 }
 
 /* Where growth is far beyond doubt, its onset is looked for between the usual ones: a corner that
  * lies a day off would have to be explained by something else. */
-static bool refine_onsets(const struct design *design, const struct pick *picks,
+static void refine_onsets(const struct design *design, const struct pick *picks,
 			  struct onset_list *onsets)
 {
 	const struct pick *pick = &picks[best_pick(picks)];
 
 	onsets->count = 0;
-	if (pick->log_weight < picks[PICK_NONE].log_weight + REFINE_GAIN)
-		return false;
 	for (size_t i = 0; i < pick->count; i++)
 		for (size_t k = 0; k < 2; k++) {
 			size_t column = pick->terms[i].column[k];
@@ -239,7 +261,20 @@ static bool refine_onsets(const struct design *design, const struct pick *picks,
 			    column <= design->base + design->hinges)
 				split_neighbours(design, column, onsets);
 		}
-	return onsets->count;
+}
+
+/* The same of time constants: about those of the best warm-up. */
+static void refine_times(const struct design *design, const struct pick *picks,
+			 struct time_list *times)
+{
+	const struct pick *pick = &picks[PICK_AGE];
+	const struct shape *shape = &design->shape[pick->terms[0].column[0]];
+
+	if (isinf(pick->log_weight) || shape->kind != SHAPE_AGE_FIRST)
+		return;
+	times->count = DESIGN_TIMES;
+	for (size_t i = 0; i < DESIGN_TIMES; i++)
+		times->time_h[i] = shape->time_h * exp2(TIMES_FROM + TIMES_STEP * (double)i);
 }
 
 /* Explanations under one noise, with the steps that they need. */
@@ -248,13 +283,15 @@ static void pick_explanations(struct outlook_work *work, const struct track *tra
 {
 	struct onset_list onsets = {0};
 	struct step_list plain, maybe;
+	struct time_list times;
 	bool refined = false;
 
 	find_steps(work, track, scale, &plain, &maybe);
+	design__usual_times(track, &times);
 	for (;;) {
 		size_t step;
 
-		build_design(work, track, scale, &plain, &maybe, &onsets);
+		build_design(work, track, scale, &plain, &maybe, &onsets, &times);
 		fit_under(work, track, PICK_NOISE, 0);
 		explanations__pick(&work->fit, &work->design, picks);
 		step = best_step(work, picks);
@@ -263,8 +300,11 @@ static void pick_explanations(struct outlook_work *work, const struct track *tra
 			maybe.row[step] = maybe.row[--maybe.count];
 			continue;
 		}
-		if (refined || !refine_onsets(&work->design, picks, &onsets))
+		if (refined || picks[best_pick(picks)].log_weight <
+				       picks[PICK_NONE].log_weight + REFINE_GAIN)
 			return;
+		refine_onsets(&work->design, picks, &onsets);
+		refine_times(&work->design, picks, &times);
 		refined = true;
 	}
 }

@@ -52,6 +52,7 @@ static bool fill_bin(struct track *track, const struct grid *grid, const double 
 	track->y[track->count] = sum / (double)count;
 	track->t_h[track->count] = t / (double)count;
 	track->age_h[track->count] = age / (double)count;
+	track->width_h[track->count] = (double)count;
 	track->life[track->count] = life;
 	return true;
 }
@@ -136,4 +137,19 @@ void track__build(struct track *track, const struct grid *grid, const double *ro
 	cut_spikes(track);
 	if (track->count)
 		track->span_h = track->t_h[track->count - 1] - track->t_h[0];
+}
+
+double track__highest_day(const struct track *track, double until_h)
+{
+	double highest = -INFINITY, sum = 0;
+	size_t from = 0;
+
+	for (size_t i = 0; i < track->count && track->t_h[i] < until_h; i++) {
+		sum += track->y[i];
+		while (track->t_h[i] - track->t_h[from] >= 24)
+			sum -= track->y[from++];
+		if (track->t_h[i] - track->t_h[0] >= 18)
+			highest = fmax(highest, sum / (double)(i - from + 1));
+	}
+	return highest;
 }

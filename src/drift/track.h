@@ -21,7 +21,8 @@ struct track {
 	double bin_h;
 	double t_h[TRACK_MAX];	 /* middle of the bin since the grid's start */
 	double gap_h[TRACK_MAX]; /* since the one before; 0: the first of its life */
-	double age_h[TRACK_MAX];
+	double age_h[TRACK_MAX];   /* mean of its hours */
+	double width_h[TRACK_MAX]; /* how many hours it is the mean of */
 	double y[TRACK_MAX];
 	uint16_t life[TRACK_MAX]; /* counted from 0 without holes */
 	size_t lives;
@@ -30,5 +31,8 @@ struct track {
 
 /* unit: 1048576 for bytes, 1 for counts. row may be NULL: an empty track. */
 void track__build(struct track *track, const struct grid *grid, const double *row, double unit);
+
+/* The highest mean over a day, of days that end before until_h; -INFINITY: none. */
+double track__highest_day(const struct track *track, double until_h);
 
 #endif

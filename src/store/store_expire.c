@@ -46,7 +46,7 @@ static int shrink(struct store *store, enum store_tier tier)
 		before -= DAY_MS - 1;
 	if (tier == TIER_SAMPLES) {
 		err = unfolded_from(store, &before);
-		before <<= SAMPLE_ID_BITS;
+		before = sample_id(before);
 	}
 	err = err ? err : delete_of(store, sql[tier], before);
 	if (err)

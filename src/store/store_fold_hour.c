@@ -77,8 +77,8 @@ static int read_rows(struct store *store, const struct chosen *chosen, struct fo
 	if (!list)
 		return -EUCLEAN;
 	sqlite3_bind_int64(list, 1, chosen->subject[0]);
-	sqlite3_bind_int64(list, 2, chosen->fold_ms << SAMPLE_ID_BITS);
-	sqlite3_bind_int64(list, 3, (chosen->fold_ms + HOUR_MS) << SAMPLE_ID_BITS);
+	sqlite3_bind_int64(list, 2, sample_id(chosen->fold_ms));
+	sqlite3_bind_int64(list, 3, sample_id(chosen->fold_ms + HOUR_MS));
 	sqlite3_bind_int64(list, 4, chosen->subject[chosen->count - 1]);
 	while ((got = store__step(store, list, "read")) > 0) {
 		struct fold_row *row = rows->count < FOLD_ROWS_MAX ? add_row(rows) : NULL;

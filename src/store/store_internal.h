@@ -105,7 +105,19 @@ int store__count_samples(struct store *store);
 /* Ends lives that a writer before us left open. */
 int store__begin_session(struct store *store);
 
+static inline int64_t earlier_ms(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int64_t later_ms(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 int64_t unix_ms(double t_unix);
+/* The first one that a sample of this time can have. */
+int64_t sample_id(int64_t t_ms);
 /* NULL of NAN. */
 void bind_time(sqlite3_stmt *statement, int column, double t_unix);
 double column_time(sqlite3_stmt *statement, int column);

@@ -74,6 +74,7 @@ static int read_number(struct store *store, const char *sql, int64_t *number)
 	sqlite3_stmt *statement = NULL;
 	int err = 0;
 
+	*number = 0;
 	if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
 	    sqlite3_step(statement) != SQLITE_ROW)
 		err = store__failure(store, "read");
@@ -138,7 +139,7 @@ static int migrate(struct store *store)
 
 int store__check_schema(struct store *store)
 {
-	int64_t id, version, pages;
+	int64_t id = 0, version = 0, pages = 0;
 	int err = read_number(store, "PRAGMA page_count", &pages);
 
 	err = err ? err : read_number(store, "PRAGMA application_id", &id);

@@ -31,6 +31,8 @@ void store_source__init_fold(struct store_source *source, struct store *store, i
 			     int64_t from_ms, int64_t resolution_ms);
 /* A row of SELECT t_ms and the components, of hours the extremes, too. */
 void store_source__take(sqlite3_stmt *statement, bool hours, struct walk_row *row);
+/* As walk_source.row; the source is ctx. */
+int store_source__next_row(void *ctx, struct walk_row *row);
 /* All but emit; ctx is the source unless the caller sets it to what begins with one. */
 struct walk_source store_source__walk(struct store_source *source);
 /* Statements that are under way are ready again. */

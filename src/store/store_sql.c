@@ -148,7 +148,14 @@ int64_t unix_ms(double t_unix)
 {
 	if (!(t_unix > 0))
 		return 0;
-	return t_unix * 1000 < (double)TIME_MAX_MS ? (int64_t)(t_unix * 1000 + 0.5) : TIME_MAX_MS;
+	return t_unix * 1000 < (double)TIME_MAX_MS ? llround(t_unix * 1000) : TIME_MAX_MS;
+}
+
+int64_t sample_id(int64_t t_ms)
+{
+	if (t_ms < 0)
+		return 0;
+	return t_ms <= TIME_MAX_MS ? t_ms << SAMPLE_ID_BITS : INT64_MAX;
 }
 
 void bind_time(sqlite3_stmt *statement, int column, double t_unix)

@@ -84,6 +84,9 @@ int store__commit(struct store *store)
 		err = store__run(store, store__statement(store, SQL_COMMIT), "write");
 	if (err)
 		roll_back(store);
+	/* A WAL that a full disk has ended gives back what it has twice. */
+	if (err == -ENOSPC)
+		sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	return err;
 }
 

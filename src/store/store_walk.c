@@ -166,22 +166,12 @@ static int enter_bucket(struct walk *walk)
 	return err;
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t later(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* Row, life, run and bucket are the same from pos to end. */
 static void add_piece(struct walk *walk, int64_t end)
 {
 	double ms = (double)(end - walk->pos);
 	/* What a pass speaks for may lie ahead of now; no sample does. */
-	int64_t seen = later(walk->pos, earlier(end, walk->run.end_ms));
+	int64_t seen = later_ms(walk->pos, earlier_ms(end, walk->run.end_ms));
 
 	sums__add_row(&walk->sums, &walk->row, ms);
 	if (walk->fresh && walk->row.t_ms >= walk->bucket_begin)
@@ -216,11 +206,10 @@ static bool is_before(const struct walk *walk, double pass, double step, int64_t
 static int emit_piece(struct walk *walk, int64_t end)
 {
 	const struct walk_run *run = &walk->run;
-	double step = LONE_PASS_MS, pass;
+	double span = (double)(run->end_ms - run->begin_ms), pass;
+	double step = run->count > 1 ? span / (double)(run->count - 1) : LONE_PASS_MS;
 	int err = emit_at(walk, (double)walk->pos, walk->fresh);
 
-	if (run->count > 1)
-		step = (double)(run->end_ms - run->begin_ms) / (double)(run->count - 1);
 	pass = floor(((double)(walk->pos - run->begin_ms) + step / 2) / step) + 1;
 	walk->fresh = false;
 	for (; !err && pass < (double)run->count && is_before(walk, pass, step, end); pass++)
@@ -254,24 +243,24 @@ static int settle(struct walk *walk)
 
 static int64_t present_from(const struct walk *walk)
 {
-	int64_t from = later(walk->run.begin_ms, walk->life.begin_ms);
+	int64_t from = later_ms(walk->run.begin_ms, walk->life.begin_ms);
 
-	return walk->has_row ? from : later(from, walk->next.t_ms);
+	return walk->has_row ? from : later_ms(from, walk->next.t_ms);
 }
 
 static int take_piece(struct walk *walk)
 {
-	int64_t end = earlier(walk->to, earlier(walk->covered_to, walk->life.end_ms));
+	int64_t end = earlier_ms(walk->to, earlier_ms(walk->covered_to, walk->life.end_ms));
 	int err = enter_bucket(walk);
 
 	if (err)
 		return err;
 	if (walk->has_next)
-		end = earlier(end, walk->next.t_ms);
+		end = earlier_ms(end, walk->next.t_ms);
 	if (walk->bucket_begin < 0) {
 		err = emit_piece(walk, end);
 	} else {
-		end = earlier(end, walk->bucket_end);
+		end = earlier_ms(end, walk->bucket_end);
 		add_piece(walk, end);
 	}
 	walk->pos = end;

@@ -174,7 +174,7 @@ int store__add_sample(struct store *store, int64_t subject, const struct sample 
 	add = err ? NULL : store__statement(store, SQL_SAMPLE_ADD);
 	if (!add)
 		return err ? err : -EUCLEAN;
-	id = t_ms << SAMPLE_ID_BITS;
+	id = sample_id(t_ms);
 	if (id <= store->sample_id)
 		id = store->sample_id + 1;
 	sqlite3_bind_int64(add, 1, id);

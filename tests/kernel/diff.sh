@@ -163,7 +163,14 @@ usage_errors() {
 
 		a.mdr b.mdr
 		a.mdr --large 7
-		--db history
+		--db history a.mdr
+		--db history --diff a b
+		--db history --pid 5 --unit a
+		--db history --pid 0
+		--db history --since soon
+		--db history --folded f
+		--pid 5
+		a.mdr --since 7d
 		--diff a
 		--diff a b c
 		--diff a b --top 0

@@ -121,8 +121,10 @@ static void check_has(const char *text, const char *const *wanted)
 	for (; *wanted; wanted++) {
 		const char *found = strstr(text, *wanted);
 
-		if (!found)
+		if (!found) {
 			fail_msg("\"%s\" is not in (or not in its place in)\n%s", *wanted, text);
+			return;
+		}
 		text = found;
 	}
 }

@@ -152,6 +152,59 @@ static void gaps_are_gaps(void **state)
 	fixture_end(&fixture);
 }
 
+/* A process that ended while nobody looked is not taken to be there still. */
+static void nothing_is_known_to_go_on_over_a_restart(void **state)
+{
+	struct store_fixture fixture;
+	struct sample sample = fixture_sample(T0, 100 * MIB);
+	struct series series;
+	int64_t id;
+
+	fixture_begin(&fixture);
+	fixture_open(&fixture);
+	id = fixture_subject(fixture.store, "a.service");
+	pass_at(fixture.store, id, T0, &sample);
+	pass_at(fixture.store, id, T0 + 10, NULL);
+	fixture_again(&fixture);
+	pass_at(fixture.store, id, T0 + 20, NULL);
+	pass_at(fixture.store, id, T0 + 30, NULL);
+	assert_int_equal(store__read_series(fixture.store, id, T0, 0, &series), 0);
+	assert_int_equal(series.count, 2);
+	series__free(&series);
+	fixture_end(&fixture);
+}
+
+/* What was begun and not committed is as if it had never been. */
+static void a_pass_that_failed_leaves_nothing(void **state)
+{
+	struct store_fixture fixture;
+	struct sample sample = fixture_sample(T0, 100 * MIB);
+	struct store_size size;
+	struct series series;
+	int64_t id;
+
+	fixture_begin(&fixture);
+	fixture_open(&fixture);
+	id = fixture_subject(fixture.store, "a.service");
+	pass_at(fixture.store, id, T0, &sample);
+	assert_int_equal(store__begin(fixture.store), 0);
+	sample.t_s = T0 + 10;
+	sample.pid = 5;
+	assert_int_equal(store__add_sample(fixture.store, id, &sample), 0);
+	assert_int_equal(store__add_pass(fixture.store, T0 + 10), 0);
+	assert_int_equal(store__size(fixture.store, &size), 0);
+	assert_int_equal(size.samples, 2);
+	store__close(fixture.store);
+	fixture.store = NULL;
+	fixture_open(&fixture);
+	assert_int_equal(store__size(fixture.store, &size), 0);
+	assert_int_equal(size.samples, 1);
+	assert_int_equal(store__read_series(fixture.store, id, T0, 0, &series), 0);
+	assert_true(series.count == 1 && series.samples[0].pid == 812);
+	series__free(&series);
+	fixture_end(&fixture);
+}
+
 static void a_census_holds_at_its_own_time_only(void **state)
 {
 	struct store_fixture fixture;
@@ -364,6 +417,8 @@ int main(void)
 		cmocka_unit_test(the_file_keeps_its_bound),
 		cmocka_unit_test(what_does_not_fit_is_an_error_and_then_there_is_room_again),
 		cmocka_unit_test(gaps_are_gaps),
+		cmocka_unit_test(nothing_is_known_to_go_on_over_a_restart),
+		cmocka_unit_test(a_pass_that_failed_leaves_nothing),
 		cmocka_unit_test(a_census_holds_at_its_own_time_only),
 		cmocka_unit_test(small_changes_need_not_be_kept),
 		cmocka_unit_test(incidents_and_evidence_are_had_again),

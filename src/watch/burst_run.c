@@ -31,6 +31,7 @@ static _Noreturn void run(char *const *args, const char *messages, pid_t parent)
 	    dup2(err, STDERR_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0u, 0) ||
 	    setrlimit(RLIMIT_FSIZE, &file) || sigprocmask(SIG_SETMASK, &none, NULL))
 		_exit(126);
+	signal(SIGPIPE, SIG_DFL);
 	setpriority(PRIO_PROCESS, 0, NICENESS);
 	execv("/proc/self/exe", args);
 	_exit(127);

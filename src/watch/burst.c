@@ -42,16 +42,7 @@ static void path_of(const struct burst *burst, const char *name, char path[PATH_
 
 static void remove_files(const struct burst *burst)
 {
-	char path[PATH_MAX];
-
-	for (int i = 0; i < BURST_RESULT_MAX; i++) {
-		path_of(burst, results[i], path);
-		unlink(path);
-	}
-	path_of(burst, RECORDING, path);
-	unlink(path);
-	path_of(burst, MESSAGES, path);
-	unlink(path);
+	burst_run__remove_files(burst->directory, NULL);
 }
 
 int burst__init(struct burst *burst, const char *directory)
@@ -70,6 +61,7 @@ int burst__init(struct burst *burst, const char *directory)
 	if (!S_ISDIR(found.st_mode) || found.st_uid != geteuid() || (found.st_mode & 022))
 		return -EPERM;
 	remove_files(burst);
+	burst_run__remove_files(directory, MAPPINGS_PREFIX);
 	return 0;
 }
 

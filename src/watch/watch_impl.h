@@ -108,6 +108,7 @@ struct watch {
 	struct burst burst;
 	bool has_burst;
 	int64_t burst_incident, burst_subject;
+	double burst_expected_bytes; /* that the process grows by meanwhile */
 	uint64_t burst_next_ns;
 	bool has_mappings;
 	struct mappings mappings; /* --mappings */

@@ -8,7 +8,7 @@
 #define WEEK_H 168.0
 
 /* Shorter tracks do not show a cycle; what looks like one is anything. */
-#define DAILY_SPAN_H  60.0
+#define DAILY_SPAN_H  36.0
 #define WEEKLY_SPAN_H 72.0
 
 /* Where a straight growth may have begun, in hours before the end: dense where it is news. */

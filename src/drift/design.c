@@ -123,6 +123,7 @@ static void add_step(struct design *design, const struct track *track, size_t in
 	add_column(design, track,
 		   (struct shape){.kind = SHAPE_STEP,
 				  .tau_h = tau_h,
+				  .row = index,
 				  .up = track->y[index] > track->y[index - 1]},
 		   prior);
 }

@@ -197,8 +197,8 @@ static int best_pick(const struct pick *picks)
 }
 
 /* The candidate step that an explanation gains most by, beyond *most; best where there is none. */
-static size_t gain_by_step(const struct outlook_work *work, const struct pick *pick, double *most,
-			   size_t best)
+static size_t gain_by_step(const struct outlook_work *work, const struct track *track,
+			   const struct pick *pick, double *most, size_t best)
 {
 	const struct design *design = &work->design;
 	struct pick with = *pick;
@@ -210,8 +210,8 @@ static size_t gain_by_step(const struct outlook_work *work, const struct pick *p
 		size_t column = design->first_step + i;
 		const struct shape *step = &design->shape[column];
 
-		/* See weigh_steps: no line across a fall. */
-		if (!step->up && pick->has_line && pick->onset_h < step->tau_h)
+		/* See weigh_steps: no line across such a fall. */
+		if (!step->up && steps__is_flush(track, step->row))
 			continue;
 		with.terms[with.count] =
 			(struct term){{column, column}, {1, 0}, design->prior[column]};
@@ -225,7 +225,8 @@ static size_t gain_by_step(const struct outlook_work *work, const struct pick *p
 }
 
 /* The step without which no explanation is any good; the count of candidates: none. */
-static size_t best_step(const struct outlook_work *work, const struct pick *picks)
+static size_t best_step(const struct outlook_work *work, const struct track *track,
+			const struct pick *picks)
 {
 	double most = -INFINITY;
 	size_t best = work->design.steps;
@@ -239,7 +240,7 @@ static size_t best_step(const struct outlook_work *work, const struct pick *pick
 		most = fmax(most, explained.evidence + STEP_GAIN);
 	}
 	for (int kind = 0; kind < PICK_OTHER; kind++)
-		best = gain_by_step(work, &picks[kind], &most, best);
+		best = gain_by_step(work, track, &picks[kind], &most, best);
 	return best;
 }
 
@@ -321,7 +322,7 @@ static void pick_explanations(struct outlook_work *work, const struct track *tra
 		build_design(work, track, scale, &plain, &maybe, &onsets, &times);
 		fit_under(work, track, PICK_NOISE, 0);
 		explanations__pick(&work->fit, &work->design, picks);
-		step = best_step(work, picks);
+		step = best_step(work, track, picks);
 		if (plain.count < DESIGN_STEPS_MAX && step < maybe.count) {
 			plain.row[plain.count++] = maybe.row[step];
 			maybe.row[step] = maybe.row[--maybe.count];

@@ -8,7 +8,7 @@
 #define WEEK_H 168.0
 
 /* Shorter tracks do not show a cycle; what looks like one is anything. */
-#define DAILY_SPAN_H  60.0
+#define DAILY_SPAN_H  36.0
 #define WEEKLY_SPAN_H 72.0
 
 /* Where a straight growth may have begun, in hours before the end: dense where it is news. */
@@ -123,6 +123,7 @@ static void add_step(struct design *design, const struct track *track, size_t in
 	add_column(design, track,
 		   (struct shape){.kind = SHAPE_STEP,
 				  .tau_h = tau_h,
+				  .row = index,
 				  .up = track->y[index] > track->y[index - 1]},
 		   prior);
 }

@@ -40,6 +40,7 @@ struct shape {
 	double rate;   /* of the column per hour, over the next RATE_H */
 	double weight; /* prior share among its kind */
 	bool up;       /* of a step */
+	size_t row;    /* that it lies before */
 };
 
 struct design {

@@ -77,6 +77,11 @@ double track__level(const struct track *track)
 }
 
 #define STRAY_CYCLE 0.35
+/* A week is seen when it is over; until then it is expected to be this share of the daily cycle, and
+ * afterwards as large, or this share of what is no cycle. */
+#define WEEK_SEEN_H   192.0
+#define WEEK_OF_DAY   0.35
+#define WEEK_OF_NOISE 0.3
 
 /* How far the track strays from each life's mean; root of the mean of squares. */
 static double stray_in_lives(const struct track *track)
@@ -95,31 +100,53 @@ static double stray_in_lives(const struct track *track)
 	return sqrt(squares / (double)track->count);
 }
 
+/* How a row differs from those half a day before and after; NAN where they are not in its life. */
+static double half_day_off(const struct track *track, size_t row, size_t half)
+{
+	if (row < half || row + half >= track->count ||
+	    track->life[row - half] != track->life[row + half])
+		return NAN;
+	return track->y[row] - (track->y[row - half] + track->y[row + half]) / 2;
+}
+
 /*
- * How large a track's daily cycle is, by the differences of bins half a day apart; what it is made
- * of does not matter, as this only bounds what cycles may explain. Where lives are too short for
- * that, a part of what they do within may be a cycle: all of it would be as good an explanation of a
- * leak that is gone with each life.
+ * How large a track's cycles may be. What differs half a day apart may all be a daily cycle. How a
+ * week goes is not seen before it is over, and looks like growth until then: days that are like each
+ * other tell how large it could be. Where lives are too short for that, a part of what they do within
+ * may be a cycle: all of it would be as good an explanation of a leak that is gone with each life.
  */
 static struct design_scale guess_scale(const struct track *track, double level)
 {
-	double sum = 0, count = 0;
-	double growth = fmax(GROWTH_PRIOR * outlook__threshold(level), track__range(track));
+	double squares = 0, count = 0, products = 0, pairs = 0, daily, alike;
+	double least = 0.001 * outlook__threshold(level);
 	size_t half = (size_t)(12 / track->bin_h);
-	double daily;
+	bool is_week = track->span_h >= WEEK_SEEN_H;
 
-	for (size_t i = half; i + half < track->count; i++) {
-		double off = track->y[i] - (track->y[i - half] + track->y[i + half]) / 2;
+	for (size_t i = 0; i < track->count; i++) {
+		double off = half_day_off(track, i, half);
+		double next = half_day_off(track, i + 2 * half, half);
 
-		if (track->life[i - half] != track->life[i + half])
+		if (isnan(off))
 			continue;
-		sum += off * off;
+		squares += off * off;
 		count++;
+		if (isnan(next))
+			continue;
+		products += off * next;
+		pairs++;
 	}
-	daily = 4 * count > (double)track->count ? sqrt(sum / count) : STRAY_CYCLE * stray_in_lives(track);
-	daily = fmax(daily, 0.001 * outlook__threshold(level));
+	if (4 * count > (double)track->count)
+		daily = sqrt(squares / count);
+	else
+		daily = STRAY_CYCLE * stray_in_lives(track);
+	alike = pairs > 0 ? sqrt(fmax(products / pairs, 0)) : daily;
 	return (struct design_scale){
-		.daily_mib = daily, .weekly_mib = daily, .growth_mib = growth};
+		.daily_mib = fmax(daily, least),
+		.weekly_mib = fmax(is_week ? fmax(alike, WEEK_OF_NOISE * daily)
+					   : WEEK_OF_DAY * alike,
+				   least),
+		.growth_mib = fmax(GROWTH_PRIOR * outlook__threshold(level), track__range(track)),
+	};
 }
 
 /*
@@ -170,8 +197,8 @@ static int best_pick(const struct pick *picks)
 }
 
 /* The candidate step that an explanation gains most by, beyond *most; best where there is none. */
-static size_t gain_by_step(const struct outlook_work *work, const struct pick *pick, double *most,
-			   size_t best)
+static size_t gain_by_step(const struct outlook_work *work, const struct track *track,
+			   const struct pick *pick, double *most, size_t best)
 {
 	const struct design *design = &work->design;
 	struct pick with = *pick;
@@ -183,8 +210,8 @@ static size_t gain_by_step(const struct outlook_work *work, const struct pick *p
 		size_t column = design->first_step + i;
 		const struct shape *step = &design->shape[column];
 
-		/* See weigh_steps: no line across a fall. */
-		if (!step->up && pick->has_line && pick->onset_h < step->tau_h)
+		/* See weigh_steps: no line across such a fall. */
+		if (!step->up && steps__is_flush(track, step->row))
 			continue;
 		with.terms[with.count] =
 			(struct term){{column, column}, {1, 0}, design->prior[column]};
@@ -198,7 +225,8 @@ static size_t gain_by_step(const struct outlook_work *work, const struct pick *p
 }
 
 /* The step without which no explanation is any good; the count of candidates: none. */
-static size_t best_step(const struct outlook_work *work, const struct pick *picks)
+static size_t best_step(const struct outlook_work *work, const struct track *track,
+			const struct pick *picks)
 {
 	double most = -INFINITY;
 	size_t best = work->design.steps;
@@ -212,7 +240,7 @@ static size_t best_step(const struct outlook_work *work, const struct pick *pick
 		most = fmax(most, explained.evidence + STEP_GAIN);
 	}
 	for (int kind = 0; kind < PICK_OTHER; kind++)
-		best = gain_by_step(work, &picks[kind], &most, best);
+		best = gain_by_step(work, track, &picks[kind], &most, best);
 	return best;
 }
 
@@ -294,7 +322,7 @@ static void pick_explanations(struct outlook_work *work, const struct track *tra
 		build_design(work, track, scale, &plain, &maybe, &onsets, &times);
 		fit_under(work, track, PICK_NOISE, 0);
 		explanations__pick(&work->fit, &work->design, picks);
-		step = best_step(work, picks);
+		step = best_step(work, track, picks);
 		if (plain.count < DESIGN_STEPS_MAX && step < maybe.count) {
 			plain.row[plain.count++] = maybe.row[step];
 			maybe.row[step] = maybe.row[--maybe.count];

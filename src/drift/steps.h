@@ -15,4 +15,7 @@
 void steps__find(const struct track *track, const struct whitened *whitened, size_t y,
 		 double sigma, struct step_list *plain, struct step_list *maybe);
 
+/* Whether the fall before a row takes back what the track had climbed in its life: a flush. */
+bool steps__is_flush(const struct track *track, size_t row);
+
 #endif

@@ -115,7 +115,9 @@ struct watch {
 
 	struct oom *oom;
 	int oom_err;
-	int64_t host_kills; /* oom_kill of /proc/vmstat; -1 unknown */
+	int64_t host_kills;  /* oom_kill of /proc/vmstat; -1 unknown */
+	uint64_t kills_open; /* of these, whose processes have not been seen to end */
+	uint64_t kills_ns;   /* monotonic; when the last of them was seen */
 	struct ended ended[ENDED_MAX];
 	size_t ended_count;
 

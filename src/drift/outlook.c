@@ -80,7 +80,7 @@ double track__level(const struct track *track)
 /* A week is seen when it is over; until then it is expected to be this share of the daily cycle, and
  * afterwards as large, or this share of what is no cycle. */
 #define WEEK_SEEN_H   192.0
-#define WEEK_OF_DAY   0.35
+#define WEEK_OF_DAY   0.2
 #define WEEK_OF_NOISE 0.3
 
 /* How far the track strays from each life's mean; root of the mean of squares. */

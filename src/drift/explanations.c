@@ -9,7 +9,7 @@
  * flexible histories from explaining what is nothing.
  */
 #define PRIOR_NONE	 (-0.5)
-#define PRIOR_HINGE	 (-2.5)
+#define PRIOR_HINGE	 (-1.5)
 #define PRIOR_ENDED	 (-4.5)
 #define PRIOR_TWO_SLOPES (-4.0)
 #define PRIOR_WARM_UP	 (-2.5)

@@ -7,13 +7,13 @@
  * A sum of log-odds as in a CUSUM chart. Each look's are bounded, since looks overlap: the one that
  * is surest must not decide alone.
  */
-#define LOOK_MOST 4.0
-/* What a look must say for drift to count as that: odds of e. */
-#define LOOK_LEAST 1.0
-/* Two sure looks raise; the sum's bounds make a day of looks against it clear, and let a long calm
- * delay a true one by no more than two looks. */
-#define RAISE_AT  6.0
-#define SUM_MOST  8.0
+#define LOOK_MOST 3.0
+/* What a look must say for drift to count as that: odds of 5 to 3. */
+#define LOOK_LEAST 0.5
+/* Four sure looks raise, a day of them; the sum's bounds make half a day of looks against it clear,
+ * and let a long calm delay a true one by no more than two looks. */
+#define RAISE_AT  8.0
+#define SUM_MOST  10.0
 #define SUM_LEAST (-4.0)
 #define CLEAR_AT  0.0
 

@@ -16,8 +16,11 @@ static const double hinge_ages_h[] = {12,  18,	24,  36,  48,  60,  72,	 96, 120,
 				      156, 192, 240, 288, 348, 420, 504, 600};
 /* No onset so near the start: it is no different from growth all along. */
 #define HINGE_LEAST_BEFORE_H 12.0
-/* Nor is growth known that is younger. */
+/* Nor is growth known that is younger: after a longer calm a day is needed to tell it from a step that
+ * took some hours, and from a mood of the load. */
 #define HINGE_YOUNGEST_H 11.9
+#define CALM_H		 96.0
+#define CALM_YOUNGEST_H	 23.9
 
 /* So many of the latest restarts are tried as onsets and ends, each as likely as so large a part of
  * the whole time. */
@@ -166,7 +169,7 @@ static void insert_age(struct ages *ages, const struct track *track, double age_
 {
 	size_t i = ages->count;
 
-	if (age_h < HINGE_YOUNGEST_H || age_h > track->span_h - HINGE_LEAST_BEFORE_H ||
+	if (age_h < (track->span_h < CALM_H ? HINGE_YOUNGEST_H : CALM_YOUNGEST_H) || age_h > track->span_h - HINGE_LEAST_BEFORE_H ||
 	    i == DESIGN_HINGES - 1)
 		return;
 	for (size_t k = 0; k < i; k++)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "drift/attribution.h"
+#include "drift/steps.h"
 #include "drift/wording.h"
 
 /* Drift is said from this probability on. */
@@ -24,6 +25,9 @@
  * exceed by more than this share of the threshold. */
 #define RETURN_H     36.0
 #define RETURN_SHARE 0.1
+
+/* Falls of less than this share of the threshold are no flushes. */
+#define FLUSH_SHARE 0.5
 
 /* It has grown and does not go on to. */
 #define PLATEAU_SURE 0.5
@@ -131,6 +135,9 @@ static void look_at(struct outlook_work *work, const struct track *track, double
 	if (is_still(track, level))
 		return;
 	outlook__compute(work, track, level, &outlook);
+	if (steps__height_before_flush(track, FLUSH_SHARE * outlook.threshold) >
+	    track->y[track->count - 1])
+		outlook.drifts = 0;
 	if (may_return && outlook.drifts >= UNLIKELY && is_return(track, &outlook))
 		outlook.drifts = 0;
 	if (outlook.drifts > best->drifts || best->threshold <= 0)

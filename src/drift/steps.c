@@ -129,3 +129,17 @@ void steps__find(const struct track *track, const struct whitened *whitened, siz
 	find_plain(track, leaps, count <= DESIGN_STEPS_MAX ? count : 0, plain);
 	find_maybe(track, whitened, y, MAYBE_SIGMAS * sigma, plain, maybe);
 }
+
+double steps__height_before_flush(const struct track *track, double least)
+{
+	size_t start = track->count ? life_start(track, track->count - 1) : 0, flushes = 0;
+	double height = -INFINITY;
+
+	for (size_t i = start + 1; i < track->count; i++) {
+		if (track->y[i - 1] - track->y[i] < least || !steps__is_flush(track, i))
+			continue;
+		flushes++;
+		height = track->y[i - 1];
+	}
+	return flushes == 1 ? height : -INFINITY;
+}

@@ -8,14 +8,18 @@
  * is surest must not decide alone.
  */
 #define LOOK_MOST 3.0
-/* What a look must say for drift to count as that: odds of 5 to 3. */
-#define LOOK_LEAST 0.5
-/* Four sure looks raise, a day of them; the sum's bounds make half a day of looks against it clear,
- * and let a long calm delay a true one by no more than two looks. */
+/* What a look must say for drift to count as that: odds of e. */
+#define LOOK_LEAST 1.0
+/* Four sure looks raise, a day of them; the sum's bounds make a day of looks against it clear, and a
+ * long calm delays a true alarm by two looks. */
 #define RAISE_AT  8.0
 #define SUM_MOST  10.0
 #define SUM_LEAST (-4.0)
 #define CLEAR_AT  0.0
+/* What is young has no calm that speaks against growth, and mostly grows from its start or not. */
+#define YOUNG_S		(96 * 3600.0)
+#define YOUNG_RAISE_AT	4.0
+#define YOUNG_SUM_LEAST (-1.0)
 
 #define HUNDREDTHS 100.0
 
@@ -29,6 +33,8 @@ static double log_odds(double probability)
 enum alarm_change alarm__update(struct alarm *alarm, const struct judgement *judgement)
 {
 	double before = alarm->evidence / HUNDREDTHS, sum;
+	bool young = judgement->span_s < YOUNG_S;
+	double raise_at = young ? YOUNG_RAISE_AT : RAISE_AT;
 
 	if (judgement->verdict == DRIFT_INSUFFICIENT_DATA && judgement->confidence <= 0)
 		return ALARM_SAME;
@@ -36,12 +42,15 @@ enum alarm_change alarm__update(struct alarm *alarm, const struct judgement *jud
 	sum = judgement->drift || judgement->confidence < 0.5
 		      ? before + log_odds(judgement->confidence) - LOOK_LEAST
 		      : before - LOOK_LEAST;
-	sum = fmin(fmax(sum, SUM_LEAST), SUM_MOST);
+	sum = fmin(fmax(sum, young ? YOUNG_SUM_LEAST : SUM_LEAST), SUM_MOST);
 	alarm->evidence = (int)lround(sum * HUNDREDTHS);
 	if (alarm->on ? sum >= before : sum <= before)
 		alarm->since_s = judgement->t_s;
-	if (alarm->on ? sum > CLEAR_AT : sum < RAISE_AT || !judgement->drift)
+	if (alarm->on ? sum > CLEAR_AT : sum < raise_at || !judgement->drift)
 		return ALARM_SAME;
 	alarm->on = !alarm->on;
+	/* However it was raised, it is as hard to clear. */
+	if (alarm->on)
+		alarm->evidence = (int)(fmax(sum, RAISE_AT) * HUNDREDTHS);
 	return alarm->on ? ALARM_RAISED : ALARM_CLEARED;
 }

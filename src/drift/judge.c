@@ -10,7 +10,7 @@
 #include "drift/wording.h"
 
 /* Drift is said from this probability on. */
-#define DRIFT_SURE 0.80
+#define DRIFT_SURE 0.85
 
 /* Shorter histories say nothing: a day is the least that shows what a day does. */
 #define SPAN_LEAST_H 24.0
@@ -173,6 +173,7 @@ void judge__grid(struct outlook_work *work, const struct series *series, const s
 	track__build(&views.whole, grid, grid->row[GRID_TOTAL], MIB);
 	level = track__level(&views.whole);
 	span_h = views.whole.span_h;
+	out->span_s = span_h * HOUR_S;
 	out->level_bytes = level * MIB;
 	if (views.whole.count < OUTLOOK_ROWS_MIN || span_h < SPAN_LEAST_H) {
 		wording__insufficient(out, span_h);

@@ -35,6 +35,7 @@ struct judgement {
 	enum component component; /* whose growth it is; COMPONENT_MAX: none */
 	bool plateau;             /* no drift: it grew and has settled (cache warm-up) */
 	double t_s;               /* of the last sample that it is judged by */
+	double span_s;            /* of the data that it is judged by */
 	double onset_s;           /* NAN: no drift */
 	/* Of resident plus swapped-out memory, the cycles taken out; bounds of 95 %. NAN: unknown.
 	 */

@@ -13,6 +13,7 @@
 struct noise {
 	double time_h;	/* correlation time; 0: independent */
 	double measure; /* variance of the independent part, in innovations of one bin */
+	double log_prior;
 };
 
 /* Those that are tried. */

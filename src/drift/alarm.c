@@ -10,15 +10,15 @@
 #define LOOK_MOST 3.0
 /* What a look must say for drift to count as that: odds of e. */
 #define LOOK_LEAST 1.0
-/* Four sure looks raise, a day of them; the sum's bounds make a day of looks against it clear, and a
- * long calm delays a true alarm by two looks. */
+/* Four sure looks raise, a day of them; the sum's bounds make a day of looks against it clear, and
+ * a long calm delays a true alarm by two looks. */
 #define RAISE_AT  8.0
 #define SUM_MOST  10.0
 #define SUM_LEAST (-4.0)
 #define CLEAR_AT  0.0
 /* What is young has no calm that speaks against growth, and mostly grows from its start or not. */
-#define YOUNG_S		(96 * 3600.0)
-#define YOUNG_RAISE_AT	4.0
+#define YOUNG_S         (96 * 3600.0)
+#define YOUNG_RAISE_AT  4.0
 #define YOUNG_SUM_LEAST (-1.0)
 
 #define HUNDREDTHS 100.0

@@ -4,7 +4,7 @@
 #include <math.h>
 
 /* A count grows when its slope is this many standard errors, and by this many at least. */
-#define COUNT_Z	      4.0
+#define COUNT_Z       4.0
 #define THREADS_LEAST 4.0
 #define ARENAS_LEAST  1.5
 

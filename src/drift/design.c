@@ -12,15 +12,15 @@
 #define WEEKLY_SPAN_H 72.0
 
 /* Where a straight growth may have begun, in hours before the end: dense where it is news. */
-static const double hinge_ages_h[] = {12,  18,	24,  36,  48,  60,  72,	 96, 120,
+static const double hinge_ages_h[] = {12,  18,  24,  36,  48,  60,  72,  96, 120,
 				      156, 192, 240, 288, 348, 420, 504, 600};
 /* No onset so near the start: it is no different from growth all along. */
 #define HINGE_LEAST_BEFORE_H 12.0
-/* Nor is growth known that is younger: after a longer calm a day is needed to tell it from a step that
- * took some hours, and from a mood of the load. */
+/* Nor is growth known that is younger: after a longer calm a day is needed to tell it from a step
+ * that took some hours, and from a mood of the load. */
 #define HINGE_YOUNGEST_H 11.9
-#define CALM_H		 96.0
-#define CALM_YOUNGEST_H	 23.9
+#define CALM_H           96.0
+#define CALM_YOUNGEST_H  23.9
 
 /* So many of the latest restarts are tried as onsets and ends, each as likely as so large a part of
  * the whole time. */
@@ -50,9 +50,8 @@ static struct place place_of(const struct track *track, size_t row)
 /* 1 - exp(-x / time): its mean over whole hours about x. */
 static double settled(double x_h, double width_h, double time_h)
 {
-	double wide = width_h > 1 ? sinh(width_h / (2 * time_h)) /
-					    (width_h * sinh(1 / (2 * time_h)))
-				  : 1;
+	double wide =
+		width_h > 1 ? sinh(width_h / (2 * time_h)) / (width_h * sinh(1 / (2 * time_h))) : 1;
 
 	return 1 - wide * exp(-x_h / time_h);
 }
@@ -169,8 +168,8 @@ static void insert_age(struct ages *ages, const struct track *track, double age_
 {
 	size_t i = ages->count;
 
-	if (age_h < (track->span_h < CALM_H ? HINGE_YOUNGEST_H : CALM_YOUNGEST_H) || age_h > track->span_h - HINGE_LEAST_BEFORE_H ||
-	    i == DESIGN_HINGES - 1)
+	if (age_h < (track->span_h < CALM_H ? HINGE_YOUNGEST_H : CALM_YOUNGEST_H) ||
+	    age_h > track->span_h - HINGE_LEAST_BEFORE_H || i == DESIGN_HINGES - 1)
 		return;
 	for (size_t k = 0; k < i; k++)
 		if (fabs(ages->age_h[k] - age_h) < 0.4 * track->bin_h) {
@@ -221,9 +220,8 @@ static void add_hinges(struct design *design, const struct track *track,
 		if (ages.restart[i])
 			weight += RESTART_WEIGHT * track->span_h;
 		add_column(design, track,
-			   (struct shape){.kind = SHAPE_HINGE,
-					  .tau_h = end_h - age_h,
-					  .weight = weight},
+			   (struct shape){
+				   .kind = SHAPE_HINGE, .tau_h = end_h - age_h, .weight = weight},
 			   prior);
 		before_h = age_h;
 	}
@@ -329,8 +327,7 @@ void design__build(struct design *design, const struct track *track,
 	design->first_step = design->columns;
 }
 
-void design__add_step(struct design *design, const struct track *track, size_t index,
-		      double prior)
+void design__add_step(struct design *design, const struct track *track, size_t index, double prior)
 {
 	size_t before = design->columns;
 

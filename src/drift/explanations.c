@@ -8,15 +8,15 @@
  * grow; the shares of the others matter little beside the data's own weight, but keep rare and
  * flexible histories from explaining what is nothing.
  */
-#define PRIOR_NONE	 (-0.5)
-#define PRIOR_HINGE	 (-1.5)
-#define PRIOR_ENDED	 (-4.5)
+#define PRIOR_NONE       (-0.5)
+#define PRIOR_HINGE      (-1.5)
+#define PRIOR_ENDED      (-4.5)
 #define PRIOR_TWO_SLOPES (-4.0)
-#define PRIOR_WARM_UP	 (-2.5)
-#define PRIOR_LOG	 (-3.0)
-#define PRIOR_SETTLING	 (-3.0)
-#define PRIOR_AND_HINGE	 (-2.0)
-#define PRIOR_STEP	 (-3.0)
+#define PRIOR_WARM_UP    (-2.5)
+#define PRIOR_LOG        (-3.0)
+#define PRIOR_SETTLING   (-3.0)
+#define PRIOR_AND_HINGE  (-2.0)
+#define PRIOR_STEP       (-3.0)
 
 /* What is so much less likely than the best so far adds nothing. */
 #define WEIGHT_WITHIN 14.0
@@ -152,8 +152,7 @@ static struct term ended_line(const struct design *design, size_t from, size_t t
 	double from_h = design->shape[from].range, to_h = design->shape[to].range;
 	double long_h = fmax(from_h - to_h, 1e-9);
 
-	return (struct term){
-		{from, to}, {from_h / long_h, -to_h / long_h}, design->prior[from]};
+	return (struct term){{from, to}, {from_h / long_h, -to_h / long_h}, design->prior[from]};
 }
 
 static double hinge_weights(const struct fit *fit, const struct design *design)
@@ -230,8 +229,8 @@ static void weigh_age(const struct fit *fit, const struct design *design, struct
 		size_t hinge = fit->y + 1 + j;
 
 		terms[count] = one_column(design, hinge);
-		claim.log_prior = log_prior + PRIOR_AND_HINGE +
-				  log(design->shape[hinge].weight / all);
+		claim.log_prior =
+			log_prior + PRIOR_AND_HINGE + log(design->shape[hinge].weight / all);
 		claim.onset_h = design->shape[hinge].tau_h;
 		add_claim(fit, design, &claim, tally);
 	}
@@ -256,8 +255,7 @@ static void weigh_ages(const struct fit *fit, const struct design *design, struc
 	}
 	share = -log((double)design->logs);
 	for (size_t i = 0; i < design->logs; i++)
-		weigh_age(fit, design, tally, design->first_log + each * i, 0,
-			  PRIOR_LOG + share);
+		weigh_age(fit, design, tally, design->first_log + each * i, 0, PRIOR_LOG + share);
 }
 
 static void weigh_settlings(const struct fit *fit, const struct design *design, struct tally *tally)
@@ -315,9 +313,9 @@ static void weigh_step_set(const struct fit *fit, const struct design *design, s
 }
 
 /*
- * Steps, alone and beside a line. Growth that a fall without a restart takes back is what a cache or
- * a buffer does that is flushed; a line across a fall would call it drift, so that after a fall only
- * a line that begins later counts.
+ * Steps, alone and beside a line. Growth that a fall without a restart takes back is what a cache
+ * or a buffer does that is flushed; a line across a fall would call it drift, so that after a fall
+ * only a line that begins later counts.
  */
 static void weigh_steps(const struct fit *fit, const struct design *design, struct tally *tally)
 {

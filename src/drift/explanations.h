@@ -10,8 +10,8 @@ struct pick;
 /* Sums over explanations, each by its weight; log_top is taken out of the weights. */
 struct tally {
 	struct pick *picks; /* NULL: not asked for */
-	double line;	/* MiB of growth from which on it is drift */
-	double log_top; /* the largest weight so far */
+	double line;        /* MiB of growth from which on it is drift */
+	double log_top;     /* the largest weight so far */
 	double all, drifts, settled, any_slope;
 	/* Of the part that drifts. */
 	double slope, slope2, growth, onset, best_onset, best_drift;

@@ -53,10 +53,11 @@ static double read_row(const struct sample *sample, int row)
 			       ? (double)value[COMPONENT_RSS] + known_or_0(value[COMPONENT_SWAP])
 			       : NAN;
 	if (row == GRID_PRIVATE)
-		return is_known(value[COMPONENT_ANON]) ? (double)value[COMPONENT_ANON] +
-								 known_or_0(value[COMPONENT_SHMEM]) +
-								 known_or_0(value[COMPONENT_SWAP])
-						       : NAN;
+		return is_known(value[COMPONENT_ANON])
+			       ? (double)value[COMPONENT_ANON] +
+					 known_or_0(value[COMPONENT_SHMEM]) +
+					 known_or_0(value[COMPONENT_SWAP])
+			       : NAN;
 	return is_known(value[row]) ? (double)value[row] : NAN;
 }
 
@@ -117,7 +118,8 @@ static int put_hour(struct grid *grid, const struct hour *hour, size_t life, dou
 /* The first sample that is within GRID_HOURS_MAX of the last one. */
 static size_t find_first(const struct series *series, size_t count)
 {
-	double from_s = (floor(series->samples[count - 1].t_s / HOUR_S) - GRID_HOURS_MAX + 1) * HOUR_S;
+	double from_s =
+		(floor(series->samples[count - 1].t_s / HOUR_S) - GRID_HOURS_MAX + 1) * HOUR_S;
 	size_t low = 0, high = count - 1;
 
 	while (low < high) {
@@ -133,10 +135,10 @@ static size_t find_first(const struct series *series, size_t count)
 
 /*
  * A start that was not seen: the process may be as old as the gap before its first sample. It is
- * taken to be that old, and what it does in as long a time again, at most half a day, is left out: it
- * may be a warm-up or not.
+ * taken to be that old, and what it does in as long a time again, at most half a day, is left out:
+ * it may be a warm-up or not.
  */
-#define UNSEEN_H	2.0
+#define UNSEEN_H      2.0
 #define UNSEEN_SKIP_H 12.0
 
 struct birth {

@@ -15,8 +15,8 @@
 /* Shorter histories say nothing: a day is the least that shows what a day does. */
 #define SPAN_LEAST_H 24.0
 /* Until then "cannot tell" is said where drift is neither likely nor unlikely. */
-#define SPAN_TELLS_H  96.0
-#define UNLIKELY      0.25
+#define SPAN_TELLS_H 96.0
+#define UNLIKELY     0.25
 
 /* A track that moves less than this share of the threshold in all is still; no need to look. */
 #define STILL_SHARE 0.12
@@ -97,8 +97,7 @@ static void say_drift(const struct series *series, const struct grid *grid,
 	out->verdict = attribution.verdict;
 	out->component = attribution.component;
 	out->onset_s = grid->start_s + outlook->onset_h * HOUR_S;
-	out->grown_bytes =
-		fmax(outlook->slope * ((double)grid->hours - outlook->onset_h), 0) * MIB;
+	out->grown_bytes = fmax(outlook->slope * ((double)grid->hours - outlook->onset_h), 0) * MIB;
 	project(series, out);
 	wording__drift(out, series, &attribution, outlook);
 }

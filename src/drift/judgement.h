@@ -55,8 +55,9 @@ struct judgement {
 int drift__judge(const struct series *series, size_t count, struct judgement *out);
 
 /*
- * The alarm that is raised online: on when looks have spoken for drift clearly enough, off when they
- * have spoken against it. Looks overlap in what they see, so that none counts for much by itself. What watch keeps of a process between two looks.
+ * The alarm that is raised online: on when looks have spoken for drift clearly enough, off when
+ * they have spoken against it. Looks overlap in what they see, so that none counts for much by
+ * itself. What watch keeps of a process between two looks.
  */
 struct alarm {
 	bool on;

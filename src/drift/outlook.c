@@ -12,7 +12,7 @@
 
 /* Drift is this much growth in two weeks. */
 #define DRIFT_LEAST_MIB 24.0
-#define DRIFT_SHARE	0.02
+#define DRIFT_SHARE     0.02
 /* Under a quarter of that is no drift; the line is drawn half way (of factors). */
 #define DRIFT_LINE 0.5
 
@@ -77,8 +77,8 @@ double track__level(const struct track *track)
 }
 
 #define STRAY_CYCLE 0.35
-/* A week is seen when it is over; until then it is expected to be this share of the daily cycle, and
- * afterwards as large, or this share of what is no cycle. */
+/* A week is seen when it is over; until then it is expected to be this share of the daily cycle,
+ * and afterwards as large, or this share of what is no cycle. */
 #define WEEK_SEEN_H   192.0
 #define WEEK_OF_DAY   0.2
 #define WEEK_OF_NOISE 0.3
@@ -111,9 +111,10 @@ static double half_day_off(const struct track *track, size_t row, size_t half)
 
 /*
  * How large a track's cycles may be. What differs half a day apart may all be a daily cycle. How a
- * week goes is not seen before it is over, and looks like growth until then: days that are like each
- * other tell how large it could be. Where lives are too short for that, a part of what they do within
- * may be a cycle: all of it would be as good an explanation of a leak that is gone with each life.
+ * week goes is not seen before it is over, and looks like growth until then: days that are like
+ * each other tell how large it could be. Where lives are too short for that, a part of what they do
+ * within may be a cycle: all of it would be as good an explanation of a leak that is gone with each
+ * life.
  */
 static struct design_scale guess_scale(const struct track *track, double level)
 {
@@ -142,9 +143,8 @@ static struct design_scale guess_scale(const struct track *track, double level)
 	alike = pairs > 0 ? sqrt(fmax(products / pairs, 0)) : daily;
 	return (struct design_scale){
 		.daily_mib = fmax(daily, least),
-		.weekly_mib = fmax(is_week ? fmax(alike, WEEK_OF_NOISE * daily)
-					   : WEEK_OF_DAY * alike,
-				   least),
+		.weekly_mib = fmax(
+			is_week ? fmax(alike, WEEK_OF_NOISE * daily) : WEEK_OF_DAY * alike, least),
 		.growth_mib = fmax(GROWTH_PRIOR * outlook__threshold(level), track__range(track)),
 	};
 }
@@ -328,8 +328,8 @@ static void pick_explanations(struct outlook_work *work, const struct track *tra
 			maybe.row[step] = maybe.row[--maybe.count];
 			continue;
 		}
-		if (refined || picks[best_pick(picks)].log_weight <
-				       picks[PICK_NONE].log_weight + REFINE_GAIN)
+		if (refined ||
+		    picks[best_pick(picks)].log_weight < picks[PICK_NONE].log_weight + REFINE_GAIN)
 			return;
 		refine_onsets(&work->design, picks, &onsets);
 		refine_times(&work->design, picks, &times);

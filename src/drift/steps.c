@@ -119,8 +119,8 @@ static void find_maybe(const struct track *track, const struct whitened *whitene
 	}
 }
 
-void steps__find(const struct track *track, const struct whitened *whitened, size_t y,
-		 double sigma, struct step_list *plain, struct step_list *maybe)
+void steps__find(const struct track *track, const struct whitened *whitened, size_t y, double sigma,
+		 struct step_list *plain, struct step_list *maybe)
 {
 	struct leap leaps[DESIGN_STEPS_MAX];
 	size_t count = collect(track, whitened, y, PLAIN_SIGMAS * sigma, leaps, DESIGN_STEPS_MAX);

@@ -56,7 +56,9 @@ static int read_text(const char *text, struct seen *seen, struct series_counts *
 }
 
 #define HEADER(name) "{\"series\": \"" name "\", \"interval_s\": 60, \"limit_bytes\": null}\n"
-#define SAMPLE(name, t, rss)                                                              	"{\"series\": \"" name "\", \"t_s\": " t ", \"pid\": 1, \"start_time\": 2, \"rss_bytes\": " rss 	", \"anon_bytes\": null}\n"
+#define SAMPLE(name, t, rss)                     \
+	"{\"series\": \"" name "\", \"t_s\": " t \
+	", \"pid\": 1, \"start_time\": 2, \"rss_bytes\": " rss ", \"anon_bytes\": null}\n"
 
 static void series_one_after_another_and_interleaved_are_read(void **state)
 {
@@ -89,11 +91,11 @@ static void a_restart_within_an_hour_is_kept(void **state)
 	struct seen seen;
 	char error[SERIES_ERROR_MAX];
 
-	assert_int_equal(
-		read_text(HEADER("a") SAMPLE("a", "0", "1") "{\"series\": \"a\", \"t_s\": 60, "
-							    "\"pid\": 9, \"rss_bytes\": 5}\n",
-			  &seen, &counts, error),
-		0);
+	assert_int_equal(read_text(HEADER("a")
+					   SAMPLE("a", "0", "1") "{\"series\": \"a\", \"t_s\": 60, "
+								 "\"pid\": 9, \"rss_bytes\": 5}\n",
+				   &seen, &counts, error),
+			 0);
 	assert_int_equal(seen.samples[0], 2);
 }
 

@@ -35,73 +35,17 @@ static const double settling_ages_h[] = {48, 96, 168, 264, 384};
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
 
-/* A point of a track, of which a shape has a value: the mean over so many hours about it. */
-struct place {
-	double t_h, age_h, width_h;
-	size_t life;
-};
-
-static struct place place_of(const struct track *track, size_t row)
-{
-	return (struct place){track->t_h[row], track->age_h[row], track->width_h[row],
-			      track->life[row]};
-}
-
-/* 1 - exp(-x / time): its mean over whole hours about x. */
-static double settled(double x_h, double width_h, double time_h)
-{
-	double wide =
-		width_h > 1 ? sinh(width_h / (2 * time_h)) / (width_h * sinh(1 / (2 * time_h))) : 1;
-
-	return 1 - wide * exp(-x_h / time_h);
-}
-
-static double raw_value(const struct shape *shape, const struct place *place)
-{
-	double since_h = place->t_h - shape->tau_h;
-	bool first = !place->life;
-
-	switch (shape->kind) {
-	case SHAPE_HINGE:
-		return fmax(since_h, 0);
-	case SHAPE_AGE_FIRST:
-		return first ? settled(place->age_h, place->width_h, shape->time_h) : 0;
-	case SHAPE_AGE_LATER:
-		return first ? 0 : settled(place->age_h, place->width_h, shape->time_h);
-	case SHAPE_LOG_FIRST:
-		return first ? log1p(place->age_h / shape->time_h) : 0;
-	case SHAPE_LOG_LATER:
-		return first ? 0 : log1p(place->age_h / shape->time_h);
-	case SHAPE_SETTLING:
-		return since_h > 0 ? -expm1(-since_h / shape->time_h) : 0;
-	case SHAPE_STEP:
-		return since_h > 0;
-	}
-	return 0;
-}
-
-/* So many hours after the track's end. */
-static double value_ahead(const struct shape *shape, const struct track *track, double hours)
-{
-	struct place place = place_of(track, track->count - 1);
-
-	place.t_h += hours;
-	place.age_h += hours;
-	return raw_value(shape, &place);
-}
-
 /* Puts a column of range 1; one that has no range is left 0 and counts for nothing. */
 static void add_column(struct design *design, const struct track *track, struct shape shape,
 		       double prior)
 {
 	double low = INFINITY, high = -INFINITY, now;
-	size_t column = design->columns;
+	size_t column = design->columns, last = track->count - 1;
 
 	if (column >= DESIGN_COLUMNS)
 		return;
 	for (size_t i = 0; i < track->count; i++) {
-		struct place place = place_of(track, i);
-		double value = raw_value(&shape, &place);
+		double value = shape__value(&shape, track, i, 0);
 
 		design->value[i][column] = value;
 		low = fmin(low, value);
@@ -110,9 +54,9 @@ static void add_column(struct design *design, const struct track *track, struct 
 	shape.range = high > low ? high - low : 1;
 	for (size_t i = 0; i < track->count; i++)
 		design->value[i][column] /= shape.range;
-	now = value_ahead(&shape, track, 0);
-	shape.growth = (value_ahead(&shape, track, OUTLOOK_H) - now) / shape.range;
-	shape.rate = (value_ahead(&shape, track, RATE_H) - now) / shape.range / RATE_H;
+	now = shape__value(&shape, track, last, 0);
+	shape.growth = (shape__value(&shape, track, last, OUTLOOK_H) - now) / shape.range;
+	shape.rate = (shape__value(&shape, track, last, RATE_H) - now) / shape.range / RATE_H;
 	design->shape[column] = shape;
 	design->prior[column] = prior;
 	design->columns++;

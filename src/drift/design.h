@@ -43,6 +43,10 @@ struct shape {
 	size_t row;    /* that it lies before */
 };
 
+/* Of a row, or of what comes so many hours after it in the same life. */
+double shape__value(const struct shape *shape, const struct track *track, size_t row,
+		    double ahead_h);
+
 struct design {
 	size_t rows;
 	size_t base;                  /* columns before the track's own */
@@ -82,6 +86,8 @@ struct design_scale {
 	double daily_mib, weekly_mib; /* how large cycles may be */
 	double growth_mib;            /* how large growth may be, before the track was seen */
 };
+/* By what the track does; level: MiB. */
+struct design_scale design_scale__guess(const struct track *track, double level);
 
 void design__build(struct design *design, const struct track *track,
 		   const struct design_scale *scale, const struct step_list *steps,

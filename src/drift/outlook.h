@@ -40,9 +40,4 @@ void outlook__line(struct outlook_work *work, const struct track *track, double 
 /* What makes a growth drift, in two weeks. */
 double outlook__threshold(double level);
 
-/* The level over the last day, or of what there is. */
-double track__level(const struct track *track);
-/* From its lowest to its highest. */
-double track__range(const struct track *track);
-
 #endif

@@ -153,3 +153,28 @@ double track__highest_day(const struct track *track, double until_h)
 	}
 	return highest;
 }
+
+double track__range(const struct track *track)
+{
+	double low = INFINITY, high = -INFINITY;
+
+	for (size_t i = 0; i < track->count; i++) {
+		low = fmin(low, track->y[i]);
+		high = fmax(high, track->y[i]);
+	}
+	return track->count ? high - low : 0;
+}
+
+double track__level(const struct track *track)
+{
+	double sum = 0;
+	size_t count = 0;
+
+	for (size_t i = track->count; i-- > 0;) {
+		if (track->t_h[track->count - 1] - track->t_h[i] >= 24)
+			break;
+		sum += track->y[i];
+		count++;
+	}
+	return count ? sum / (double)count : 0;
+}

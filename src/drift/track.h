@@ -36,4 +36,9 @@ void track__build(struct track *track, const struct grid *grid, const double *ro
 /* The highest mean over a day, of days that end before until_h; -INFINITY: none. */
 double track__highest_day(const struct track *track, double until_h);
 
+/* The level over the last day, or of what there is. */
+double track__level(const struct track *track);
+/* From its lowest to its highest. */
+double track__range(const struct track *track);
+
 #endif

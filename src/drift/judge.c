@@ -6,16 +6,17 @@
 #include <string.h>
 
 #include "drift/attribution.h"
+#include "drift/steps.h"
 #include "drift/wording.h"
 
 /* Drift is said from this probability on. */
-#define DRIFT_SURE 0.80
+#define DRIFT_SURE 0.85
 
 /* Shorter histories say nothing: a day is the least that shows what a day does. */
 #define SPAN_LEAST_H 24.0
 /* Until then "cannot tell" is said where drift is neither likely nor unlikely. */
-#define SPAN_TELLS_H  96.0
-#define UNLIKELY      0.25
+#define SPAN_TELLS_H 96.0
+#define UNLIKELY     0.25
 
 /* A track that moves less than this share of the threshold in all is still; no need to look. */
 #define STILL_SHARE 0.12
@@ -24,6 +25,9 @@
  * exceed by more than this share of the threshold. */
 #define RETURN_H     36.0
 #define RETURN_SHARE 0.1
+
+/* Falls of less than this share of the threshold are no flushes. */
+#define FLUSH_SHARE 0.5
 
 /* It has grown and does not go on to. */
 #define PLATEAU_SURE 0.5
@@ -93,8 +97,7 @@ static void say_drift(const struct series *series, const struct grid *grid,
 	out->verdict = attribution.verdict;
 	out->component = attribution.component;
 	out->onset_s = grid->start_s + outlook->onset_h * HOUR_S;
-	out->grown_bytes =
-		fmax(outlook->slope * ((double)grid->hours - outlook->onset_h), 0) * MIB;
+	out->grown_bytes = fmax(outlook->slope * ((double)grid->hours - outlook->onset_h), 0) * MIB;
 	project(series, out);
 	wording__drift(out, series, &attribution, outlook);
 }
@@ -131,6 +134,9 @@ static void look_at(struct outlook_work *work, const struct track *track, double
 	if (is_still(track, level))
 		return;
 	outlook__compute(work, track, level, &outlook);
+	if (steps__height_before_flush(track, FLUSH_SHARE * outlook.threshold) >
+	    track->y[track->count - 1])
+		outlook.drifts = 0;
 	if (may_return && outlook.drifts >= UNLIKELY && is_return(track, &outlook))
 		outlook.drifts = 0;
 	if (outlook.drifts > best->drifts || best->threshold <= 0)
@@ -166,6 +172,7 @@ void judge__grid(struct outlook_work *work, const struct series *series, const s
 	track__build(&views.whole, grid, grid->row[GRID_TOTAL], MIB);
 	level = track__level(&views.whole);
 	span_h = views.whole.span_h;
+	out->span_s = span_h * HOUR_S;
 	out->level_bytes = level * MIB;
 	if (views.whole.count < OUTLOOK_ROWS_MIN || span_h < SPAN_LEAST_H) {
 		wording__insufficient(out, span_h);

@@ -189,7 +189,7 @@ static int close_all(struct reader *reader)
 	int err = 0;
 
 	/* In the order in which they began. */
-	HASH_ITER(hh, reader->all, open, next)
+	HASH_ITER (hh, reader->all, open, next)
 		if (!open->closed && !err)
 			err = close_series(reader, open);
 	return err;
@@ -199,7 +199,7 @@ static void free_all(struct reader *reader)
 {
 	struct open_series *open, *next;
 
-	HASH_ITER(hh, reader->all, open, next) {
+	HASH_ITER (hh, reader->all, open, next) {
 		HASH_DEL(reader->all, open);
 		hourly__free(&open->hourly);
 		series__free(&open->series);

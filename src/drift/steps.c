@@ -119,8 +119,8 @@ static void find_maybe(const struct track *track, const struct whitened *whitene
 	}
 }
 
-void steps__find(const struct track *track, const struct whitened *whitened, size_t y,
-		 double sigma, struct step_list *plain, struct step_list *maybe)
+void steps__find(const struct track *track, const struct whitened *whitened, size_t y, double sigma,
+		 struct step_list *plain, struct step_list *maybe)
 {
 	struct leap leaps[DESIGN_STEPS_MAX];
 	size_t count = collect(track, whitened, y, PLAIN_SIGMAS * sigma, leaps, DESIGN_STEPS_MAX);
@@ -128,4 +128,18 @@ void steps__find(const struct track *track, const struct whitened *whitened, siz
 	/* More leaps than that are the way it moves. */
 	find_plain(track, leaps, count <= DESIGN_STEPS_MAX ? count : 0, plain);
 	find_maybe(track, whitened, y, MAYBE_SIGMAS * sigma, plain, maybe);
+}
+
+double steps__height_before_flush(const struct track *track, double least)
+{
+	size_t start = track->count ? life_start(track, track->count - 1) : 0, flushes = 0;
+	double height = -INFINITY;
+
+	for (size_t i = start + 1; i < track->count; i++) {
+		if (track->y[i - 1] - track->y[i] < least || !steps__is_flush(track, i))
+			continue;
+		flushes++;
+		height = track->y[i - 1];
+	}
+	return flushes == 1 ? height : -INFINITY;
 }

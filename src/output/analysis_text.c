@@ -96,7 +96,7 @@ static void add_row(struct table *table, const struct analysis_row *row)
 static int write_rows(const struct analysis_table *rows, FILE *out,
 		      const struct text_options *options)
 {
-	static const char *const head[] = {"series", "verdict",	    "a day", "95 % interval",
+	static const char *const head[] = {"series", "verdict",      "a day", "95 % interval",
 					   "since",  "at its limit", "sure"};
 	struct table table;
 

@@ -10,7 +10,7 @@
 #include "drift/wording.h"
 
 /* Drift is said from this probability on. */
-#define DRIFT_SURE 0.85
+#define DRIFT_SURE 0.88
 
 /* Shorter histories say nothing: a day is the least that shows what a day does. */
 #define SPAN_LEAST_H 24.0

@@ -14,9 +14,9 @@
 #define PRIOR_TWO_SLOPES (-4.0)
 #define PRIOR_WARM_UP    (-2.5)
 #define PRIOR_LOG        (-3.0)
-#define PRIOR_SETTLING (-3.0)
+#define PRIOR_SETTLING   (-3.0)
 #define PRIOR_AND_HINGE  (-2.0)
-#define PRIOR_STEP (-2.0)
+#define PRIOR_STEP       (-2.0)
 
 static struct term one_column(const struct design *design, size_t column)
 {

@@ -42,6 +42,17 @@ static void say_nothing(struct judgement *out, enum drift_verdict verdict)
 	out->ends_at_bytes = out->ends_s = NAN;
 }
 
+void judgement__withdraw(struct judgement *judgement)
+{
+	double slope = judgement->slope_bytes_per_h;
+
+	say_nothing(judgement, DRIFT_NONE);
+	judgement->drift = false;
+	judgement->slope_bytes_per_h = slope;
+	judgement->grown_bytes = 0;
+	wording__withdrawn(judgement);
+}
+
 /* glibc's limit on 64 bit, unless the series says: 8 for each processor of the host. */
 static double arena_limit(const struct series *series)
 {
@@ -89,7 +100,7 @@ static void say_drift(const struct series *series, const struct grid *grid,
 	out->slope_low = (outlook->slope - wide) * MIB;
 	out->slope_high = (outlook->slope + wide) * MIB;
 	if (!bound_arenas(series, &attribution, outlook, out)) {
-		out->plateau = true;
+		out->plateau = out->ends = true;
 		wording__none(out, outlook);
 		return;
 	}

@@ -38,10 +38,12 @@ enum alarm_change alarm__update(struct alarm *alarm, const struct judgement *jud
 
 	if (judgement->verdict == DRIFT_INSUFFICIENT_DATA && judgement->confidence <= 0)
 		return ALARM_SAME;
-	/* Growth that ends at a limit soon is likely, and no drift. */
-	sum = judgement->drift || judgement->confidence < 0.5
-		      ? before + log_odds(judgement->confidence) - LOOK_LEAST
-		      : before - LOOK_LEAST;
+	if (judgement->ends)
+		sum = before - LOOK_MOST - LOOK_LEAST;
+	else if (judgement->drift || judgement->confidence < 0.5)
+		sum = before + log_odds(judgement->confidence) - LOOK_LEAST;
+	else
+		sum = before - LOOK_LEAST; /* likely, and not sure */
 	sum = fmin(fmax(sum, young ? YOUNG_SUM_LEAST : SUM_LEAST), SUM_MOST);
 	alarm->evidence = (int)lround(sum * HUNDREDTHS);
 	if (alarm->on ? sum >= before : sum <= before)

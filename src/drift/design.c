@@ -193,7 +193,7 @@ void design__usual_times(const struct track *track, struct time_list *times)
 	/* After restarts longer ones are no different from a line in what there is of each life. */
 	if (track->lives > 1)
 		longest_h /= 2;
-	times->count = 1;
+	*times = (struct time_list){.count = 1};
 	while (times->count < DESIGN_TIMES && warm_up_times_h[times->count] <= longest_h)
 		times->count++;
 	memcpy(times->time_h, warm_up_times_h, times->count * sizeof(double));

@@ -16,7 +16,7 @@
 #define PRIOR_LOG        (-3.0)
 #define PRIOR_SETTLING   (-3.0)
 #define PRIOR_AND_HINGE  (-2.0)
-#define PRIOR_STEP       (-3.0)
+#define PRIOR_STEP       (-2.0)
 
 static struct term one_column(const struct design *design, size_t column)
 {

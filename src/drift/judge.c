@@ -10,7 +10,7 @@
 #include "drift/wording.h"
 
 /* Drift is said from this probability on. */
-#define DRIFT_SURE 0.85
+#define DRIFT_SURE 0.88
 
 /* Shorter histories say nothing: a day is the least that shows what a day does. */
 #define SPAN_LEAST_H 24.0
@@ -40,6 +40,17 @@ static void say_nothing(struct judgement *out, enum drift_verdict verdict)
 	out->slope_bytes_per_h = out->slope_low = out->slope_high = NAN;
 	out->reaches_limit_s = NAN;
 	out->ends_at_bytes = out->ends_s = NAN;
+}
+
+void judgement__withdraw(struct judgement *judgement)
+{
+	double slope = judgement->slope_bytes_per_h;
+
+	say_nothing(judgement, DRIFT_NONE);
+	judgement->drift = false;
+	judgement->slope_bytes_per_h = slope;
+	judgement->grown_bytes = 0;
+	wording__withdrawn(judgement);
 }
 
 /* glibc's limit on 64 bit, unless the series says: 8 for each processor of the host. */
@@ -89,7 +100,7 @@ static void say_drift(const struct series *series, const struct grid *grid,
 	out->slope_low = (outlook->slope - wide) * MIB;
 	out->slope_high = (outlook->slope + wide) * MIB;
 	if (!bound_arenas(series, &attribution, outlook, out)) {
-		out->plateau = true;
+		out->plateau = out->ends = true;
 		wording__none(out, outlook);
 		return;
 	}

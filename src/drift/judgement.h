@@ -34,6 +34,7 @@ struct judgement {
 	enum drift_verdict verdict;
 	enum component component; /* whose growth it is; COMPONENT_MAX: none */
 	bool plateau;             /* no drift: it grew and has settled (cache warm-up) */
+	bool ends;                /* no drift: it grows, up to a bound that it will reach soon */
 	double t_s;               /* of the last sample that it is judged by */
 	double span_s;            /* of the data that it is judged by */
 	double onset_s;           /* NAN: no drift */

@@ -99,6 +99,8 @@ void noise__whiten(struct whitened *out, const struct noise *noise, const struct
 	double ones[TRACK_MAX];
 	size_t vecs = vec__count(columns), from = 0;
 
+	start_life(&filter, noise);
+
 	/* The wandering value has variance 1; its innovations of one bin 1 - kept^2. */
 	filter.independent = noise->time_h > 0 ? noise->measure * (1 - kept_bin * kept_bin) : 1;
 	out->log_det = -2 * noise->log_prior;

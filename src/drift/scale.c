@@ -9,7 +9,7 @@
  * spans: a narrow expectation would pull large growth down to itself. */
 #define GROWTH_PRIOR 4.0
 
-#define STRAY_CYCLE 0.35
+#define STRAY_CYCLE 0.2
 /* A week is seen when it is over; until then it is expected to be this share of the daily cycle,
  * and afterwards as large, or this share of what is no cycle. */
 #define WEEK_SEEN_H   192.0

@@ -13,7 +13,7 @@
  * A step that the best explanation so much gains by (logarithm) belongs to every explanation. The
  * noise by which explanations are picked forgets within a day.
  */
-#define STEP_GAIN  8.0
+#define STEP_GAIN  6.0
 #define PICK_NOISE 5
 /* Growth that is so much more likely (logarithm) than none has its onset refined, in so many steps
  * to each side. */

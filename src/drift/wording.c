@@ -130,3 +130,13 @@ void wording__insufficient(struct judgement *out, double span_h)
 	append(out->why, sizeof(out->why), "%s of data do not tell",
 	       units_format_seconds(span, span_h * HOUR_S));
 }
+
+void wording__withdrawn(struct judgement *out)
+{
+	char why[JUDGEMENT_WHY_MAX];
+
+	snprintf(why, sizeof(why), "only since the latest looks, too early to tell: %.400s",
+		 out->why);
+	memcpy(out->why, why, sizeof(why));
+	*out->todo = 0;
+}

@@ -22,16 +22,20 @@ static const char help[] =
 	"\n"
 	"Lines of a file:\n"
 	"  {\"series\": \"web\", \"interval_s\": 60, \"start_unix\": 1700000000, \"cpus\": 8}\n"
-	"  {\"series\": \"web\", \"t_s\": 0, \"pid\": 812, \"start_time\": 77, \"rss_bytes\": 95e6}\n"
+	"  {\"series\": \"web\", \"t_s\": 0, \"pid\": 812, \"start_time\": 77, \"rss_bytes\": "
+	"95e6}\n"
 	"\n"
-	"A series drifts when it will have grown by 24 MB, or 2 % of what it holds if that is more,\n"
+	"A series drifts when it will have grown by 24 MB, or 2 % of what it holds if that is "
+	"more,\n"
 	"in the next two weeks. Exit codes: 0 ok, 1 failed, 2 wrong usage.\n";
 
 enum { OPT_JSON = 256, OPT_ALL };
 
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, OPT_JSON},	 {"all", no_argument, NULL, OPT_ALL},
-	{"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"all", no_argument, NULL, OPT_ALL},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 

@@ -1,25 +1,58 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "drift/judgement.h"
 
-/* Two looks in a row, half a day of data apart from the first sign: one look may be a chance. */
-#define RAISE_AFTER 2
-/* A day of looks without drift: a leak that pauses over a quiet night is the same leak. */
-#define CLEAR_AFTER 4
+#include <math.h>
+
+/*
+ * A sum of log-odds as in a CUSUM chart. Each look's are bounded, since looks overlap: the one that
+ * is surest must not decide alone.
+ */
+#define LOOK_MOST 3.0
+/* What a look must say for drift to count as that: odds of e. */
+#define LOOK_LEAST 1.0
+/* Four sure looks raise, a day of them; the sum's bounds make a day of looks against it clear, and
+ * a long calm delays a true alarm by two looks. */
+#define RAISE_AT  8.0
+#define SUM_MOST  10.0
+#define SUM_LEAST (-4.0)
+#define CLEAR_AT  0.0
+/* What is young has no calm that speaks against growth, and mostly grows from its start or not. */
+#define YOUNG_S         (96 * 3600.0)
+#define YOUNG_RAISE_AT  4.0
+#define YOUNG_SUM_LEAST (-1.0)
+
+#define HUNDREDTHS 100.0
+
+static double log_odds(double probability)
+{
+	double p = fmin(fmax(probability, 1e-6), 1 - 1e-6);
+
+	return fmin(fmax(log(p / (1 - p)), -LOOK_MOST), LOOK_MOST);
+}
 
 enum alarm_change alarm__update(struct alarm *alarm, const struct judgement *judgement)
 {
-	/* What cannot be told changes nothing. */
-	if (judgement->verdict == DRIFT_INSUFFICIENT_DATA)
+	double before = alarm->evidence / HUNDREDTHS, sum;
+	bool young = judgement->span_s < YOUNG_S;
+	double raise_at = young ? YOUNG_RAISE_AT : RAISE_AT;
+
+	if (judgement->verdict == DRIFT_INSUFFICIENT_DATA && judgement->confidence <= 0)
 		return ALARM_SAME;
-	if (judgement->drift == alarm->on) {
-		alarm->streak = 0;
-		return ALARM_SAME;
-	}
-	if (!alarm->streak++)
+	if (judgement->ends)
+		sum = before - LOOK_MOST - LOOK_LEAST;
+	else if (judgement->drift || judgement->confidence < 0.5)
+		sum = before + log_odds(judgement->confidence) - LOOK_LEAST;
+	else
+		sum = before - LOOK_LEAST; /* likely, and not sure */
+	sum = fmin(fmax(sum, young ? YOUNG_SUM_LEAST : SUM_LEAST), SUM_MOST);
+	alarm->evidence = (int)lround(sum * HUNDREDTHS);
+	if (alarm->on ? sum >= before : sum <= before)
 		alarm->since_s = judgement->t_s;
-	if (alarm->streak < (alarm->on ? CLEAR_AFTER : RAISE_AFTER))
+	if (alarm->on ? sum > CLEAR_AT : sum < raise_at || !judgement->drift)
 		return ALARM_SAME;
-	alarm->streak = 0;
 	alarm->on = !alarm->on;
+	/* However it was raised, it is as hard to clear. */
+	if (alarm->on)
+		alarm->evidence = (int)(fmax(sum, RAISE_AT) * HUNDREDTHS);
 	return alarm->on ? ALARM_RAISED : ALARM_CLEARED;
 }

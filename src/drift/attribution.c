@@ -4,7 +4,7 @@
 #include <math.h>
 
 /* A count grows when its slope is this many standard errors, and by this many at least. */
-#define COUNT_Z	      4.0
+#define COUNT_Z       4.0
 #define THREADS_LEAST 4.0
 #define ARENAS_LEAST  1.5
 
@@ -46,15 +46,37 @@ static double mean_from(const struct track *track, double from_h)
 	return count > 0 ? sum / count : NAN;
 }
 
+/* What of a component is resident is less than what it has when memory was swapped out. */
+static bool is_resident_part(enum component component)
+{
+	return component == COMPONENT_DIRECT_MAPPING || component == COMPONENT_THREAD_STACK ||
+	       component == COMPONENT_BRK || component == COMPONENT_ARENA_RESIDENT;
+}
+
+/* As if all of it were resident: of each part the same share is taken to be swapped out. */
+static void add_swapped(const struct grid *grid, const double *row, double *whole)
+{
+	const double *anon = grid->row[COMPONENT_ANON], *swap = grid->row[COMPONENT_SWAP];
+
+	for (size_t i = 0; i < grid->hours; i++)
+		whole[i] = anon[i] > 0 && swap[i] > 0 ? row[i] * (1 + swap[i] / anon[i]) : row[i];
+}
+
 static void read_part(struct part *part, struct outlook_work *work, const struct grid *grid,
 		      enum component component, double onset_h)
 {
+	const double *row = grid->row[component];
+	double whole[GRID_HOURS_MAX];
 	struct track track;
 
 	*part = (struct part){0};
-	if (!grid->row[component])
+	if (!row)
 		return;
-	track__build(&track, grid, grid->row[component], is_count(component) ? 1 : MIB);
+	if (is_resident_part(component) && grid->row[COMPONENT_ANON] && grid->row[COMPONENT_SWAP]) {
+		add_swapped(grid, row, whole);
+		row = whole;
+	}
+	track__build(&track, grid, row, is_count(component) ? 1 : MIB);
 	if (track.count < OUTLOOK_ROWS_MIN)
 		return;
 	part->known = true;
@@ -109,7 +131,10 @@ void attribution__find(struct attribution *out, struct outlook_work *work, const
 	for (int i = 0; i < COMPONENT_MAX; i++)
 		read_part(&out->part[i], work, grid, (enum component)i, onset_h);
 	find_largest(out, slope);
-	arenas = count_grows(&out->part[COMPONENT_ARENAS], hours, ARENAS_LEAST);
+	/* Those that each life makes anew as it starts are no growth. */
+	arenas = count_grows(&out->part[COMPONENT_ARENAS], hours, ARENAS_LEAST) &&
+		 out->part[COMPONENT_ARENAS].now >=
+			 out->part[COMPONENT_ARENAS].then + ARENAS_LEAST / 2;
 	in_use_known = out->part[COMPONENT_MALLOC_IN_USE].known;
 	if (count_grows(&out->part[COMPONENT_THREADS], hours, THREADS_LEAST) &&
 	    (out->component == COMPONENT_THREAD_STACK || out->component == COMPONENT_MAX)) {

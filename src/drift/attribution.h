@@ -10,13 +10,13 @@
 struct part {
 	bool known;
 	double slope, slope_sd; /* per hour */
-	double then, now;	/* about the onset, and over the last day */
+	double then, now;       /* about the onset, and over the last day */
 };
 
 struct attribution {
 	enum drift_verdict verdict;
 	enum component component; /* COMPONENT_MAX: none tells */
-	double share;		  /* of the growth that it explains */
+	double share;             /* of the growth that it explains */
 	struct part part[COMPONENT_MAX];
 };
 

@@ -8,16 +8,19 @@
 #define WEEK_H 168.0
 
 /* Shorter tracks do not show a cycle; what looks like one is anything. */
-#define DAILY_SPAN_H  60.0
+#define DAILY_SPAN_H  36.0
 #define WEEKLY_SPAN_H 72.0
 
 /* Where a straight growth may have begun, in hours before the end: dense where it is news. */
-static const double hinge_ages_h[] = {12,  18,	24,  36,  48,  60,  72,	 96, 120,
+static const double hinge_ages_h[] = {12,  18,  24,  36,  48,  60,  72,  96, 120,
 				      156, 192, 240, 288, 348, 420, 504, 600};
 /* No onset so near the start: it is no different from growth all along. */
 #define HINGE_LEAST_BEFORE_H 12.0
-/* Nor is growth known that is younger. */
+/* Nor is growth known that is younger: after a longer calm a day is needed to tell it from a step
+ * that took some hours, and from a mood of the load. */
 #define HINGE_YOUNGEST_H 11.9
+#define CALM_H           96.0
+#define CALM_YOUNGEST_H  23.9
 
 /* So many of the latest restarts are tried as onsets and ends, each as likely as so large a part of
  * the whole time. */
@@ -32,74 +35,17 @@ static const double settling_ages_h[] = {48, 96, 168, 264, 384};
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof(*(a)))
 
-/* A point of a track, of which a shape has a value: the mean over so many hours about it. */
-struct place {
-	double t_h, age_h, width_h;
-	size_t life;
-};
-
-static struct place place_of(const struct track *track, size_t row)
-{
-	return (struct place){track->t_h[row], track->age_h[row], track->width_h[row],
-			      track->life[row]};
-}
-
-/* 1 - exp(-x / time): its mean over whole hours about x. */
-static double settled(double x_h, double width_h, double time_h)
-{
-	double wide = width_h > 1 ? sinh(width_h / (2 * time_h)) /
-					    (width_h * sinh(1 / (2 * time_h)))
-				  : 1;
-
-	return 1 - wide * exp(-x_h / time_h);
-}
-
-static double raw_value(const struct shape *shape, const struct place *place)
-{
-	double since_h = place->t_h - shape->tau_h;
-	bool first = !place->life;
-
-	switch (shape->kind) {
-	case SHAPE_HINGE:
-		return fmax(since_h, 0);
-	case SHAPE_AGE_FIRST:
-		return first ? settled(place->age_h, place->width_h, shape->time_h) : 0;
-	case SHAPE_AGE_LATER:
-		return first ? 0 : settled(place->age_h, place->width_h, shape->time_h);
-	case SHAPE_LOG_FIRST:
-		return first ? log1p(place->age_h / shape->time_h) : 0;
-	case SHAPE_LOG_LATER:
-		return first ? 0 : log1p(place->age_h / shape->time_h);
-	case SHAPE_SETTLING:
-		return since_h > 0 ? -expm1(-since_h / shape->time_h) : 0;
-	case SHAPE_STEP:
-		return since_h > 0;
-	}
-	return 0;
-}
-
-/* So many hours after the track's end. */
-static double value_ahead(const struct shape *shape, const struct track *track, double hours)
-{
-	struct place place = place_of(track, track->count - 1);
-
-	place.t_h += hours;
-	place.age_h += hours;
-	return raw_value(shape, &place);
-}
-
 /* Puts a column of range 1; one that has no range is left 0 and counts for nothing. */
 static void add_column(struct design *design, const struct track *track, struct shape shape,
 		       double prior)
 {
 	double low = INFINITY, high = -INFINITY, now;
-	size_t column = design->columns;
+	size_t column = design->columns, last = track->count - 1;
 
 	if (column >= DESIGN_COLUMNS)
 		return;
 	for (size_t i = 0; i < track->count; i++) {
-		struct place place = place_of(track, i);
-		double value = raw_value(&shape, &place);
+		double value = shape__value(&shape, track, i, 0);
 
 		design->value[i][column] = value;
 		low = fmin(low, value);
@@ -108,9 +54,9 @@ static void add_column(struct design *design, const struct track *track, struct 
 	shape.range = high > low ? high - low : 1;
 	for (size_t i = 0; i < track->count; i++)
 		design->value[i][column] /= shape.range;
-	now = value_ahead(&shape, track, 0);
-	shape.growth = (value_ahead(&shape, track, OUTLOOK_H) - now) / shape.range;
-	shape.rate = (value_ahead(&shape, track, RATE_H) - now) / shape.range / RATE_H;
+	now = shape__value(&shape, track, last, 0);
+	shape.growth = (shape__value(&shape, track, last, OUTLOOK_H) - now) / shape.range;
+	shape.rate = (shape__value(&shape, track, last, RATE_H) - now) / shape.range / RATE_H;
 	design->shape[column] = shape;
 	design->prior[column] = prior;
 	design->columns++;
@@ -123,6 +69,7 @@ static void add_step(struct design *design, const struct track *track, size_t in
 	add_column(design, track,
 		   (struct shape){.kind = SHAPE_STEP,
 				  .tau_h = tau_h,
+				  .row = index,
 				  .up = track->y[index] > track->y[index - 1]},
 		   prior);
 }
@@ -165,8 +112,8 @@ static void insert_age(struct ages *ages, const struct track *track, double age_
 {
 	size_t i = ages->count;
 
-	if (age_h < HINGE_YOUNGEST_H || age_h > track->span_h - HINGE_LEAST_BEFORE_H ||
-	    i == DESIGN_HINGES - 1)
+	if (age_h < (track->span_h < CALM_H ? HINGE_YOUNGEST_H : CALM_YOUNGEST_H) ||
+	    age_h > track->span_h - HINGE_LEAST_BEFORE_H || i == DESIGN_HINGES - 1)
 		return;
 	for (size_t k = 0; k < i; k++)
 		if (fabs(ages->age_h[k] - age_h) < 0.4 * track->bin_h) {
@@ -217,9 +164,8 @@ static void add_hinges(struct design *design, const struct track *track,
 		if (ages.restart[i])
 			weight += RESTART_WEIGHT * track->span_h;
 		add_column(design, track,
-			   (struct shape){.kind = SHAPE_HINGE,
-					  .tau_h = end_h - age_h,
-					  .weight = weight},
+			   (struct shape){
+				   .kind = SHAPE_HINGE, .tau_h = end_h - age_h, .weight = weight},
 			   prior);
 		before_h = age_h;
 	}
@@ -247,7 +193,7 @@ void design__usual_times(const struct track *track, struct time_list *times)
 	/* After restarts longer ones are no different from a line in what there is of each life. */
 	if (track->lives > 1)
 		longest_h /= 2;
-	times->count = 1;
+	*times = (struct time_list){.count = 1};
 	while (times->count < DESIGN_TIMES && warm_up_times_h[times->count] <= longest_h)
 		times->count++;
 	memcpy(times->time_h, warm_up_times_h, times->count * sizeof(double));
@@ -325,8 +271,7 @@ void design__build(struct design *design, const struct track *track,
 	design->first_step = design->columns;
 }
 
-void design__add_step(struct design *design, const struct track *track, size_t index,
-		      double prior)
+void design__add_step(struct design *design, const struct track *track, size_t index, double prior)
 {
 	size_t before = design->columns;
 

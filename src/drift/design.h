@@ -12,10 +12,10 @@
  * explanation has, then the track itself, then shapes of growth, of which an explanation has a few.
  * Each life has a level of its own besides (noise.c takes it out).
  */
-#define DESIGN_COLUMNS 100 /* a multiple of four: columns are worked on four at a time */
+#define DESIGN_COLUMNS    100 /* a multiple of four: columns are worked on four at a time */
 #define DESIGN_CYCLES_MAX 14
-#define DESIGN_STEPS_MAX	6 /* that every explanation has */
-#define DESIGN_HINGES	36
+#define DESIGN_STEPS_MAX  6 /* that every explanation has */
+#define DESIGN_HINGES     36
 
 /* What drift is asked about: growth over the next two weeks. */
 #define OUTLOOK_H 336.0
@@ -23,13 +23,13 @@
 #define RATE_H 168.0
 
 enum shape_kind {
-	SHAPE_HINGE,	 /* a straight line from tau_h on, at all ages */
+	SHAPE_HINGE,     /* a straight line from tau_h on, at all ages */
 	SHAPE_AGE_FIRST, /* 1 - exp(-age / time_h) in the first life, whose start was not seen */
 	SHAPE_AGE_LATER, /* the same in all later ones */
 	SHAPE_LOG_FIRST, /* log(1 + age / time_h) */
 	SHAPE_LOG_LATER,
 	SHAPE_SETTLING, /* 1 - exp(-(t - tau_h) / time_h) from tau_h on */
-	SHAPE_STEP,	/* up or down at tau_h */
+	SHAPE_STEP,     /* up or down at tau_h */
 };
 
 struct shape {
@@ -40,17 +40,23 @@ struct shape {
 	double rate;   /* of the column per hour, over the next RATE_H */
 	double weight; /* prior share among its kind */
 	bool up;       /* of a step */
+	size_t row;    /* that it lies before */
 };
+
+/* Of a row, or of what comes so many hours after it in the same life. */
+double shape__value(const struct shape *shape, const struct track *track, size_t row,
+		    double ahead_h);
 
 struct design {
 	size_t rows;
-	size_t base;	/* columns before the track's own */
-	size_t columns; /* all; the rest up to the multiple of four is 0 */
+	size_t base;                  /* columns before the track's own */
+	size_t columns;               /* all; the rest up to the multiple of four is 0 */
 	double prior[DESIGN_COLUMNS]; /* MiB: standard deviation of the coefficient beforehand */
 	struct shape shape[DESIGN_COLUMNS];
 	size_t hinges, settlings, steps; /* how many of them; hinges come first */
 	size_t first_age, first_log, first_settling, first_step; /* columns; 0 none */
-	/* Time constants of each; a column, or two, of FIRST and LATER, where there are later lives.
+	/* Time constants of each; a column, or two, of FIRST and LATER, where there are later
+	 * lives.
 	 */
 	size_t ages, logs, each_age;
 	double value[TRACK_MAX][DESIGN_COLUMNS] __attribute__((aligned(32)));
@@ -78,8 +84,10 @@ struct onset_list {
 
 struct design_scale {
 	double daily_mib, weekly_mib; /* how large cycles may be */
-	double growth_mib;	      /* how large growth may be, before the track was seen */
+	double growth_mib;            /* how large growth may be, before the track was seen */
 };
+/* By what the track does; level: MiB. */
+struct design_scale design_scale__guess(const struct track *track, double level);
 
 void design__build(struct design *design, const struct track *track,
 		   const struct design_scale *scale, const struct step_list *steps,
@@ -90,7 +98,6 @@ void design__usual_times(const struct track *track, struct time_list *times);
 void design__build_line(struct design *design, const struct track *track,
 			const struct design_scale *scale, double tau_h);
 /* Adds a step between rows index - 1 and index as a candidate. */
-void design__add_step(struct design *design, const struct track *track, size_t index,
-		      double prior);
+void design__add_step(struct design *design, const struct track *track, size_t index, double prior);
 
 #endif

@@ -8,138 +8,15 @@
  * grow; the shares of the others matter little beside the data's own weight, but keep rare and
  * flexible histories from explaining what is nothing.
  */
-#define PRIOR_NONE	 (-0.5)
-#define PRIOR_HINGE	 (-2.5)
-#define PRIOR_ENDED	 (-4.5)
+#define PRIOR_NONE       (-0.5)
+#define PRIOR_HINGE      (-1.5)
+#define PRIOR_ENDED      (-4.5)
 #define PRIOR_TWO_SLOPES (-4.0)
-#define PRIOR_WARM_UP	 (-2.5)
-#define PRIOR_LOG	 (-3.0)
-#define PRIOR_SETTLING	 (-3.0)
-#define PRIOR_AND_HINGE	 (-2.0)
-#define PRIOR_STEP	 (-3.0)
-
-/* What is so much less likely than the best so far adds nothing. */
-#define WEIGHT_WITHIN 14.0
-
-/* One explanation, fitted. */
-struct claim {
-	const struct term *terms;
-	size_t count;
-	double log_prior;
-	double onset_h;
-	bool grows; /* has growth in it, even if that has ended */
-	enum pick_kind kind;
-	bool has_line; /* its last term is one */
-};
-
-static void keep_best(struct pick *picks, const struct claim *claim, double log_weight)
-{
-	struct pick *pick = &picks[claim->kind];
-
-	if (log_weight <= pick->log_weight)
-		return;
-	pick->log_weight = log_weight;
-	pick->count = claim->count;
-	pick->onset_h = claim->onset_h;
-	pick->has_line = claim->has_line;
-	for (size_t i = 0; i < claim->count; i++)
-		pick->terms[i] = claim->terms[i];
-}
-
-void tally__init(struct tally *tally, double line_mib)
-{
-	*tally = (struct tally){.line = line_mib, .log_top = -INFINITY, .best_drift = -INFINITY};
-}
-
-static void rescale(struct tally *tally, double log_weight)
-{
-	double by = isinf(tally->log_top) ? 0 : exp(tally->log_top - log_weight);
-
-	tally->all *= by;
-	tally->drifts *= by;
-	tally->settled *= by;
-	tally->any_slope *= by;
-	tally->slope *= by;
-	tally->slope2 *= by;
-	tally->growth *= by;
-	tally->onset *= by;
-	tally->log_top = log_weight;
-}
-
-static double above(double mean, double sd, double line)
-{
-	if (sd <= 0)
-		return mean >= line;
-	return erfc((line - mean) / (sd * M_SQRT2)) / 2;
-}
-
-/* Mean and variance of a weighted sum of the coefficients. */
-static double combine(const struct explained *explained, const double *by, size_t count,
-		      double *variance)
-{
-	double mean = 0;
-
-	*variance = 0;
-	for (size_t i = 0; i < count; i++) {
-		mean += by[i] * explained->coefficient[i];
-		for (size_t j = 0; j < count; j++)
-			*variance += by[i] * by[j] * explained->covariance[i][j];
-	}
-	*variance = fmax(*variance, 0);
-	return mean;
-}
-
-static void read_terms(const struct design *design, const struct claim *claim, double *growths,
-		       double *rates)
-{
-	for (size_t i = 0; i < claim->count; i++) {
-		const struct term *term = &claim->terms[i];
-		const struct shape *one = &design->shape[term->column[0]];
-		const struct shape *other = &design->shape[term->column[1]];
-
-		growths[i] = term->weight[0] * one->growth;
-		rates[i] = term->weight[0] * one->rate;
-		if (term->weight[1] != 0) {
-			growths[i] += term->weight[1] * other->growth;
-			rates[i] += term->weight[1] * other->rate;
-		}
-	}
-}
-
-static void add_claim(const struct fit *fit, const struct design *design, const struct claim *claim,
-		      struct tally *tally)
-{
-	double growths[TERMS_MAX], rates[TERMS_MAX], growth, slope, variance, slope_variance;
-	double weight, drifts, log_weight;
-	struct explained explained;
-
-	fit__explain(fit, claim->terms, claim->count, &explained);
-	log_weight = explained.evidence + claim->log_prior;
-	if (tally->picks)
-		keep_best(tally->picks, claim, log_weight);
-	if (!(log_weight > tally->log_top - WEIGHT_WITHIN))
-		return;
-	if (log_weight > tally->log_top)
-		rescale(tally, log_weight);
-	weight = exp(log_weight - tally->log_top);
-	read_terms(design, claim, growths, rates);
-	growth = combine(&explained, growths, claim->count, &variance);
-	slope = combine(&explained, rates, claim->count, &slope_variance);
-	drifts = weight * above(growth, sqrt(variance), tally->line);
-	tally->all += weight;
-	tally->any_slope += weight * slope;
-	tally->drifts += drifts;
-	if (claim->grows)
-		tally->settled += weight - drifts;
-	tally->slope += drifts * slope;
-	tally->slope2 += drifts * (slope * slope + slope_variance);
-	tally->growth += drifts * growth;
-	tally->onset += drifts * claim->onset_h;
-	if (drifts > 0 && log_weight + log(drifts / weight) > tally->best_drift) {
-		tally->best_drift = log_weight + log(drifts / weight);
-		tally->best_onset = claim->onset_h;
-	}
-}
+#define PRIOR_WARM_UP    (-2.5)
+#define PRIOR_LOG        (-3.0)
+#define PRIOR_SETTLING   (-3.0)
+#define PRIOR_AND_HINGE  (-2.0)
+#define PRIOR_STEP       (-2.0)
 
 static struct term one_column(const struct design *design, size_t column)
 {
@@ -152,8 +29,7 @@ static struct term ended_line(const struct design *design, size_t from, size_t t
 	double from_h = design->shape[from].range, to_h = design->shape[to].range;
 	double long_h = fmax(from_h - to_h, 1e-9);
 
-	return (struct term){
-		{from, to}, {from_h / long_h, -to_h / long_h}, design->prior[from]};
+	return (struct term){{from, to}, {from_h / long_h, -to_h / long_h}, design->prior[from]};
 }
 
 static double hinge_weights(const struct fit *fit, const struct design *design)
@@ -182,7 +58,7 @@ static void weigh_lines(const struct fit *fit, const struct design *design, stru
 				     .kind = PICK_LINE,
 				     .has_line = true};
 
-		add_claim(fit, design, &line, tally);
+		tally__add(tally, fit, design, &line);
 		for (size_t j = 0; j < i; j++) {
 			size_t to = fit->y + 1 + j;
 			struct term ended = ended_line(design, from, to);
@@ -191,13 +67,13 @@ static void weigh_lines(const struct fit *fit, const struct design *design, stru
 
 			other.terms = &ended;
 			other.log_prior = PRIOR_ENDED + both;
-			add_claim(fit, design, &other, tally);
+			tally__add(tally, fit, design, &other);
 			terms[1] = one_column(design, to);
 			other.terms = terms;
 			other.count = 2;
 			other.log_prior = PRIOR_TWO_SLOPES + both;
 			other.onset_h = design->shape[to].tau_h;
-			add_claim(fit, design, &other, tally);
+			tally__add(tally, fit, design, &other);
 		}
 	}
 }
@@ -223,17 +99,17 @@ static void weigh_age(const struct fit *fit, const struct design *design, struct
 		if (other)
 			terms[each + i] = one_column(design, other + i);
 	}
-	add_claim(fit, design, &claim, tally);
+	tally__add(tally, fit, design, &claim);
 	claim.count++;
 	claim.has_line = true;
 	for (size_t j = 0; j < design->hinges; j++) {
 		size_t hinge = fit->y + 1 + j;
 
 		terms[count] = one_column(design, hinge);
-		claim.log_prior = log_prior + PRIOR_AND_HINGE +
-				  log(design->shape[hinge].weight / all);
+		claim.log_prior =
+			log_prior + PRIOR_AND_HINGE + log(design->shape[hinge].weight / all);
 		claim.onset_h = design->shape[hinge].tau_h;
-		add_claim(fit, design, &claim, tally);
+		tally__add(tally, fit, design, &claim);
 	}
 }
 
@@ -256,8 +132,7 @@ static void weigh_ages(const struct fit *fit, const struct design *design, struc
 	}
 	share = -log((double)design->logs);
 	for (size_t i = 0; i < design->logs; i++)
-		weigh_age(fit, design, tally, design->first_log + each * i, 0,
-			  PRIOR_LOG + share);
+		weigh_age(fit, design, tally, design->first_log + each * i, 0, PRIOR_LOG + share);
 }
 
 static void weigh_settlings(const struct fit *fit, const struct design *design, struct tally *tally)
@@ -268,14 +143,13 @@ static void weigh_settlings(const struct fit *fit, const struct design *design, 
 		size_t column = design->first_settling + i;
 		struct term term = one_column(design, column);
 
-		add_claim(fit, design,
-			  &(struct claim){.terms = &term,
-					  .count = 1,
-					  .log_prior = each,
-					  .onset_h = design->shape[column].tau_h,
-					  .grows = true,
-					  .kind = PICK_OTHER},
-			  tally);
+		tally__add(tally, fit, design,
+			   &(struct claim){.terms = &term,
+					   .count = 1,
+					   .log_prior = each,
+					   .onset_h = design->shape[column].tau_h,
+					   .grows = true,
+					   .kind = PICK_OTHER});
 	}
 }
 
@@ -297,7 +171,7 @@ static void weigh_step_set(const struct fit *fit, const struct design *design, s
 		if (!step->up)
 			last_fall_h = fmax(last_fall_h, step->tau_h);
 	}
-	add_claim(fit, design, &claim, tally);
+	tally__add(tally, fit, design, &claim);
 	claim.count++;
 	claim.grows = claim.has_line = true;
 	claim.log_prior += PRIOR_AND_HINGE;
@@ -310,14 +184,14 @@ static void weigh_step_set(const struct fit *fit, const struct design *design, s
 		terms[claim.count - 1] = one_column(design, fit->y + 1 + j);
 		line.onset_h = hinge->tau_h;
 		line.log_prior += log(hinge->weight / all);
-		add_claim(fit, design, &line, tally);
+		tally__add(tally, fit, design, &line);
 	}
 }
 
 /*
- * Steps, alone and beside a line. Growth that a fall without a restart takes back is what a cache or
- * a buffer does that is flushed; a line across a fall would call it drift, so that after a fall only
- * a line that begins later counts.
+ * Steps, alone and beside a line. Growth that a fall without a restart takes back is what a cache
+ * or a buffer does that is flushed; a line across a fall would call it drift, so that after a fall
+ * only a line that begins later counts.
  */
 static void weigh_steps(const struct fit *fit, const struct design *design, struct tally *tally)
 {
@@ -327,7 +201,7 @@ static void weigh_steps(const struct fit *fit, const struct design *design, stru
 
 void explanations__weigh(const struct fit *fit, const struct design *design, struct tally *tally)
 {
-	add_claim(fit, design, &(struct claim){.log_prior = PRIOR_NONE}, tally);
+	tally__add(tally, fit, design, &(struct claim){.log_prior = PRIOR_NONE});
 	weigh_lines(fit, design, tally);
 	weigh_ages(fit, design, tally);
 	weigh_settlings(fit, design, tally);
@@ -344,19 +218,4 @@ void explanations__pick(const struct fit *fit, const struct design *design,
 	tally__init(&tally, 0);
 	tally.picks = picks;
 	explanations__weigh(fit, design, &tally);
-}
-
-void tally__finish(const struct tally *tally, struct outlook *out)
-{
-	double all = fmax(tally->all, 1e-300), drifts = fmax(tally->drifts, 1e-300);
-
-	*out = (struct outlook){
-		.drifts = tally->drifts / all,
-		.settled = tally->settled / all,
-		.any_slope = tally->any_slope / all,
-		.slope = tally->slope / drifts,
-		.growth = tally->growth / drifts,
-		.onset_h = tally->best_onset,
-	};
-	out->slope_sd = sqrt(fmax(tally->slope2 / drifts - out->slope * out->slope, 0));
 }

@@ -130,7 +130,7 @@ void fit__explain(const struct fit *fit, const struct term *terms, size_t count,
 {
 	const struct term track = {{fit->y, fit->y}, {1, 0}, 1};
 	double with_track[TERMS_MAX], gain = 0, occam = 0;
-	double (*matrix)[TERMS_MAX] = out->covariance;
+	double(*matrix)[TERMS_MAX] = out->covariance;
 
 	for (size_t i = 0; i < count; i++) {
 		double ridge = fit->sigma2 / (terms[i].prior * terms[i].prior);

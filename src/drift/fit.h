@@ -13,8 +13,8 @@
 struct fit {
 	size_t y; /* the track's column; shapes follow it */
 	size_t columns;
-	double sigma2;	 /* variance of the whitened track, guessed beforehand */
-	double free;	 /* degrees of freedom */
+	double sigma2;   /* variance of the whitened track, guessed beforehand */
+	double free;     /* degrees of freedom */
 	double evidence; /* of noise, levels and cycles, common to all explanations */
 	double inner[DESIGN_COLUMNS][DESIGN_COLUMNS] __attribute__((aligned(32)));
 };
@@ -30,12 +30,12 @@ double fit__guess_sigma2(const struct design *design, const struct whitened *whi
 struct term {
 	size_t column[2];
 	double weight[2]; /* the second may be 0 */
-	double prior;	  /* MiB */
+	double prior;     /* MiB */
 };
 
 struct explained {
 	double evidence; /* log of the marginal likelihood, up to what all have */
-	double rss;	 /* whitened squares that are left */
+	double rss;      /* whitened squares that are left */
 	double coefficient[TERMS_MAX];
 	double covariance[TERMS_MAX][TERMS_MAX];
 };

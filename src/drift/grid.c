@@ -53,10 +53,11 @@ static double read_row(const struct sample *sample, int row)
 			       ? (double)value[COMPONENT_RSS] + known_or_0(value[COMPONENT_SWAP])
 			       : NAN;
 	if (row == GRID_PRIVATE)
-		return is_known(value[COMPONENT_ANON]) ? (double)value[COMPONENT_ANON] +
-								 known_or_0(value[COMPONENT_SHMEM]) +
-								 known_or_0(value[COMPONENT_SWAP])
-						       : NAN;
+		return is_known(value[COMPONENT_ANON])
+			       ? (double)value[COMPONENT_ANON] +
+					 known_or_0(value[COMPONENT_SHMEM]) +
+					 known_or_0(value[COMPONENT_SWAP])
+			       : NAN;
 	return is_known(value[row]) ? (double)value[row] : NAN;
 }
 
@@ -117,7 +118,8 @@ static int put_hour(struct grid *grid, const struct hour *hour, size_t life, dou
 /* The first sample that is within GRID_HOURS_MAX of the last one. */
 static size_t find_first(const struct series *series, size_t count)
 {
-	double from_s = (floor(series->samples[count - 1].t_s / HOUR_S) - GRID_HOURS_MAX + 1) * HOUR_S;
+	double from_s =
+		(floor(series->samples[count - 1].t_s / HOUR_S) - GRID_HOURS_MAX + 1) * HOUR_S;
 	size_t low = 0, high = count - 1;
 
 	while (low < high) {
@@ -131,24 +133,47 @@ static size_t find_first(const struct series *series, size_t count)
 	return low;
 }
 
+/*
+ * A start that was not seen: the process may be as old as the gap before its first sample. It is
+ * taken to be that old, and what it does in as long a time again, at most half a day, is left out:
+ * it may be a warm-up or not.
+ */
+#define UNSEEN_H      2.0
+#define UNSEEN_SKIP_H 12.0
+
+struct birth {
+	double born_s, known_from_s;
+};
+
+static struct birth find_birth(const struct sample *before, const struct sample *first)
+{
+	double gap_s = first->t_s - before->t_s;
+
+	if (gap_s <= UNSEEN_H * HOUR_S)
+		return (struct birth){first->t_s, first->t_s};
+	return (struct birth){before->t_s, first->t_s + fmin(gap_s, UNSEEN_SKIP_H * HOUR_S)};
+}
+
 static int fill(struct grid *grid, const struct series *series, size_t first, size_t count)
 {
 	const struct sample *samples = series->samples;
-	double born_s = samples[first].t_s;
+	struct birth birth = {samples[first].t_s, samples[first].t_s};
 	size_t life = 0, end;
 	int err = 0;
 
 	for (size_t i = first; i < count && !err; i = end) {
 		if (i > first && is_restart(&samples[i - 1], &samples[i])) {
 			life++;
-			born_s = samples[i].t_s;
+			birth = find_birth(&samples[i - 1], &samples[i]);
 		}
 		for (end = i + 1; end < count; end++)
 			if (is_restart(&samples[end - 1], &samples[end]) ||
 			    hour_of(grid, samples[end].t_s) != hour_of(grid, samples[i].t_s))
 				break;
 		/* Of two lives in one hour the later one stays. */
-		err = put_hour(grid, &(struct hour){samples + i, end - i}, life, born_s);
+		if (samples[i].t_s >= birth.known_from_s)
+			err = put_hour(grid, &(struct hour){samples + i, end - i}, life,
+				       birth.born_s);
 	}
 	grid->lives = life + 1;
 	return err;

@@ -15,12 +15,12 @@
  * does not say what it does now.
  */
 #define GRID_HOURS_MAX 1008
-#define HOUR_S	       3600.0
+#define HOUR_S         3600.0
 
 /* Beyond the components: what a series is judged by. */
 enum {
 	GRID_TOTAL = COMPONENT_MAX, /* resident and swapped out */
-	GRID_PRIVATE,		    /* anonymous, shared and swapped out: no pages of files */
+	GRID_PRIVATE,               /* anonymous, shared and swapped out: no pages of files */
 	GRID_ROWS
 };
 
@@ -30,7 +30,7 @@ struct grid {
 	/* NAN: unknown. A row is NULL when all of it is unknown. Owned. */
 	double *row[GRID_ROWS];
 	uint16_t *life; /* which process it was, 0 first, counted at restarts; owned */
-	float *age_h;	/* since the restart, or since the first sample */
+	float *age_h;   /* since the restart, or since the first sample */
 	size_t lives;
 	double last_s; /* the last sample's time */
 };

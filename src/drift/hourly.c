@@ -36,7 +36,7 @@ int hourly__end(struct hourly *hourly, struct series *series)
 {
 	struct sample folded;
 
-	if (!hourly->count)
+	if (!hourly->count || !hourly->pending)
 		return 0;
 	folded = hourly->pending[hourly->count - 1];
 	for (int i = 0; i < COMPONENT_MAX; i++)
@@ -47,11 +47,9 @@ int hourly__end(struct hourly *hourly, struct series *series)
 
 static int keep(struct hourly *hourly, const struct sample *sample)
 {
-	if (hourly->count == PENDING_MAX) {
-		hourly->pending[PENDING_MAX - 1] = *sample;
-		return 0;
-	}
-	if (hourly->count == hourly->room) {
+	if (hourly->count == PENDING_MAX)
+		hourly->count--;
+	if (!hourly->pending || hourly->count == hourly->room) {
 		size_t room = hourly->room ? hourly->room * 2 : 4;
 		struct sample *pending = reallocarray(hourly->pending, room, sizeof(*pending));
 

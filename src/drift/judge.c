@@ -6,16 +6,17 @@
 #include <string.h>
 
 #include "drift/attribution.h"
+#include "drift/steps.h"
 #include "drift/wording.h"
 
 /* Drift is said from this probability on. */
-#define DRIFT_SURE 0.90
+#define DRIFT_SURE 0.88
 
 /* Shorter histories say nothing: a day is the least that shows what a day does. */
 #define SPAN_LEAST_H 24.0
 /* Until then "cannot tell" is said where drift is neither likely nor unlikely. */
-#define SPAN_TELLS_H  96.0
-#define UNLIKELY      0.25
+#define SPAN_TELLS_H 96.0
+#define UNLIKELY     0.25
 
 /* A track that moves less than this share of the threshold in all is still; no need to look. */
 #define STILL_SHARE 0.12
@@ -24,6 +25,9 @@
  * exceed by more than this share of the threshold. */
 #define RETURN_H     36.0
 #define RETURN_SHARE 0.1
+
+/* Falls of less than this share of the threshold are no flushes. */
+#define FLUSH_SHARE 0.5
 
 /* It has grown and does not go on to. */
 #define PLATEAU_SURE 0.5
@@ -36,6 +40,17 @@ static void say_nothing(struct judgement *out, enum drift_verdict verdict)
 	out->slope_bytes_per_h = out->slope_low = out->slope_high = NAN;
 	out->reaches_limit_s = NAN;
 	out->ends_at_bytes = out->ends_s = NAN;
+}
+
+void judgement__withdraw(struct judgement *judgement)
+{
+	double slope = judgement->slope_bytes_per_h;
+
+	say_nothing(judgement, DRIFT_NONE);
+	judgement->drift = false;
+	judgement->slope_bytes_per_h = slope;
+	judgement->grown_bytes = 0;
+	wording__withdrawn(judgement);
 }
 
 /* glibc's limit on 64 bit, unless the series says: 8 for each processor of the host. */
@@ -85,7 +100,7 @@ static void say_drift(const struct series *series, const struct grid *grid,
 	out->slope_low = (outlook->slope - wide) * MIB;
 	out->slope_high = (outlook->slope + wide) * MIB;
 	if (!bound_arenas(series, &attribution, outlook, out)) {
-		out->plateau = true;
+		out->plateau = out->ends = true;
 		wording__none(out, outlook);
 		return;
 	}
@@ -93,8 +108,7 @@ static void say_drift(const struct series *series, const struct grid *grid,
 	out->verdict = attribution.verdict;
 	out->component = attribution.component;
 	out->onset_s = grid->start_s + outlook->onset_h * HOUR_S;
-	out->grown_bytes =
-		fmax(outlook->slope * ((double)grid->hours - outlook->onset_h), 0) * MIB;
+	out->grown_bytes = fmax(outlook->slope * ((double)grid->hours - outlook->onset_h), 0) * MIB;
 	project(series, out);
 	wording__drift(out, series, &attribution, outlook);
 }
@@ -131,6 +145,9 @@ static void look_at(struct outlook_work *work, const struct track *track, double
 	if (is_still(track, level))
 		return;
 	outlook__compute(work, track, level, &outlook);
+	if (steps__height_before_flush(track, FLUSH_SHARE * outlook.threshold) >
+	    track->y[track->count - 1])
+		outlook.drifts = 0;
 	if (may_return && outlook.drifts >= UNLIKELY && is_return(track, &outlook))
 		outlook.drifts = 0;
 	if (outlook.drifts > best->drifts || best->threshold <= 0)
@@ -166,6 +183,7 @@ void judge__grid(struct outlook_work *work, const struct series *series, const s
 	track__build(&views.whole, grid, grid->row[GRID_TOTAL], MIB);
 	level = track__level(&views.whole);
 	span_h = views.whole.span_h;
+	out->span_s = span_h * HOUR_S;
 	out->level_bytes = level * MIB;
 	if (views.whole.count < OUTLOOK_ROWS_MIN || span_h < SPAN_LEAST_H) {
 		wording__insufficient(out, span_h);

@@ -10,4 +10,7 @@
 void judge__grid(struct outlook_work *work, const struct series *series, const struct grid *grid,
 		 struct judgement *out);
 
+/* Drift that was said is not sure enough after all: none, and why. */
+void judgement__withdraw(struct judgement *judgement);
+
 #endif

@@ -34,7 +34,9 @@ struct judgement {
 	enum drift_verdict verdict;
 	enum component component; /* whose growth it is; COMPONENT_MAX: none */
 	bool plateau;             /* no drift: it grew and has settled (cache warm-up) */
+	bool ends;                /* no drift: it grows, up to a bound that it will reach soon */
 	double t_s;               /* of the last sample that it is judged by */
+	double span_s;            /* of the data that it is judged by */
 	double onset_s;           /* NAN: no drift */
 	/* Of resident plus swapped-out memory, the cycles taken out; bounds of 95 %. NAN: unknown.
 	 */
@@ -54,13 +56,14 @@ struct judgement {
 int drift__judge(const struct series *series, size_t count, struct judgement *out);
 
 /*
- * The alarm that is raised online: on when judgements have said drift for long enough, off when
- * they have said otherwise for long enough. What watch keeps of a process between two looks.
+ * The alarm that is raised online: on when looks have spoken for drift clearly enough, off when
+ * they have spoken against it. Looks overlap in what they see, so that none counts for much by
+ * itself. What watch keeps of a process between two looks.
  */
 struct alarm {
 	bool on;
-	int streak;     /* judgements in a row that contradict the present state */
-	double since_s; /* t_s of the first of them */
+	int evidence;   /* for drift, summed over looks and bounded; hundredths of a log-odds */
+	double since_s; /* t_s of the look from which on it has grown towards the other state */
 };
 
 enum alarm_change { ALARM_SAME, ALARM_RAISED, ALARM_CLEARED };

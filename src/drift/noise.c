@@ -7,12 +7,22 @@
 #include "drift/vec.h"
 
 /*
+ * Memory that wanders without any bound is rarer than memory that is used and given back within
+ * hours; what a few days show cannot tell them apart.
+ */
+#define WEEKS_3RD (-0.3)
+#define WEEKS     (-0.8)
+#define WALK      (-1.5)
+
+/*
  * From independent noise to a random walk (2,000 h are no different from one over four weeks), each
  * also under independent noise that is small or large beside it.
  */
 const struct noise noise_models[NOISE_MODELS] = {
-	{0, 0},	   {3, 0},    {8, 0},	 {8, 2},    {24, 0},   {24, 2},	  {24, 12},
-	{72, 0},   {72, 2},   {72, 12},	 {300, 0},  {300, 4},  {2000, 0}, {2000, 8},
+	{0, 0, 0},          {3, 0, 0},           {8, 0, 0},       {8, 2, 0},
+	{24, 0, 0},         {24, 2, 0},          {24, 12, 0},     {72, 0, WEEKS_3RD},
+	{72, 2, WEEKS_3RD}, {72, 12, WEEKS_3RD}, {300, 0, WEEKS}, {300, 4, WEEKS},
+	{2000, 0, WALK},    {2000, 8, WALK},
 };
 
 #define VECS (DESIGN_COLUMNS / VEC_WIDTH)
@@ -22,8 +32,8 @@ struct filter {
 	double variance; /* of the wandering value, before the row is seen */
 	double independent;
 	vec expected[VECS];
-	double expected_one;	/* of a column of ones: the life's level */
-	vec with_one[VECS];	/* products of the whitened columns with the whitened ones */
+	double expected_one; /* of a column of ones: the life's level */
+	vec with_one[VECS];  /* products of the whitened columns with the whitened ones */
 	double one_with_one;
 };
 
@@ -89,10 +99,11 @@ void noise__whiten(struct whitened *out, const struct noise *noise, const struct
 	double ones[TRACK_MAX];
 	size_t vecs = vec__count(columns), from = 0;
 
+	start_life(&filter, noise);
+
 	/* The wandering value has variance 1; its innovations of one bin 1 - kept^2. */
-	filter.independent =
-		noise->time_h > 0 ? noise->measure * (1 - kept_bin * kept_bin) : 1;
-	out->log_det = 0;
+	filter.independent = noise->time_h > 0 ? noise->measure * (1 - kept_bin * kept_bin) : 1;
+	out->log_det = -2 * noise->log_prior;
 	out->free = (double)track->count - (double)track->lives;
 	for (size_t i = 0; i < track->count; i++) {
 		if (track->gap_h[i] <= 0) {

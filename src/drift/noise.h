@@ -11,8 +11,9 @@
  * order autoregression in continuous time; up to a random walk) plus independent noise of each bin.
  */
 struct noise {
-	double time_h;	/* correlation time; 0: independent */
+	double time_h;  /* correlation time; 0: independent */
 	double measure; /* variance of the independent part, in innovations of one bin */
+	double log_prior;
 };
 
 /* Those that are tried. */
@@ -22,7 +23,7 @@ extern const struct noise noise_models[NOISE_MODELS];
 /* A design with a noise's correlation, and each life's level, taken out of every column. */
 struct whitened {
 	double log_det; /* of the noise's covariance and of the levels */
-	double free;	/* degrees of freedom that are left */
+	double free;    /* degrees of freedom that are left */
 	double value[TRACK_MAX][DESIGN_COLUMNS] __attribute__((aligned(32)));
 };
 

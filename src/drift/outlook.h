@@ -7,22 +7,22 @@
 #include "drift/track.h"
 
 /*
- * What a track will have grown by two weeks from now. Many explanations are weighed by how well they
- * account for the track, how many ways they have to, and how common they are: none, growth from
- * an onset on, growth that ended, warm-ups, steps; each under several kinds of noise. The answer is
- * their weighted mean, so that what the data cannot tell apart stays open.
+ * What a track will have grown by two weeks from now. Many explanations are weighed by how well
+ * they account for the track, how many ways they have to, and how common they are: none, growth
+ * from an onset on, growth that ended, warm-ups, steps; each under several kinds of noise. The
+ * answer is their weighted mean, so that what the data cannot tell apart stays open.
  */
 struct outlook {
-	double drifts;	/* probability that the growth exceeds the threshold */
-	double settled; /* that it grew, but does not go on to */
+	double drifts;          /* probability that the growth exceeds the threshold */
+	double settled;         /* that it grew, but does not go on to */
 	double slope, slope_sd; /* MiB/h, where it drifts */
-	double any_slope;	/* MiB/h, of all explanations */
-	double growth;		/* MiB in the next OUTLOOK_H, where it drifts */
-	double onset_h;		/* on the track's hours */
-	double level;		/* MiB, now */
-	double threshold;	/* MiB of growth that is asked about */
-	double noise_h;		/* correlation time of the best noise */
-	double sigma;		/* MiB, its innovations */
+	double any_slope;       /* MiB/h, of all explanations */
+	double growth;          /* MiB in the next OUTLOOK_H, where it drifts */
+	double onset_h;         /* on the track's hours */
+	double level;           /* MiB, now */
+	double threshold;       /* MiB of growth that is asked about */
+	double noise_h;         /* correlation time of the best noise */
+	double sigma;           /* MiB, its innovations */
 };
 
 struct outlook_work; /* some 400 kB that may be used again */
@@ -39,10 +39,5 @@ void outlook__line(struct outlook_work *work, const struct track *track, double 
 		   double *slope, double *slope_sd);
 /* What makes a growth drift, in two weeks. */
 double outlook__threshold(double level);
-
-/* The level over the last day, or of what there is. */
-double track__level(const struct track *track);
-/* From its lowest to its highest. */
-double track__range(const struct track *track);
 
 #endif

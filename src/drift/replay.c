@@ -51,9 +51,17 @@ static int raise(struct replay *replay, double on_s)
 	return 0;
 }
 
-static int take(struct replay *replay, struct alarm *alarm, const struct judgement *judgement)
+/* What is kept from look to look. */
+struct looks {
+	struct alarm alarm;
+	struct judgement drifting; /* the latest that said drift */
+};
+
+static int take(struct replay *replay, struct looks *looks, const struct judgement *judgement)
 {
-	switch (alarm__update(alarm, judgement)) {
+	if (judgement->drift)
+		looks->drifting = *judgement;
+	switch (alarm__update(&looks->alarm, judgement)) {
 	case ALARM_RAISED:
 		return raise(replay, judgement->t_s);
 	case ALARM_CLEARED:
@@ -65,9 +73,34 @@ static int take(struct replay *replay, struct alarm *alarm, const struct judgeme
 	return 0;
 }
 
+/*
+ * What is said at the end is what watch would say: the alarm that stands, as long as the last
+ * judgement does not contradict it, and without an alarm only what is quite sure. One look that
+ * differs from those of the day before it is mostly chance.
+ */
+#define CONTRADICTS 0.05
+#define QUITE_SURE  0.98
+
+static void settle(struct replay *replay, const struct looks *looks)
+{
+	struct judgement *last = &replay->last;
+	const struct judgement *drifting = &looks->drifting;
+
+	if (looks->alarm.on && !last->drift && !last->ends && drifting->drift &&
+	    last->confidence >= CONTRADICTS) {
+		double t_s = last->t_s, confidence = last->confidence;
+
+		*last = *drifting;
+		last->t_s = t_s;
+		last->confidence = confidence;
+	} else if (!looks->alarm.on && last->drift && last->confidence < QUITE_SURE) {
+		judgement__withdraw(last);
+	}
+}
+
 /* One grid serves all looks: its first hours are what was known then. */
 static int look_by_grid(struct replay *replay, struct replayer *replayer,
-			const struct series *series, struct alarm *alarm)
+			const struct series *series, struct looks *looks)
 {
 	struct judgement judgement;
 	struct grid grid;
@@ -77,7 +110,7 @@ static int look_by_grid(struct replay *replay, struct replayer *replayer,
 		struct grid cut = grid__cut(&grid, hours);
 
 		judge__grid(replayer->work, series, &cut, &judgement);
-		err = take(replay, alarm, &judgement);
+		err = take(replay, looks, &judgement);
 	}
 	if (!err)
 		judge__grid(replayer->work, series, &grid, &replay->last);
@@ -87,7 +120,7 @@ static int look_by_grid(struct replay *replay, struct replayer *replayer,
 
 /* Longer series: what lies far back is no part of a look, so that each has a grid of its own. */
 static int look_by_samples(struct replay *replay, struct replayer *replayer,
-			   const struct series *series, struct alarm *alarm)
+			   const struct series *series, struct looks *looks)
 {
 	double next_s = floor(series->samples[0].t_s / DRIFT_LOOK_S) * DRIFT_LOOK_S + DRIFT_LOOK_S;
 	struct judgement judgement;
@@ -103,7 +136,7 @@ static int look_by_samples(struct replay *replay, struct replayer *replayer,
 		grid__free(&grid);
 		if (err || i == series->count)
 			break;
-		err = take(replay, alarm, &judgement);
+		err = take(replay, looks, &judgement);
 		next_s = floor(series->samples[i].t_s / DRIFT_LOOK_S) * DRIFT_LOOK_S + DRIFT_LOOK_S;
 	}
 	if (!err)
@@ -113,16 +146,21 @@ static int look_by_samples(struct replay *replay, struct replayer *replayer,
 
 int replay__run(struct replay *replay, struct replayer *replayer, const struct series *series)
 {
-	struct alarm alarm = {0};
+	struct looks looks = {0};
 	double span_s;
+	int err;
 
 	*replay = (struct replay){0};
 	if (!series->count)
 		return drift__judge(series, 0, &replay->last);
 	span_s = series->samples[series->count - 1].t_s - series->samples[0].t_s;
 	if (span_s < (GRID_HOURS_MAX - 1) * HOUR_S)
-		return look_by_grid(replay, replayer, series, &alarm);
-	return look_by_samples(replay, replayer, series, &alarm);
+		err = look_by_grid(replay, replayer, series, &looks);
+	else
+		err = look_by_samples(replay, replayer, series, &looks);
+	if (!err)
+		settle(replay, &looks);
+	return err;
 }
 
 void replay__free(struct replay *replay)

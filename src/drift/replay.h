@@ -11,7 +11,7 @@ struct alarm_span {
 };
 
 struct replay {
-	struct judgement last; /* by all of the series */
+	struct judgement last;     /* by all of the series */
 	struct alarm_span *alarms; /* owned */
 	size_t alarm_count, alarm_room;
 };
@@ -21,8 +21,8 @@ struct replayer *replayer__new(void);
 void replayer__free(struct replayer *replayer);
 
 /*
- * What watch would have said: looks each DRIFT_LOOK_S at the samples up to then, alarms by them, and
- * the judgement by all. 0 or -ENOMEM; to be freed in either case.
+ * What watch would have said: looks each DRIFT_LOOK_S at the samples up to then, alarms by them,
+ * and the judgement by all. 0 or -ENOMEM; to be freed in either case.
  */
 int replay__run(struct replay *replay, struct replayer *replayer, const struct series *series);
 void replay__free(struct replay *replay);

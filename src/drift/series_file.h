@@ -6,13 +6,13 @@
 #include "drift/series_line.h"
 
 /*
- * Reads series from JSON lines (contract.md, analyze), gzip or plain, by whomever they were written.
- * Series may come one after another or interleaved. Samples are folded to hours as they come
- * (hourly.h), so that four weeks of a series take 100 kB; when more than SERIES_HELD_MAX hours are
- * held, the series that was fed longest ago is handed over, and may not go on afterwards.
+ * Reads series from JSON lines (contract.md, analyze), gzip or plain, by whomever they were
+ * written. Series may come one after another or interleaved. Samples are folded to hours as they
+ * come (hourly.h), so that four weeks of a series take 100 kB; when more than SERIES_HELD_MAX hours
+ * are held, the series that was fed longest ago is handed over, and may not go on afterwards.
  */
 #define SERIES_HELD_MAX 1000000ul /* hours: 170 MB */
-#define SERIES_LINE_MAX 65536	  /* bytes of a line; real ones have 500 */
+#define SERIES_LINE_MAX 65536     /* bytes of a line; real ones have 500 */
 /* Of one file, each with its name kept to the end; and hours of one series: eleven years. */
 #define SERIES_COUNT_MAX 1000000ul
 #define SERIES_HOURS_MAX 100000ul

@@ -126,6 +126,12 @@ static int read_root(const json_t *root, struct series_line *line, char *error)
 	return line->is_sample ? read_sample(root, line, error) : read_header(root, line, error);
 }
 
+static void replace_by_minus_1(char *text)
+{
+	text[0] = '-';
+	text[1] = '1';
+}
+
 /*
  * NaN and Infinity are no JSON, but what Python's json writes for them: null, in place and as long.
  * Outside of strings only.
@@ -141,10 +147,16 @@ static bool replace_nan(char *text, size_t length)
 			in_string = !in_string;
 		} else if (!in_string && length - i >= 3 && !memcmp(text + i, "NaN", 3)) {
 			/* No room for null: the least number that is no amount. */
-			memcpy(text + i, " -1", 3);
+			text[i] = ' ';
+			replace_by_minus_1(text + i + 1);
 			found = true;
 		} else if (!in_string && length - i >= 8 && !memcmp(text + i, "Infinity", 8)) {
-			memcpy(text + i, i && text[i - 1] == '-' ? "1       " : "-1      ", 8);
+			memset(text + i, ' ', 8);
+			/* One of minus infinity has its sign before it. */
+			if (i && text[i - 1] == '-')
+				text[i] = '1';
+			else
+				replace_by_minus_1(text + i);
 			found = true;
 		}
 	}

@@ -8,14 +8,14 @@
 #include "drift/series.h"
 
 /* One line of a series file: the header of a series, or a sample of one. */
-#define SERIES_NAME_MAX	  512
-#define SERIES_ERROR_MAX  1280 /* a path, a name and what is wrong */
-#define SERIES_WHAT_MAX	  512
+#define SERIES_NAME_MAX  512
+#define SERIES_ERROR_MAX 1280 /* a path, a name and what is wrong */
+#define SERIES_WHAT_MAX  512
 
 struct series_line {
 	bool is_sample;
 	char name[SERIES_NAME_MAX];
-	struct sample sample;	/* a sample's */
+	struct sample sample;                /* a sample's */
 	double interval_s, start_unix, cpus; /* a header's */
 	int64_t limit_bytes, arena_limit;
 	size_t odd; /* values that are negative or too large to be true: taken as unknown */

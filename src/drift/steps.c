@@ -21,28 +21,16 @@ struct leap {
 	double size; /* whitened */
 };
 
-/* The mean of up to four rows from one on, or up to one. */
-static double mean_near(const struct track *track, size_t from, size_t to)
+/* Rows of which a level is the mean. */
+#define LEVEL_ROWS 3
+
+static double mean_of(const struct track *track, size_t from)
 {
 	double sum = 0;
 
-	for (size_t i = from; i < to; i++)
+	for (size_t i = from; i < from + LEVEL_ROWS; i++)
 		sum += track->y[i];
-	return sum / (double)(to - from);
-}
-
-/* Whether the track climbed towards this fall by a good part of it. */
-static bool is_flush(const struct track *track, size_t from, size_t row)
-{
-	size_t near = (row - from + 3) / 4;
-	double climbed, fell;
-
-	if (!near)
-		return false;
-	near = near < 4 ? near : 4;
-	climbed = mean_near(track, row - near, row) - mean_near(track, from, from + near);
-	fell = track->y[row - 1] - track->y[row];
-	return climbed > REFILLED_SHARE * fell;
+	return sum / LEVEL_ROWS;
 }
 
 static size_t life_start(const struct track *track, size_t row)
@@ -50,6 +38,19 @@ static size_t life_start(const struct track *track, size_t row)
 	while (row && track->gap_h[row] > 0)
 		row--;
 	return row;
+}
+
+bool steps__is_flush(const struct track *track, size_t row)
+{
+	size_t start = life_start(track, row - 1);
+	double lowest = INFINITY, before, fell = track->y[row - 1] - track->y[row];
+
+	if (row < start + LEVEL_ROWS)
+		return false;
+	before = mean_of(track, row - LEVEL_ROWS);
+	for (size_t i = start; i + LEVEL_ROWS <= row; i++)
+		lowest = fmin(lowest, mean_of(track, i));
+	return fell > 0 && before - lowest > REFILLED_SHARE * fell;
 }
 
 /* Those of at least so many sigmas, in order; at most max, else all of them are too many. */
@@ -73,20 +74,18 @@ static size_t collect(const struct track *track, const struct whitened *whitened
 static void find_plain(const struct track *track, const struct leap *leaps, size_t count,
 		       struct step_list *plain)
 {
-	size_t from = 0, ups = 0, last = 0;
+	size_t ups = 0, last = 0;
 
 	plain->count = 0;
 	for (size_t i = 0; i < count; i++) {
-		size_t row = leaps[i].row, start = life_start(track, row);
+		size_t row = leaps[i].row;
 		bool up = leaps[i].size > 0;
 		/* A change that takes hours leaps in two rows. */
 		bool goes_on = last && row - last <= 2;
 
 		ups += up && !goes_on;
-		from = from > start ? from : start;
-		if (up || !is_flush(track, from, row))
+		if (up || !steps__is_flush(track, row))
 			plain->row[plain->count++] = row;
-		from = row;
 		last = row;
 	}
 	if (ups > PLAIN_UP_MAX)
@@ -120,8 +119,8 @@ static void find_maybe(const struct track *track, const struct whitened *whitene
 	}
 }
 
-void steps__find(const struct track *track, const struct whitened *whitened, size_t y,
-		 double sigma, struct step_list *plain, struct step_list *maybe)
+void steps__find(const struct track *track, const struct whitened *whitened, size_t y, double sigma,
+		 struct step_list *plain, struct step_list *maybe)
 {
 	struct leap leaps[DESIGN_STEPS_MAX];
 	size_t count = collect(track, whitened, y, PLAIN_SIGMAS * sigma, leaps, DESIGN_STEPS_MAX);
@@ -129,4 +128,18 @@ void steps__find(const struct track *track, const struct whitened *whitened, siz
 	/* More leaps than that are the way it moves. */
 	find_plain(track, leaps, count <= DESIGN_STEPS_MAX ? count : 0, plain);
 	find_maybe(track, whitened, y, MAYBE_SIGMAS * sigma, plain, maybe);
+}
+
+double steps__height_before_flush(const struct track *track, double least)
+{
+	size_t start = track->count ? life_start(track, track->count - 1) : 0, flushes = 0;
+	double height = -INFINITY;
+
+	for (size_t i = start + 1; i < track->count; i++) {
+		if (track->y[i - 1] - track->y[i] < least || !steps__is_flush(track, i))
+			continue;
+		flushes++;
+		height = track->y[i - 1];
+	}
+	return flushes == 1 ? height : -INFINITY;
 }

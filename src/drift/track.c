@@ -11,7 +11,7 @@
 #define SETTLE_H 1.0
 
 /* A bin is a spike when it alone is this many robust standard deviations off its neighbours. */
-#define SPIKE_SIGMAS	4.0
+#define SPIKE_SIGMAS    4.0
 #define SIGMA_OF_MEDIAN 1.4826
 
 static double choose_bin(size_t hours)
@@ -101,8 +101,8 @@ static void cut_spikes(struct track *track)
 	if (track->count < 8)
 		return;
 	for (size_t i = 0; i < track->count; i++) {
-		bool inner = i && i + 1 < track->count && track->gap_h[i] > 0 &&
-			     track->gap_h[i + 1] > 0;
+		bool inner =
+			i && i + 1 < track->count && track->gap_h[i] > 0 && track->gap_h[i + 1] > 0;
 
 		middle[i] = inner ? middle_of_3(track->y[i - 1], track->y[i], track->y[i + 1])
 				  : track->y[i];
@@ -129,8 +129,8 @@ void track__build(struct track *track, const struct grid *grid, const double *ro
 		return;
 	bin = (size_t)track->bin_h;
 	for (size_t from = 0; from < hours && track->count < TRACK_MAX; from += bin)
-		track->count += fill_bin(track, grid, row, from,
-					 from + bin < hours ? from + bin : hours);
+		track->count +=
+			fill_bin(track, grid, row, from, from + bin < hours ? from + bin : hours);
 	for (size_t i = 0; i < track->count; i++)
 		track->y[i] /= unit;
 	number_lives(track);
@@ -152,4 +152,29 @@ double track__highest_day(const struct track *track, double until_h)
 			highest = fmax(highest, sum / (double)(i - from + 1));
 	}
 	return highest;
+}
+
+double track__range(const struct track *track)
+{
+	double low = INFINITY, high = -INFINITY;
+
+	for (size_t i = 0; i < track->count; i++) {
+		low = fmin(low, track->y[i]);
+		high = fmax(high, track->y[i]);
+	}
+	return track->count ? high - low : 0;
+}
+
+double track__level(const struct track *track)
+{
+	double sum = 0;
+	size_t count = 0;
+
+	for (size_t i = track->count; i-- > 0;) {
+		if (track->t_h[track->count - 1] - track->t_h[i] >= 24)
+			break;
+		sum += track->y[i];
+		count++;
+	}
+	return count ? sum / (double)count : 0;
 }

@@ -37,7 +37,8 @@ static void append_part(struct judgement *out, const struct attribution *attribu
 	if (!part->known || isnan(part->then))
 		return;
 	if (component == COMPONENT_ARENAS || component == COMPONENT_THREADS) {
-		append(out->why, sizeof(out->why), "; %s %.0f -> %.0f", name, part->then, part->now);
+		append(out->why, sizeof(out->why), "; %s %.0f -> %.0f", name, part->then,
+		       part->now);
 		if (!isnan(limit))
 			append(out->why, sizeof(out->why), " of %.0f", limit);
 		return;
@@ -46,8 +47,8 @@ static void append_part(struct judgement *out, const struct attribution *attribu
 		append(out->why, sizeof(out->why), "; %s flat at %s", name,
 		       mib_text(now, part->now));
 	else
-		append(out->why, sizeof(out->why), "; %s %s -> %s", name, mib_text(then, part->then),
-		       mib_text(now, part->now));
+		append(out->why, sizeof(out->why), "; %s %s -> %s", name,
+		       mib_text(then, part->then), mib_text(now, part->now));
 }
 
 static void append_parts(struct judgement *out, const struct series *series,
@@ -82,7 +83,8 @@ static const char *const todos[DRIFT_VERDICT_MAX] = {
 	[DRIFT_GO_HEAP_FRAGMENTATION] = "set GOMEMLIMIT, or lower GOGC; look for large objects of "
 					"uneven life",
 	[DRIFT_THREAD_GROWTH] = "find who starts threads that do not end",
-	[DRIFT_FILE_GROWTH] = "pages of files are given back under pressure; see which files it maps",
+	[DRIFT_FILE_GROWTH] =
+		"pages of files are given back under pressure; see which files it maps",
 	[DRIFT_SHMEM_GROWTH] = "find the segment: ipcs -m, /dev/shm, memfd in /proc/PID/maps",
 };
 
@@ -127,4 +129,14 @@ void wording__insufficient(struct judgement *out, double span_h)
 
 	append(out->why, sizeof(out->why), "%s of data do not tell",
 	       units_format_seconds(span, span_h * HOUR_S));
+}
+
+void wording__withdrawn(struct judgement *out)
+{
+	char why[JUDGEMENT_WHY_MAX];
+
+	snprintf(why, sizeof(why), "only since the latest looks, too early to tell: %.400s",
+		 out->why);
+	memcpy(out->why, why, sizeof(why));
+	*out->todo = 0;
 }

@@ -25,7 +25,8 @@ struct analysis_table {
 	struct analysis_row *rows; /* owned */
 	size_t count, room;
 	size_t verdicts[DRIFT_VERDICT_MAX];
-	size_t settled, wrong_alarms; /* of those that do not drift: grew and settled; had an alarm */
+	size_t settled,
+		wrong_alarms; /* of those that do not drift: grew and settled; had an alarm */
 };
 
 /* keep_silent: rows of those that do not drift are kept too. 0 or -ENOMEM. */

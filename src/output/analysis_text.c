@@ -53,7 +53,7 @@ static int compare_rows(const void *a, const void *b)
 	       (left->slope_bytes_per_h > right->slope_bytes_per_h);
 }
 
-/* "2026-03-01 14:00", or hours into the series when it does not say when that was. */
+/* "2026-03-01", or hours into the series when it does not say when that was. */
 static const char *time_text(char *text, const struct analysis_row *row, double t_s)
 {
 	time_t when = (time_t)(row->start_unix + t_s);
@@ -63,7 +63,7 @@ static const char *time_text(char *text, const struct analysis_row *row, double 
 		return "-";
 	/* Years of more than four digits are no dates that anyone reads. */
 	if (row->start_unix + t_s > 2e11 || row->start_unix <= 0 || !gmtime_r(&when, &tm) ||
-	    !strftime(text, TIME_TEXT_MAX, "%Y-%m-%d %H:%M", &tm))
+	    !strftime(text, TIME_TEXT_MAX, "%Y-%m-%d", &tm))
 		snprintf(text, TIME_TEXT_MAX, "+%.0f h", t_s / 3600);
 	return text;
 }
@@ -96,7 +96,7 @@ static void add_row(struct table *table, const struct analysis_row *row)
 static int write_rows(const struct analysis_table *rows, FILE *out,
 		      const struct text_options *options)
 {
-	static const char *const head[] = {"series", "verdict",	    "a day", "95 % interval",
+	static const char *const head[] = {"series", "verdict",      "a day", "95 % interval",
 					   "since",  "at its limit", "sure"};
 	struct table table;
 
@@ -135,8 +135,7 @@ static void write_silent(const struct analysis_table *table, FILE *out)
 	if (unknown)
 		fprintf(out, "; of %zu there are not enough data to tell", unknown);
 	if (table->wrong_alarms)
-		fprintf(out, "; %zu of these had an alarm that ended, or would have had",
-			table->wrong_alarms);
+		fprintf(out, "; %zu of these had an alarm that ended", table->wrong_alarms);
 	fputs(".\n", out);
 }
 

@@ -42,16 +42,7 @@ static void path_of(const struct burst *burst, const char *name, char path[PATH_
 
 static void remove_files(const struct burst *burst)
 {
-	char path[PATH_MAX];
-
-	for (int i = 0; i < BURST_RESULT_MAX; i++) {
-		path_of(burst, results[i], path);
-		unlink(path);
-	}
-	path_of(burst, RECORDING, path);
-	unlink(path);
-	path_of(burst, MESSAGES, path);
-	unlink(path);
+	burst_run__remove_files(burst->directory, NULL);
 }
 
 int burst__init(struct burst *burst, const char *directory)
@@ -70,6 +61,7 @@ int burst__init(struct burst *burst, const char *directory)
 	if (!S_ISDIR(found.st_mode) || found.st_uid != geteuid() || (found.st_mode & 022))
 		return -EPERM;
 	remove_files(burst);
+	burst_run__remove_files(directory, MAPPINGS_PREFIX);
 	return 0;
 }
 
@@ -194,15 +186,21 @@ static int start_trace(struct burst *burst, uint64_t now_ns)
 
 static int start_report(struct burst *burst)
 {
-	char recording[PATH_MAX], folded[PATH_MAX], weight[32];
-	char *args[] = {"memdrift", "report", recording, "--folded",  folded,
-			"--weight", weight,   "-o",      "/dev/null", NULL};
+	char recording[PATH_MAX], folded[PATH_MAX], weight[32], older[32];
+	char *args[] = {"memdrift", "report", recording,   "--folded", folded, "--weight",
+			weight,     "-o",     "/dev/null", NULL,       NULL,   NULL};
 
 	path_of(burst, RECORDING, recording);
 	path_of(burst, results[burst->reporting], folded);
 	/* The file's name, but for its end, is the weight's. */
 	snprintf(weight, sizeof(weight), "%.*s", (int)strcspn(results[burst->reporting], "."),
 		 results[burst->reporting]);
+	if (burst->reporting == BURST_LIVE) {
+		/* What is in use for a moment, or is soon replaced, does not grow. */
+		snprintf(older, sizeof(older), "%.3fs", burst->seconds * BURST_OLDER_SHARE);
+		args[9] = "--older";
+		args[10] = older;
+	}
 	burst->stage = BURST_REPORTING;
 	return run(burst, args, BURST_REPORT_NS_MAX);
 }

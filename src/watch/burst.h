@@ -19,6 +19,7 @@
 #define BURST_BUDGET_SHARE     0.05
 #define BURST_BUDGET_CPUS      0.01
 #define BURST_CPUS_MIN         0.0025 /* no less is told by clock ticks: budgets end at 400 % */
+#define BURST_OLDER_SHARE      0.5    /* of the burst that an allocation must have lived for */
 #define BURST_MEASURE_NS       2000000000ull  /* its CPU time is measured for so long */
 #define BURST_BEGIN_NS_MAX     60000000000ull /* loading programs and tables, naming stacks */
 #define BURST_REPORT_NS_MAX    30000000000ull

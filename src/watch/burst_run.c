@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 #include "watch/burst_run.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -31,6 +33,7 @@ static _Noreturn void run(char *const *args, const char *messages, pid_t parent)
 	    dup2(err, STDERR_FILENO) < 0 || close_range(STDERR_FILENO + 1, ~0u, 0) ||
 	    setrlimit(RLIMIT_FSIZE, &file) || sigprocmask(SIG_SETMASK, &none, NULL))
 		_exit(126);
+	signal(SIGPIPE, SIG_DFL);
 	setpriority(PRIO_PROCESS, 0, NICENESS);
 	execv("/proc/self/exe", args);
 	_exit(127);
@@ -85,4 +88,17 @@ uint64_t burst_run__reap(pid_t *child, int *pidfd, int *status)
 	*child = 0;
 	*pidfd = -1;
 	return cpu_ns;
+}
+
+void burst_run__remove_files(const char *directory, const char *prefix)
+{
+	const char *other = prefix ? prefix : MAPPINGS_PREFIX;
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (!strncmp(entry->d_name, other, strlen(other)) == !!prefix)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
 }

@@ -18,4 +18,11 @@ bool burst_run__ended(int pidfd);
  * when there is none. status may be NULL. */
 uint64_t burst_run__reap(pid_t *child, int *pidfd, int *status);
 
+/*
+ * Removes the files whose names begin with this, or, of NULL, the others than those of
+ * MAPPINGS_PREFIX: a tracer that was killed leaves its recording under a name of its own.
+ */
+#define MAPPINGS_PREFIX "mappings."
+void burst_run__remove_files(const char *directory, const char *prefix);
+
 #endif

@@ -46,40 +46,41 @@ bool evidence__comes(const struct watch *watch, const struct followed *followed)
 	       (burst__runs(&watch->burst) && watch->burst_incident == followed->state.incident);
 }
 
+struct search {
+	const struct watch *watch;
+	int64_t subject;
+	struct followed *found;
+};
+
 static void find_next(void *ctx, struct watched *watched)
 {
 	struct followed *followed = watched->user;
-	struct {
-		struct watch *watch;
-		struct followed *next;
-	} *search = ctx;
+	struct search *search = ctx;
 
 	if (!followed || !wants_burst(search->watch, followed))
 		return;
-	/* Who has had the fewest; who waits for it. */
-	if (!search->next || followed->state.bursts < search->next->state.bursts)
-		search->next = followed;
+	/* Who has had the fewest is next. */
+	if (!search->found || followed->state.bursts < search->found->state.bursts)
+		search->found = followed;
 }
 
 static void start_next(struct watch *watch)
 {
-	struct {
-		struct watch *watch;
-		struct followed *next;
-	} search = {watch, NULL};
+	struct search search = {.watch = watch};
 	uint64_t now_ns = monotonic_ns();
 	struct followed *next;
+	double length_s;
 	int err;
 
 	if (!watch->has_burst || burst__runs(&watch->burst) || now_ns < watch->burst_next_ns ||
 	    !budget__has(&watch->bursts, now_ns))
 		return;
 	sampler__each(watch->sampler, find_next, &search);
-	next = search.next;
+	next = search.found;
 	if (!next)
 		return;
-	err = burst__start(&watch->burst, next->watched->pid, next->watched->start_time,
-			   lengths_s[first_length(watch, next) + next->state.bursts]);
+	length_s = lengths_s[first_length(watch, next) + next->state.bursts];
+	err = burst__start(&watch->burst, next->watched->pid, next->watched->start_time, length_s);
 	next->state.bursts++;
 	watch__save_state(watch, next);
 	if (err) {
@@ -88,13 +89,15 @@ static void start_next(struct watch *watch)
 	}
 	watch->burst_incident = next->state.incident;
 	watch->burst_subject = next->subject;
+	watch->burst_expected_bytes =
+		next->state.slope_bytes_per_h / 3600 * watch->options->speed * length_s;
 	watch->cost.bursts++;
 }
 
 static const char *const result_texts[BURST_RESULT_MAX] = {
-	[BURST_LIVE] = "allocated and not freed, most of it by",
-	[BURST_UNRELEASED] = "mapped and not unmapped, most of it by",
-	[BURST_FAULTS] = "came into memory by page faults (sampled), most of it by",
+	[BURST_LIVE] = "allocated in its first half and not freed, by",
+	[BURST_UNRELEASED] = "mapped and not unmapped, by",
+	[BURST_FAULTS] = "came into memory by page faults (sampled), by",
 };
 
 struct heaviest {
@@ -127,53 +130,65 @@ static void write_lines(FILE *out, const struct heaviest heaviest[BURST_RESULT_M
 			fputc('\n', out);
 		}
 	if (!most)
-		fputs("nothing was allocated and kept, mapped or faulted in meanwhile.\n", out);
+		fputs("nothing that stayed was allocated, mapped or faulted in meanwhile.\n", out);
 }
 
 static void keep_summary(struct watch *watch, const struct heaviest *heaviest, uint64_t most)
 {
-	char *summary = NULL;
+	char *summary = NULL, expected[UNIT_TEXT_MAX];
 	size_t size = 0;
 	FILE *out = open_memstream(&summary, &size);
 
 	if (!out)
 		return;
-	fprintf(out, "A burst of tracing, %.0f s long, of process %u:\n", watch->burst.seconds,
-		watch->burst.pid);
+	fprintf(out,
+		"A burst of tracing, %.0f s long, of process %u, in which it grows by %s at its "
+		"slope:\n",
+		watch->burst.seconds, watch->burst.pid,
+		units_format_bytes(expected, units_whole(watch->burst_expected_bytes)));
 	write_lines(out, heaviest, most);
 	if (!fclose(out))
 		keep_file(watch, "growing.txt", summary, size);
 	free(summary);
 }
 
-/* What the traces of the whole day have of it; the heaviest stack is better than a burst's. */
+/* What the traces of the whole day have of it. */
 static void keep_mappings(struct watch *watch, struct heaviest *heaviest)
 {
-	char *folded, *stack;
-	uint64_t weight;
+	char *folded;
 	size_t size;
 
 	if (!watch->has_mappings || mappings__of(&watch->mappings, watch->burst.pid,
 						 watch->burst.started_unix, &folded, &size))
 		return;
 	keep_file(watch, "mappings.folded", folded, size);
-	if (!folded__heaviest(folded, size, &stack, &weight)) {
-		if (weight > heaviest->weight) {
-			free(heaviest->stack);
-			*heaviest = (struct heaviest){stack, weight};
-		} else {
-			free(stack);
-		}
-	}
+	folded__heaviest(folded, size, &heaviest->stack, &heaviest->weight);
 	free(folded);
 }
 
-/* True when it shows what grows. */
-static bool keep_results(struct watch *watch)
-{
-	struct heaviest heaviest[BURST_RESULT_MAX] = {0};
-	uint64_t most = 0;
+/* A program that allocates much and grows little: that the heaviest stack is what grows would be a
+ * guess. */
+#define PLAUSIBLE 4
 
+static bool is_plausible(const struct watch *watch, const struct heaviest *heaviest)
+{
+	double weight = (double)heaviest->weight, expected = watch->burst_expected_bytes;
+
+	return heaviest->stack && weight >= expected / PLAUSIBLE && weight <= expected * PLAUSIBLE;
+}
+
+static const struct heaviest *find_cause(const struct watch *watch,
+					 const struct heaviest heaviest[BURST_RESULT_MAX],
+					 uint64_t most)
+{
+	for (int i = 0; i < BURST_RESULT_MAX; i++)
+		if (heaviest[i].weight >= most / 2 && is_plausible(watch, &heaviest[i]))
+			return &heaviest[i];
+	return NULL;
+}
+
+static void read_results(struct watch *watch, struct heaviest heaviest[BURST_RESULT_MAX])
+{
 	for (int i = 0; i < BURST_RESULT_MAX; i++) {
 		void *bytes;
 		size_t size;
@@ -188,28 +203,36 @@ static bool keep_results(struct watch *watch)
 			folded__heaviest(bytes, size, &heaviest[i].stack, &heaviest[i].weight);
 		free(bytes);
 	}
-	keep_mappings(watch, &heaviest[BURST_UNRELEASED]);
+}
+
+/* True when it shows what grows. */
+static bool keep_results(struct watch *watch)
+{
+	struct heaviest heaviest[BURST_RESULT_MAX] = {0}, mapped = {0};
+	const struct heaviest *cause;
+	uint64_t most = 0;
+
+	read_results(watch, heaviest);
+	keep_mappings(watch, &mapped);
 	for (int i = 0; i < BURST_RESULT_MAX; i++)
 		most = heaviest[i].weight > most ? heaviest[i].weight : most;
 	keep_summary(watch, heaviest, most);
-	for (int i = 0; most && i < BURST_RESULT_MAX; i++)
-		if (heaviest[i].stack && heaviest[i].weight >= most / 2) {
-			incidents__add_stack(watch, watch->burst_subject, watch->burst_incident,
-					     heaviest[i].stack);
-			break;
-		}
+	cause = find_cause(watch, heaviest, most);
+	if (!cause && mapped.stack)
+		cause = &mapped;
+	if (cause)
+		incidents__add_stack(watch, watch->burst_subject, watch->burst_incident,
+				     cause->stack);
 	for (int i = 0; i < BURST_RESULT_MAX; i++)
 		free(heaviest[i].stack);
-	return most;
+	free(mapped.stack);
+	return cause;
 }
 
 static void find_subject(void *ctx, struct watched *watched)
 {
 	struct followed *followed = watched->user;
-	struct {
-		int64_t subject;
-		struct followed *found;
-	} *search = ctx;
+	struct search *search = ctx;
 
 	if (followed && followed->subject == search->subject)
 		search->found = followed;
@@ -217,10 +240,7 @@ static void find_subject(void *ctx, struct watched *watched)
 
 static void finish(struct watch *watch, int err, uint64_t used_ns)
 {
-	struct {
-		int64_t subject;
-		struct followed *found;
-	} search = {watch->burst_subject, NULL};
+	struct search search = {.subject = watch->burst_subject};
 	bool seen = !err && keep_results(watch);
 
 	budget__spend(&watch->bursts, used_ns);

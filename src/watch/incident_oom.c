@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/units.h"
 #include "census/cgroup_find.h"
@@ -199,34 +200,46 @@ static bool group_has_kills(const char *cgroup)
 	return stat.oom_kills > 0;
 }
 
+static void tell_ended(struct watch *watch, const struct ended *ended)
+{
+	struct incident incident;
+
+	begin_incident(watch, &incident);
+	incident.subject = ended->subject;
+	incident.name = ended->name;
+	incident.pid = ended->pid;
+	incident.start_time = ended->start_time;
+	incident.limit_bytes = ended->limit_bytes;
+	incident.rss_bytes = ended->latest[COMPONENT_RSS];
+	add_judgement(watch, &incident);
+	add_cause(&incident, ", by its control group's counter,");
+	put_and_tell(watch, &incident, ended->latest);
+}
+
+/* Memory of many GB takes its time to go, and the process is there until then. */
+#define ENDING_NS_MAX 60000000000ull
+
 void incident_oom__counters(struct watch *watch)
 {
+	uint64_t now_ns = monotonic_ns();
 	int64_t kills;
 
 	if (watch->oom)
 		return;
 	kills = host_kills();
-	/* Of those that ended in this pass, as many as were killed, and no others than those whose
-	 * group says so. */
-	for (size_t i = 0;
-	     i < watch->ended_count && watch->host_kills >= 0 && kills > watch->host_kills; i++) {
-		const struct ended *ended = &watch->ended[i];
-		struct incident incident;
-
-		if (!group_has_kills(ended->name.cgroup))
-			continue;
-		begin_incident(watch, &incident);
-		incident.subject = ended->subject;
-		incident.name = ended->name;
-		incident.pid = ended->pid;
-		incident.start_time = ended->start_time;
-		incident.limit_bytes = ended->limit_bytes;
-		incident.rss_bytes = ended->latest[COMPONENT_RSS];
-		add_judgement(watch, &incident);
-		add_cause(&incident, ", by its control group's counter,");
-		put_and_tell(watch, &incident, ended->latest);
-		watch->host_kills++;
+	if (watch->host_kills >= 0 && kills > watch->host_kills) {
+		watch->kills_open += (uint64_t)(kills - watch->host_kills);
+		watch->kills_ns = now_ns;
 	}
 	watch->host_kills = kills;
+	if (now_ns - watch->kills_ns > ENDING_NS_MAX)
+		watch->kills_open = 0;
+	/* Of those that ended, as many as were killed, and no others than those whose group says
+	 * so. */
+	for (size_t i = 0; i < watch->ended_count && watch->kills_open; i++)
+		if (group_has_kills(watch->ended[i].name.cgroup)) {
+			tell_ended(watch, &watch->ended[i]);
+			watch->kills_open--;
+		}
 	watch->ended_count = 0;
 }

@@ -129,7 +129,8 @@ void incidents__add_stack(struct watch *watch, int64_t subject, int64_t id, cons
 	struct incident incident;
 	char text[JUDGEMENT_WHY_MAX / 2];
 
-	if (incidents__find(watch, subject, id, &incident))
+	if (incidents__find(watch, subject, id, &incident) ||
+	    strstr(incident.judgement.why, GROWS_IN))
 		return;
 	stack_text__cause(stack, text, sizeof(text));
 	strlcat(incident.judgement.why, GROWS_IN, sizeof(incident.judgement.why));

@@ -62,6 +62,7 @@ static void wait_and_retry(struct mappings *mappings, uint64_t now_ns)
 		kill(mappings->child, SIGKILL);
 	mappings->cpu_ns += burst_run__reap(&mappings->child, &mappings->pidfd, NULL);
 	++*mappings->failed;
+	burst_run__remove_files(mappings->directory, RECORDING);
 	mappings->tax_ns = 0;
 	mappings->stage = MAPPINGS_WAITING;
 	mappings->deadline_ns = now_ns + MAPPINGS_RETRY_NS;
@@ -111,26 +112,18 @@ void mappings__start(struct mappings *mappings, char *directory, double speed, u
 		.run_s = run_s < MAPPINGS_RUN_S_MIN ? MAPPINGS_RUN_S_MIN : run_s,
 		.pidfd = -1,
 	};
+	burst_run__remove_files(directory, MAPPINGS_PREFIX);
 	start_trace(mappings, monotonic_ns());
 }
 
 void mappings__stop(struct mappings *mappings)
 {
-	char path[PATH_MAX];
-
 	if (!mappings->directory)
 		return;
 	if (mappings->child > 0)
 		kill(mappings->child, SIGKILL);
 	burst_run__reap(&mappings->child, &mappings->pidfd, NULL);
-	for (unsigned int i = 0; i < MAPPINGS_FILES; i++) {
-		folded_path(mappings, i, path);
-		unlink(path);
-	}
-	path_of(mappings, RECORDING, path);
-	unlink(path);
-	path_of(mappings, MESSAGES, path);
-	unlink(path);
+	burst_run__remove_files(mappings->directory, MAPPINGS_PREFIX);
 	mappings->directory = NULL;
 }
 

@@ -104,8 +104,3 @@ uint64_t oom__lost(const struct oom *oom)
 {
 	return oom ? __atomic_load_n(&oom->programs->bss->victims_lost, __ATOMIC_RELAXED) : 0;
 }
-
-uint64_t oom__map_bytes(const struct oom *oom)
-{
-	return oom ? OOM_MAP_BYTES : 0;
-}

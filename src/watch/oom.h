@@ -25,7 +25,4 @@ void oom__read(struct oom *oom, oom_victim_fn fn, void *ctx);
 
 /* Victims that found the ring full, since it was opened. */
 uint64_t oom__lost(const struct oom *oom);
-/* Of the maps, at most; OOM_MAP_BYTES. 0 for NULL. */
-uint64_t oom__map_bytes(const struct oom *oom);
-
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "output/derive.h"
 
 /* The number after a line's last space, which ends at `end`. */
 static const char *weight_of(const char *line, const char *end, uint64_t *weight)
@@ -26,6 +27,9 @@ static const char *weight_of(const char *line, const char *end, uint64_t *weight
 	return space;
 }
 
+/* What an option of the report left out, in one. */
+#define NOT_LISTED ";" FOLDED_NOT_LISTED
+
 int folded__heaviest(const char *text, size_t size, char **stack, uint64_t *weight)
 {
 	const char *end = text + size, *best = NULL, *best_end = NULL;
@@ -41,7 +45,7 @@ int folded__heaviest(const char *text, size_t size, char **stack, uint64_t *weig
 		if (!stop)
 			stop = end;
 		space = frames ? weight_of(frames, stop, &value) : NULL;
-		if (space && value > *weight) {
+		if (space && strncmp(frames, NOT_LISTED, strlen(NOT_LISTED)) && value > *weight) {
 			*weight = value;
 			best = frames + 1;
 			best_end = space;

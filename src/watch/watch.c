@@ -13,6 +13,8 @@
 
 /* Of the series' time. */
 #define STALE_CHECK_S 3600
+/* A database that could not be opened again is tried each so many passes. */
+#define REOPEN_PASSES 6
 
 enum { TIMER, SIGNALS, LISTENER, OOM, COMMANDS, CENSUS, BURST, MAPPINGS, SOURCES };
 
@@ -91,6 +93,8 @@ static void tick(struct watch *watch)
 	if (read(watch->timer, &passed, sizeof(passed)) != sizeof(passed))
 		return;
 	watch->cost.losses[WATCH_LOSS_passes_late] += passed - 1;
+	if (!watch->store && watch->cost.passes % REOPEN_PASSES == 0)
+		watch->reload = true;
 	watch__pass(watch);
 	looks__work(watch);
 	incidents__work(watch, false);
@@ -138,15 +142,18 @@ static int turn(struct watch *watch)
 static void tell_cost(struct watch *watch)
 {
 	const struct own_cost *cost = &watch->cost;
+	uint64_t lost = 0;
 
 	own_cost__read(&watch->cost);
+	for (int i = 0; i < WATCH_LOSS_MAX; i++)
+		lost += cost->losses[i];
 	log_info("%llu passes (%.3f s of CPU time), %llu looks (%.3f s), %llu censuses (%.3f s), "
-		 "%llu bursts; %.3f s in all, %.3f s of children; lost:",
+		 "%llu bursts; %.3f s in all, %.3f s of children; %s",
 		 (unsigned long long)cost->passes, 1e-9 * (double)cost->pass_ns,
 		 (unsigned long long)cost->looks, 1e-9 * (double)cost->look_ns,
 		 (unsigned long long)cost->censuses, 1e-9 * (double)cost->census_ns,
 		 (unsigned long long)cost->bursts, 1e-9 * (double)cost->cpu_ns,
-		 1e-9 * (double)cost->children_cpu_ns);
+		 1e-9 * (double)cost->children_cpu_ns, lost ? "missed:" : "nothing missed");
 #define TELL_LOSS(name, text)                \
 	if (cost->losses[WATCH_LOSS_##name]) \
 		log_info("  %llu %s", (unsigned long long)cost->losses[WATCH_LOSS_##name], text);

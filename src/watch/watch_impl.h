@@ -108,13 +108,16 @@ struct watch {
 	struct burst burst;
 	bool has_burst;
 	int64_t burst_incident, burst_subject;
+	double burst_expected_bytes; /* that the process grows by meanwhile */
 	uint64_t burst_next_ns;
 	bool has_mappings;
 	struct mappings mappings; /* --mappings */
 
 	struct oom *oom;
 	int oom_err;
-	int64_t host_kills; /* oom_kill of /proc/vmstat; -1 unknown */
+	int64_t host_kills;  /* oom_kill of /proc/vmstat; -1 unknown */
+	uint64_t kills_open; /* of these, whose processes have not been seen to end */
+	uint64_t kills_ns;   /* monotonic; when the last of them was seen */
 	struct ended ended[ENDED_MAX];
 	size_t ended_count;
 

@@ -25,4 +25,25 @@ all_verdicts() {
 	expect_verdicts
 }
 
+# What maps seldom: a burst of seconds need not see it, the traces of all the time do.
+mapper_of_chunks() {
+	need_live
+	make_group ""
+	start_corpus chunks
+	# A chunk every 32 s.
+	kill "${pid_of[chunks]}"
+	start_drift chunks chunks 2
+	start_watch -v --speed 3600 --interval 200ms --mappings
+	wait_for 300 has_mapper
+	end_watch
+	cat incidents.jsonl
+	expect_equal "$(jq -r .verdict incidents.jsonl)" direct-mapping-growth "verdict"
+}
+
+# shellcheck disable=SC2317,SC2329 # called through wait_for
+has_mapper() {
+	has_incident '.evidence | index("mappings.folded")'
+}
+
 test_case "a live corpus of 19 programs gets the verdicts that it should" all_verdicts
+test_case "with --mappings a mapper that comes seldom is known" mapper_of_chunks

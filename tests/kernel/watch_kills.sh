@@ -13,16 +13,4 @@
 # shellcheck source=tests/watch_kills.bash
 . "$(dirname "$0")/../watch_kills.bash"
 
-# Somebody else's watch of the same database is refused, and does it no harm.
-second_is_refused() {
-	make_group ""
-	start_watch --interval 100ms --no-evidence
-	expect_exit 1 "$MEMDRIFT" watch --db "$PWD/watch.db" 2>second.err
-	cat second.err
-	expect_match second.err "watch.db" "the message"
-	end_watch
-	expect_equal "$(sqlite3 watch.db 'pragma integrity_check')" ok "the database's integrity"
-}
-
 test_case "3 kills leave the database whole and nothing behind" kills 3
-test_case "a second watch of a database is refused" second_is_refused

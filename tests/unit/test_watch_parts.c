@@ -46,6 +46,7 @@ static void the_heaviest_stack_is_found(void **state)
 	expect_heaviest("a b-1;operator new(unsigned long) 7", "operator new(unsigned long)", 7);
 	expect_heaviest("", NULL, 0);
 	expect_heaviest("\n\n;\n \n", NULL, 0);
+	expect_heaviest("a-1;[not-listed] 7\na-1;f 3\n", "f", 3);
 	/* No stack, no weight, no number, more than a number holds. */
 	expect_heaviest("a-1 5\n", NULL, 0);
 	expect_heaviest("a-1;f\n", NULL, 0);

@@ -12,7 +12,7 @@ MINUTES=${MINUTES:-30}
 PROCESSES=${PROCESSES:-1000}
 MOVERS=40
 # include/memdrift/oom.h: the stated bound, and what the kernel adds to each map.
-MAP_BYTES_MAX=$((128 << 10))
+MAP_BYTES_MAX=$((64 << 10))
 PORT=$((20000 + $$ % 10000))
 
 # Most sleep; some have heaps that come and go, and some grow.

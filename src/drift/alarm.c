@@ -8,18 +8,18 @@
  * is surest must not decide alone.
  */
 #define LOOK_MOST 3.0
-/* What a look must say for drift to count as that: odds of e. */
-#define LOOK_LEAST 1.0
+/* What a look must say for drift to count as that: odds of 5 to 3. */
+#define LOOK_LEAST 0.5
 /* Four sure looks raise, a day of them; the sum's bounds make a day of looks against it clear, and
  * a long calm delays a true alarm by two looks. */
-#define RAISE_AT  8.0
-#define SUM_MOST  10.0
+#define RAISE_AT  10.0
+#define SUM_MOST  12.0
 #define SUM_LEAST (-4.0)
 #define CLEAR_AT  0.0
 /* What is young has no calm that speaks against growth, and mostly grows from its start or not. */
 #define YOUNG_S         (96 * 3600.0)
-#define YOUNG_RAISE_AT  4.0
-#define YOUNG_SUM_LEAST (-1.0)
+#define YOUNG_RAISE_AT  3.0
+#define YOUNG_SUM_LEAST 0.0
 
 #define HUNDREDTHS 100.0
 

@@ -196,7 +196,7 @@ void design__usual_times(const struct track *track, struct time_list *times)
 	*times = (struct time_list){.count = 1};
 	while (times->count < DESIGN_TIMES && warm_up_times_h[times->count] <= longest_h)
 		times->count++;
-	memcpy(times->time_h, warm_up_times_h, times->count * sizeof(double));
+	memcpy(times->time_h, warm_up_times_h, sizeof(times->time_h));
 }
 
 static void add_settlings(struct design *design, const struct track *track, double prior)
@@ -265,7 +265,7 @@ void design__build(struct design *design, const struct track *track,
 		add_pair(design, track, SHAPE_AGE_FIRST, SHAPE_AGE_LATER, times->time_h[i], prior);
 	design->first_log = design->columns;
 	design->logs = ARRAY_SIZE(log_times_h);
-	for (size_t i = 0; i < design->logs; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(log_times_h); i++)
 		add_pair(design, track, SHAPE_LOG_FIRST, SHAPE_LOG_LATER, log_times_h[i], prior);
 	add_settlings(design, track, prior);
 	design->first_step = design->columns;

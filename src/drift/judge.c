@@ -12,8 +12,8 @@
 /* Drift is said from this probability on. */
 #define DRIFT_SURE 0.88
 
-/* Shorter histories say nothing: a day is the least that shows what a day does. */
-#define SPAN_LEAST_H 24.0
+/* Shorter histories say nothing: what a day does is seen by the second one. */
+#define SPAN_LEAST_H 40.0
 /* Until then "cannot tell" is said where drift is neither likely nor unlikely. */
 #define SPAN_TELLS_H 96.0
 #define UNLIKELY     0.25

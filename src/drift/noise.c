@@ -10,9 +10,9 @@
  * Memory that wanders without any bound is rarer than memory that is used and given back within
  * hours; what a few days show cannot tell them apart.
  */
-#define WEEKS_3RD (-0.3)
-#define WEEKS     (-0.8)
-#define WALK      (-1.5)
+#define WEEKS_3RD (-0.5)
+#define WEEKS     (-1.3)
+#define WALK      (-2.5)
 
 /*
  * From independent noise to a random walk (2,000 h are no different from one over four weeks), each

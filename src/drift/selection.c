@@ -170,7 +170,7 @@ static void pick_explanations(struct outlook_work *work, const struct track *tra
 {
 	struct onset_list onsets = {0};
 	struct step_list plain, maybe;
-	struct time_list times;
+	struct time_list times = {0};
 	bool refined = false;
 
 	find_steps(work, track, scale, &plain, &maybe);

@@ -172,13 +172,13 @@ static int read_lines(struct reader *reader)
 		size_t length = strlen(line);
 
 		reader->counts->lines++;
-		if (length && reader->text[length - 1] != '\n' && !gzeof(reader->file))
+		if (length && line[length - 1] != '\n' && !gzeof(reader->file))
 			return fail(reader,
 				    length + 1 < SERIES_LINE_MAX
 					    ? "a byte 0 in it; this is no file of series"
 					    : "longer than any line of a series",
 				    NULL);
-		if (!is_blank(reader->text, length))
+		if (!is_blank(line, length))
 			err = take_line(reader, length);
 	}
 	return err ? err : check_end(reader);

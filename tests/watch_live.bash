@@ -110,7 +110,7 @@ expect_verdicts() {
 	if [[ " ${corpus[*]} " == *" arenas "* ]]; then
 		jq -s 'map(select(.verdict == "arena-growth")) | .[0]' incidents.jsonl >arena.json
 		expect_json arena.json '.ends.at_bytes > 0 and .ends.by != null' "where arena growth ends"
-		expect_json arena.json '.why | test("arenas [0-9]+ -> [0-9]+ of [0-9]+")' \
+		expect_json arena.json '.why | test("arenas [0-9]+ -> [0-9]+ of [0-9]+.*bounded at [0-9]+ x 64 MiB")' \
 			"how many arenas of how many"
 	fi
 	# The same subject before and after its restart.

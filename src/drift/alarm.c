@@ -20,6 +20,9 @@
 #define YOUNG_S         (96 * 3600.0)
 #define YOUNG_RAISE_AT  3.0
 #define YOUNG_SUM_LEAST 0.0
+/* In what is young, growth of less than a day is as often a day's cycle, a step or what pressure
+ * took and gives back: it counts neither way. */
+#define YOUNG_GROWTH_S (26 * 3600.0)
 
 #define HUNDREDTHS 100.0
 
@@ -35,10 +38,14 @@ enum alarm_change alarm__update(struct alarm *alarm, const struct judgement *jud
 	double before = alarm->evidence / HUNDREDTHS, sum;
 	bool young = judgement->span_s < YOUNG_S;
 	double raise_at = young ? YOUNG_RAISE_AT : RAISE_AT;
+	bool brief =
+		young && judgement->drift && judgement->t_s - judgement->onset_s < YOUNG_GROWTH_S;
 
 	if (judgement->verdict == DRIFT_INSUFFICIENT_DATA && judgement->confidence <= 0)
 		return ALARM_SAME;
-	if (judgement->ends)
+	if (brief && !alarm->on && !judgement->ends)
+		sum = before;
+	else if (judgement->ends)
 		sum = before - LOOK_MOST - LOOK_LEAST;
 	else if (judgement->drift || judgement->confidence < 0.5)
 		sum = before + log_odds(judgement->confidence) - LOOK_LEAST;
@@ -48,7 +55,7 @@ enum alarm_change alarm__update(struct alarm *alarm, const struct judgement *jud
 	alarm->evidence = (int)lround(sum * HUNDREDTHS);
 	if (alarm->on ? sum >= before : sum <= before)
 		alarm->since_s = judgement->t_s;
-	if (alarm->on ? sum > CLEAR_AT : sum < raise_at || !judgement->drift)
+	if (alarm->on ? sum > CLEAR_AT : sum < raise_at || !judgement->drift || brief)
 		return ALARM_SAME;
 	alarm->on = !alarm->on;
 	/* However it was raised, it is as hard to clear. */

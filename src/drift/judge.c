@@ -53,20 +53,12 @@ void judgement__withdraw(struct judgement *judgement)
 	wording__withdrawn(judgement);
 }
 
-/* glibc's limit on 64 bit, unless the series says: 8 for each processor of the host. */
-static double arena_limit(const struct series *series)
-{
-	if (series->arena_limit >= 1)
-		return (double)series->arena_limit;
-	return series->cpus > 0 ? 8 * series->cpus : NAN;
-}
-
 /* Arenas end at their limit: what is left to grow until then. False when that is not drift. */
 static bool bound_arenas(const struct series *series, const struct attribution *attribution,
 			 const struct outlook *outlook, struct judgement *out)
 {
 	const struct part *arenas = &attribution->part[COMPONENT_ARENAS];
-	double limit = arena_limit(series), left, each;
+	double limit = series__arena_limit(series), left, each;
 
 	if (attribution->verdict != DRIFT_ARENA_GROWTH || isnan(limit) || arenas->slope <= 0)
 		return true;

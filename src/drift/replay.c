@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "drift/judge.h"
 
@@ -51,16 +52,28 @@ static int raise(struct replay *replay, double on_s)
 	return 0;
 }
 
+/* A day of them. */
+#define LOOKS_KEPT 4
+
 /* What is kept from look to look. */
 struct looks {
 	struct alarm alarm;
 	struct judgement drifting; /* the latest that said drift */
+	double said[LOOKS_KEPT];   /* the latest confidences, in a ring */
+	size_t count;
 };
+
+/* Growth that ends at a limit soon is sure, and no drift. */
+static double said(const struct judgement *judgement)
+{
+	return judgement->ends ? 0 : judgement->confidence;
+}
 
 static int take(struct replay *replay, struct looks *looks, const struct judgement *judgement)
 {
 	if (judgement->drift)
 		looks->drifting = *judgement;
+	looks->said[looks->count++ % LOOKS_KEPT] = said(judgement);
 	switch (alarm__update(&looks->alarm, judgement)) {
 	case ALARM_RAISED:
 		return raise(replay, judgement->t_s);
@@ -73,28 +86,44 @@ static int take(struct replay *replay, struct looks *looks, const struct judgeme
 	return 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Of the last judgement and the looks of the day before it. */
+static double median_said(const struct replay *replay, const struct looks *looks)
+{
+	size_t count = looks->count < LOOKS_KEPT ? looks->count : LOOKS_KEPT;
+	double sorted[LOOKS_KEPT + 1];
+
+	memcpy(sorted, looks->said, count * sizeof(*sorted));
+	sorted[count++] = said(&replay->last);
+	qsort(sorted, count, sizeof(*sorted), compare);
+	return (sorted[(count - 1) / 2] + sorted[count / 2]) / 2;
+}
+
 /*
- * What is said at the end is what watch would say: the alarm that stands, as long as the last
- * judgement does not contradict it, and without an alarm only what is quite sure. One look that
- * differs from those of the day before it is mostly chance.
+ * What is said at the end is what the last day says: one look that differs from those of the day
+ * before it is mostly chance. An alarm that stands needs less than one that would be new.
  */
-#define CONTRADICTS 0.05
-#define QUITE_SURE  0.98
+#define STANDING_SURE 0.78
+#define NEW_SURE      0.88
 
 static void settle(struct replay *replay, const struct looks *looks)
 {
-	struct judgement *last = &replay->last;
-	const struct judgement *drifting = &looks->drifting;
+	double t_s = replay->last.t_s, sure = median_said(replay, looks);
+	bool drift = sure >= (looks->alarm.on ? STANDING_SURE : NEW_SURE) && !replay->last.ends;
 
-	if (looks->alarm.on && !last->drift && !last->ends && drifting->drift &&
-	    last->confidence >= CONTRADICTS) {
-		double t_s = last->t_s, confidence = last->confidence;
-
-		*last = *drifting;
-		last->t_s = t_s;
-		last->confidence = confidence;
-	} else if (!looks->alarm.on && last->drift && last->confidence < QUITE_SURE) {
-		judgement__withdraw(last);
+	if (drift && !replay->last.drift && looks->drifting.drift) {
+		replay->last = looks->drifting;
+		replay->last.t_s = t_s;
+		replay->last.confidence = sure;
+	} else if (!drift && replay->last.drift) {
+		judgement__withdraw(&replay->last);
+		replay->last.confidence = sure;
 	}
 }
 

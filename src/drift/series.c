@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,13 @@ void sample__init(struct sample *sample, double t_s)
 	*sample = (struct sample){.t_s = t_s};
 	for (int i = 0; i < COMPONENT_MAX; i++)
 		sample->value[i] = SERIES_UNKNOWN;
+}
+
+double series__arena_limit(const struct series *series)
+{
+	if (series->arena_limit >= 1)
+		return (double)series->arena_limit;
+	return series->cpus > 0 ? 8 * series->cpus : NAN;
 }
 
 void series__free(struct series *series)

@@ -36,6 +36,9 @@ void series__init(struct series *series);
 int series__add(struct series *series, const struct sample *sample);
 /* All components unknown. */
 void sample__init(struct sample *sample, double t_s);
+/* What the arena limit is, when it is not told glibc's own on 64 bit: 8 for each processor of the
+ * host (malloc/arena.c, NARENAS_FROM_NCORES). NAN: neither is known. */
+double series__arena_limit(const struct series *series);
 void series__free(struct series *series);
 
 #endif

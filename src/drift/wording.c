@@ -54,7 +54,7 @@ static void append_part(struct judgement *out, const struct attribution *attribu
 static void append_parts(struct judgement *out, const struct series *series,
 			 const struct attribution *attribution)
 {
-	double limit = series->arena_limit >= 1 ? (double)series->arena_limit : NAN;
+	double limit = series__arena_limit(series);
 
 	append_part(out, attribution, COMPONENT_ARENAS, "arenas", limit);
 	append_part(out, attribution, COMPONENT_MALLOC_IN_USE, "malloc in use", NAN);
@@ -97,8 +97,9 @@ void wording__drift(struct judgement *out, const struct series *series,
 	       mib_text(slope, outlook->slope * 24), mib_text(level, outlook->level));
 	append_parts(out, series, attribution);
 	if (!isnan(out->ends_at_bytes) && out->verdict == DRIFT_ARENA_GROWTH)
-		append(out->why, sizeof(out->why), "; ends at %s",
-		       mib_text(level, out->ends_at_bytes / MIB));
+		append(out->why, sizeof(out->why),
+		       "; bounded at %.0f x 64 MiB of arenas: ends at %s",
+		       series__arena_limit(series), mib_text(level, out->ends_at_bytes / MIB));
 	if (todos[out->verdict])
 		append(out->todo, sizeof(out->todo), "%s", todos[out->verdict]);
 }

@@ -195,10 +195,10 @@ def shmem_growth(plan, draw):
 
 
 FAMILIES = {
-    leak: 15,
-    leak_cycle: 14,
+    leak: 19,
+    leak_cycle: 11,
     leak_steps: 7,
-    leak_load: 7,
+    leak_load: 6,
     leak_late: 9,
     leak_restarted: 6,
     leak_deploys: 5,

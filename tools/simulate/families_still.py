@@ -210,20 +210,22 @@ def slow(plan, draw):
     plan.growths.append(Growth(grows_in(plan, draw), shapes.line(rate)))
 
 
+# So that the plain methods reach about what is published for such a corpus: F1 of .78 (least
+# squares), .82 (Mann-Kendall), .85 (Hamed-Rao), .80 (Theil-Sen).
 FAMILIES = {
-    steady_noise: 13,
+    steady_noise: 18,
     random_walk: 11,
-    cycle: 14,
-    warm_up: 10,
+    cycle: 18,
+    warm_up: 8,
     log_like: 4,
-    high_water: 4,
-    config_steps: 8,
-    flush_saw: 9,
-    restarted: 7,
+    high_water: 3,
+    config_steps: 6,
+    flush_saw: 10,
+    restarted: 6,
     deploys: 5,
-    arena_full: 3,
+    arena_full: 2,
     pressure: 5,
-    cured: 4,
+    cured: 3,
     spiky: 2,
     short: 4,
     slow: 3,

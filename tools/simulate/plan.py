@@ -141,7 +141,7 @@ def draw_plan(draw):
     plan.start_unix = 1700000000 + draw.whole(0, 70 * 86400)
     plan.level = float(np.clip(math.exp(draw.rng.normal(math.log(300), 1.5)), 20, 40960)) * MIB
     plan.virtual = float(criterion(plan.level)) * draw.log(1.3, 40)
-    plan.errors = draw.log(6, 700)
+    plan.errors = draw.log(6, 1200)
     plan.kind = draw.pick(KINDS)
     plan.census = draw.pick({"all": 45, "hourly": 35, "none": 15, "rss": 5})
     plan.busy = {"c": "heap", "go": "go", "other": "direct"}[plan.kind]

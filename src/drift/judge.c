@@ -10,7 +10,7 @@
 #include "drift/wording.h"
 
 /* Drift is said from this probability on. */
-#define DRIFT_SURE 0.88
+#define DRIFT_SURE 0.90
 
 /* Shorter histories say nothing: what a day does is seen by the second one. */
 #define SPAN_LEAST_H 40.0

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "drift/attribution.h"
+#include "drift/lives.h"
 #include "drift/steps.h"
 #include "drift/wording.h"
 
@@ -128,6 +129,20 @@ static bool is_return(const struct track *track, const struct outlook *outlook)
 	       track__level(track) - RETURN_SHARE * outlook->threshold;
 }
 
+/*
+ * Of a process that is started again and again the lives are fitted together, and a warm-up of a
+ * shape that no explanation has leaves a slope. A leak goes on in the last days of a life as
+ * before.
+ */
+#define LATE_SHARE 0.35
+
+static bool is_warm_up(const struct track *track, const struct outlook *outlook)
+{
+	double late = track->lives > 1 ? lives__late_slope(track, outlook->onset_h) : NAN;
+
+	return late < LATE_SHARE * outlook->slope && late * OUTLOOK_H < outlook->threshold / 2;
+}
+
 /* Takes the view over when it drifts more likely than what there was. */
 static void look_at(struct outlook_work *work, const struct track *track, double level,
 		    bool may_return, struct outlook *best)
@@ -139,6 +154,8 @@ static void look_at(struct outlook_work *work, const struct track *track, double
 	outlook__compute(work, track, level, &outlook);
 	if (steps__height_before_flush(track, FLUSH_SHARE * outlook.threshold) >
 	    track->y[track->count - 1])
+		outlook.drifts = 0;
+	if (outlook.drifts >= UNLIKELY && is_warm_up(track, &outlook))
 		outlook.drifts = 0;
 	if (may_return && outlook.drifts >= UNLIKELY && is_return(track, &outlook))
 		outlook.drifts = 0;

@@ -110,7 +110,7 @@ static double median_said(const struct replay *replay, const struct looks *looks
  * before it is mostly chance. An alarm that stands needs less than one that would be new.
  */
 #define STANDING_SURE 0.82
-#define NEW_SURE      0.93
+#define NEW_SURE      0.97
 
 static void settle(struct replay *replay, const struct looks *looks)
 {

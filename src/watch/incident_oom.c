@@ -123,23 +123,71 @@ static void name_stranger(const struct oom_record *record, struct incident *inci
 	subject_name__program(&incident->name, size > 0 ? exe : NULL);
 }
 
+static struct ended last_of(const struct followed *followed)
+{
+	struct ended last = {
+		.name = followed->watched->name,
+		.subject = followed->subject,
+		.pid = followed->watched->pid,
+		.start_time = followed->watched->start_time,
+		.limit_bytes = followed->watched->limit_bytes,
+		.ended_ns = monotonic_ns(),
+	};
+
+	memcpy(last.latest, followed->latest, sizeof(last.latest));
+	return last;
+}
+
+void incident_oom__ended(struct watch *watch, const struct followed *followed)
+{
+	if (watch->oom)
+		watch->ended[watch->ended_count++ % ENDED_MAX] = last_of(followed);
+	else if (watch->ended_count < ENDED_MAX)
+		watch->ended[watch->ended_count++] = last_of(followed);
+}
+
+/* A pass may find that the process is gone before its record is read. */
+#define RECORD_LATE_NS 30000000000ull
+
+static bool find_last(const struct watch *watch, uint32_t pid, struct ended *last)
+{
+	const struct watched *watched = sampler__find(watch->sampler, pid);
+	uint64_t now_ns = monotonic_ns();
+
+	if (watched && watched->user) {
+		*last = last_of(watched->user);
+		return true;
+	}
+	for (size_t i = 0; i < ENDED_MAX; i++)
+		if (watch->ended[i].ended_ns && watch->ended[i].pid == pid &&
+		    now_ns - watch->ended[i].ended_ns < RECORD_LATE_NS) {
+			*last = watch->ended[i];
+			return true;
+		}
+	return false;
+}
+
+static void take_last(struct watch *watch, struct incident *incident, const struct ended *last)
+{
+	incident->subject = last->subject;
+	incident->name = last->name;
+	incident->pid = last->pid;
+	incident->start_time = last->start_time;
+	incident->limit_bytes = last->limit_bytes;
+	incident->rss_bytes = last->latest[COMPONENT_RSS];
+	add_judgement(watch, incident);
+}
+
 void incident_oom__victim(void *ctx, const struct oom_record *record)
 {
 	struct watch *watch = ctx;
-	struct watched *watched =
-		sampler__find(watch->sampler, record->pid ? record->pid : record->tid);
-	struct followed *followed = watched ? watched->user : NULL;
 	struct incident incident;
+	struct ended last;
+	bool known = find_last(watch, record->pid ? record->pid : record->tid, &last);
 
 	begin_incident(watch, &incident);
-	if (followed) {
-		incident.subject = followed->subject;
-		incident.name = watched->name;
-		incident.pid = watched->pid;
-		incident.start_time = watched->start_time;
-		incident.limit_bytes = watched->limit_bytes;
-		incident.rss_bytes = followed->latest[COMPONENT_RSS];
-		add_judgement(watch, &incident);
+	if (known) {
+		take_last(watch, &incident, &last);
 	} else {
 		name_stranger(record, &incident);
 		if (!watch__covers(watch->cgroup, &incident.name))
@@ -148,7 +196,7 @@ void incident_oom__victim(void *ctx, const struct oom_record *record)
 	if (record->anon_bytes >= 0 && record->file_bytes >= 0 && record->shmem_bytes >= 0)
 		incident.rss_bytes = record->anon_bytes + record->file_bytes + record->shmem_bytes;
 	add_cause(&incident, "");
-	put_and_tell(watch, &incident, followed ? followed->latest : NULL);
+	put_and_tell(watch, &incident, known ? last.latest : NULL);
 }
 
 /* ---- without the tracepoint ------------------------------------------------------------------ */
@@ -170,23 +218,6 @@ static int64_t host_kills(void)
 	return found;
 }
 
-void incident_oom__ended(struct watch *watch, const struct followed *followed)
-{
-	struct ended *ended;
-
-	if (watch->oom || watch->ended_count == ENDED_MAX)
-		return;
-	ended = &watch->ended[watch->ended_count++];
-	*ended = (struct ended){
-		.name = followed->watched->name,
-		.subject = followed->subject,
-		.pid = followed->watched->pid,
-		.start_time = followed->watched->start_time,
-		.limit_bytes = followed->watched->limit_bytes,
-	};
-	memcpy(ended->latest, followed->latest, sizeof(ended->latest));
-}
-
 /* Whether the group counts a kill; a group that is gone does not tell. */
 static bool group_has_kills(const char *cgroup)
 {
@@ -205,13 +236,7 @@ static void tell_ended(struct watch *watch, const struct ended *ended)
 	struct incident incident;
 
 	begin_incident(watch, &incident);
-	incident.subject = ended->subject;
-	incident.name = ended->name;
-	incident.pid = ended->pid;
-	incident.start_time = ended->start_time;
-	incident.limit_bytes = ended->limit_bytes;
-	incident.rss_bytes = ended->latest[COMPONENT_RSS];
-	add_judgement(watch, &incident);
+	take_last(watch, &incident, ended);
 	add_cause(&incident, ", by its control group's counter,");
 	put_and_tell(watch, &incident, ended->latest);
 }

@@ -67,7 +67,10 @@ void budget__init(struct budget *budget, double share, double speed, uint64_t mo
 bool budget__has(struct budget *budget, uint64_t now_ns);
 void budget__spend(struct budget *budget, uint64_t ns);
 
-/* A process that ended in this pass, while no tracepoint says why. */
+/*
+ * What was last known of a process that ended: without the tracepoint, of those of this pass; with
+ * it, of the latest, for a record that comes after the pass that found its process gone.
+ */
 #define ENDED_MAX 16
 struct ended {
 	struct subject_name name;
@@ -76,6 +79,7 @@ struct ended {
 	uint64_t start_time;
 	int64_t limit_bytes;
 	int64_t latest[COMPONENT_MAX];
+	uint64_t ended_ns; /* monotonic; 0: none */
 };
 
 static inline bool component_is_census(int component)
@@ -119,7 +123,7 @@ struct watch {
 	uint64_t kills_open; /* of these, whose processes have not been seen to end */
 	uint64_t kills_ns;   /* monotonic; when the last of them was seen */
 	struct ended ended[ENDED_MAX];
-	size_t ended_count;
+	size_t ended_count; /* with the tracepoint: of all that there were; the array is a ring */
 
 	struct own_cost cost;
 	uint64_t incidents[METRICS_KINDS][DRIFT_VERDICT_MAX];

@@ -132,7 +132,7 @@ static void it_inherits_neither_descriptors_nor_signals(void **state)
 		      "e=$(readlink /proc/$$/fd/2); echo $e >err;"
 		      /* glibc's posix_spawn ignores the two that are its own, 32 and 33. */
 		      "grep -c '^SigBlk:.0000000000000000$\\|^SigIgn:.0000000[01][08]0000000$' "
-		      "/proc/$$/status >signals",
+		      "/proc/self/status >signals",
 		      0);
 	add(on_incident, "{}");
 	assert_int_equal(finish(on_incident).succeeded, 1);

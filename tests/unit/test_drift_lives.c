@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <math.h>
+
+#include "drift/judgement.h"
+#include "drift/lives.h"
+#include "drift_series.h"
+
+#define WEEKS_3 504
+
+/* What a process holds at an age, in MiB. */
+typedef double (*age_fn)(double age_h);
+
+/* Restarted each life_h hours. */
+static void fill(struct series *series, age_fn level, int life_h, double noise_mib)
+{
+	struct test_noise noise = {11};
+
+	series__init(series);
+	for (int hour = 0; hour < WEEKS_3; hour++) {
+		double mib = level(hour % life_h) + noise_mib * test_normal(&noise);
+		struct sample sample = test_sample(hour, mib, 100 + hour / life_h);
+
+		assert_int_equal(series__add(series, &sample), 0);
+	}
+}
+
+static double late_slope(age_fn level, int life_h, double since_h)
+{
+	struct series series;
+	struct track track;
+	struct grid grid;
+	double slope;
+
+	fill(&series, level, life_h, 0);
+	assert_int_equal(grid__build(&grid, &series, series.count), 0);
+	track__build(&track, &grid, grid.row[COMPONENT_RSS], MIB);
+	slope = lives__late_slope(&track, since_h);
+	grid__free(&grid);
+	series__free(&series);
+	return slope;
+}
+
+static double leak(double age_h)
+{
+	return 200 + 0.5 * age_h;
+}
+
+/* Fast at first, slower later: more than one time constant has, as real warm-ups do. */
+static double warm_up(double age_h)
+{
+	return 200 + 60 * (1 - exp(-sqrt(age_h / 2)));
+}
+
+static void a_leak_goes_on_late_in_life(void **state)
+{
+	assert_true(fabs(late_slope(leak, 126, 0) - 0.5) < 0.01);
+	assert_true(fabs(late_slope(leak, 126, 300) - 0.5) < 0.01);
+}
+
+static void a_warm_up_does_not(void **state)
+{
+	double slope = late_slope(warm_up, 126, 0);
+
+	assert_true(slope > 0 && slope < 0.01);
+}
+
+static void short_lives_do_not_tell(void **state)
+{
+	assert_true(isnan(late_slope(leak, 24, 0)));
+	/* What ended before does not count. */
+	assert_true(isnan(late_slope(leak, WEEKS_3, WEEKS_3 + 1)));
+}
+
+static struct judgement judge(age_fn level)
+{
+	struct judgement judgement;
+	struct series series;
+
+	fill(&series, level, 126, 0.2);
+	assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
+	series__free(&series);
+	return judgement;
+}
+
+static void a_process_that_is_often_started_again_is_judged_by_that(void **state)
+{
+	assert_false(judge(warm_up).drift);
+	assert_true(judge(leak).drift);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_leak_goes_on_late_in_life),
+		cmocka_unit_test(a_warm_up_does_not),
+		cmocka_unit_test(short_lives_do_not_tell),
+		cmocka_unit_test(a_process_that_is_often_started_again_is_judged_by_that),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

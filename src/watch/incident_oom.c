@@ -190,6 +190,8 @@ void incident_oom__victim(void *ctx, const struct oom_record *record)
 		take_last(watch, &incident, &last);
 	} else {
 		name_stranger(record, &incident);
+		if (watch->cgroup && !*incident.name.cgroup)
+			watch->cost.losses[WATCH_LOSS_oom_unplaced]++;
 		if (!watch__covers(watch->cgroup, &incident.name))
 			return;
 	}

@@ -15,8 +15,7 @@ static __always_inline bool is_sampled(__u64 size, __u32 shift)
 {
 	__u64 whole = live_sample_bytes(shift);
 
-	if (!size)
-		size = 1;
+	size = live_sampled_size(size);
 	if (size >= whole)
 		return true;
 	/* Beyond 2^32 one random number is too coarse. */

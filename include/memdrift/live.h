@@ -89,16 +89,24 @@ static inline uint64_t live_hash(uint64_t key)
 
 /*
  * Sampling, when the set fills: shift k > 0 keeps an allocation with the probability
- * min(1, size / 2^(LIVE_SAMPLE_BASE + k)), size 0 taken for 1, and it then stands for the inverse
- * of that. Bernoulli trials for each allocation with a chance proportional to its bytes (Poisson
- * sampling); k = 0 keeps all.
+ * min(1, size / 2^(LIVE_SAMPLE_BASE + k)), and it then stands for the inverse of that. Bernoulli
+ * trials for each allocation with a chance proportional to its bytes (Poisson sampling); k = 0
+ * keeps all. A size under LIVE_SAMPLE_LEAST is taken for that, which is what glibc sets aside for
+ * it (malloc/malloc.c, MINSIZE without the next chunk's header on 64 bits): each of a few
+ * allocations of one byte would otherwise stand for so many that the count hung on them.
  */
-#define LIVE_SAMPLE_BASE 7
+#define LIVE_SAMPLE_BASE  7
+#define LIVE_SAMPLE_LEAST 24
 #define LIVE_SHIFT_MAX   40
 
 static inline uint64_t live_sample_bytes(uint32_t shift)
 {
 	return 1ull << (LIVE_SAMPLE_BASE + shift);
+}
+
+static inline uint64_t live_sampled_size(uint64_t size)
+{
+	return size < LIVE_SAMPLE_LEAST ? LIVE_SAMPLE_LEAST : size;
 }
 
 /*

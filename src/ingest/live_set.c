@@ -158,8 +158,7 @@ static double kept_share(uint64_t size, uint32_t shift)
 {
 	uint64_t whole = live_sample_bytes(shift);
 
-	if (!size)
-		size = 1;
+	size = live_sampled_size(size);
 	return !shift || size >= whole ? 1 : (double)size / (double)whole;
 }
 

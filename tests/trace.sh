@@ -33,9 +33,18 @@ wait_done() {
 
 # start_trace OPTION...: in the background, with JSON in report.json. Sets $TRACE.
 start_trace() {
-	# The words of a trace before it are not its own.
-	rm -f trace.err report.json
-	"$MEMDRIFT" trace -v --json -o report.json "$@" 2>trace.err 8>&- &
+	begin_trace --json -o report.json "$@"
+}
+
+# start_text_trace OPTION...: the same with text in report.txt.
+start_text_trace() {
+	begin_trace -o report.txt "$@"
+}
+
+begin_trace() {
+	# The words of a trace before it are not its own: it would be told to end before it listens.
+	rm -f trace.err report.json report.txt
+	"$MEMDRIFT" trace -v "$@" 2>trace.err 8>&- &
 	TRACE=$!
 	wait_for 120 trace_has_begun
 }

@@ -74,6 +74,8 @@ start_drift() {
 
 # start_watch OPTION...: incidents in incidents.jsonl, words in watch.err. Sets $WATCH.
 start_watch() {
+	# The words of one before it are not its own.
+	rm -f watch.err
 	"$MEMDRIFT" watch --db "$PWD/watch.db" ${GROUP:+--cgroup "$GROUP"} "$@" \
 		>>incidents.jsonl 2>watch.err &
 	WATCH=$!

@@ -141,9 +141,7 @@ says_so() {
 	need_bpf
 	need_time
 	start_target alloc_pace
-	"$MEMDRIFT" trace -v -o report.txt -p "$TARGET" 2>trace.err 8>&- &
-	TRACE=$!
-	wait_for 120 trace_has_begun
+	start_text_trace -p "$TARGET"
 	ask "run 3000 0 0"
 	end_trace
 	expect_match trace.err "cost process $TARGET more than the budget: .* come and go" "a word"

@@ -136,9 +136,7 @@ command_at_its_exit() {
 text_has_them() {
 	need_bpf
 	start_target large_maps --wait --count 2
-	"$MEMDRIFT" trace -v --all -o report.txt -p "$TARGET" 2>trace.err 8>&- &
-	TRACE=$!
-	wait_for 120 trace_has_begun
+	start_text_trace --all -p "$TARGET"
 	tell_target
 	wait_done
 	end_trace

@@ -170,9 +170,7 @@ rss_is_right() {
 # text_of TARGET_ARGUMENTS...: report.txt of a running target.
 text_of() {
 	start_target "$@"
-	"$MEMDRIFT" trace -v --folded folded -o report.txt -p "$TARGET" --budget none 2>trace.err 8>&- &
-	TRACE=$!
-	wait_for 120 trace_has_begun
+	start_text_trace --folded folded -p "$TARGET" --budget none
 	tell_target
 	wait_for 120 grep -qE '^(peak|done)' target.out
 	end_trace
@@ -310,9 +308,7 @@ strict() {
 not_strict() {
 	need_bpf
 	start_target map_storm --wait --rounds 5000 --threads 2
-	"$MEMDRIFT" trace -v -o report.txt --hold-reader --ring-size 64K -p "$TARGET" 2>trace.err 8>&- &
-	TRACE=$!
-	wait_for 120 trace_has_begun
+	start_text_trace --hold-reader --ring-size 64K -p "$TARGET"
 	tell_target
 	wait_done
 	end_trace 0

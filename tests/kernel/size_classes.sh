@@ -70,10 +70,7 @@ says_waste() {
 	[ "$MEMDRIFT_VM" = 0 ] || skip "does not depend on the kernel"
 	need_bpf
 	start_target class_mix --wait --threads 1 --rounds "$ROUNDS"
-	"$MEMDRIFT" trace -v -o report.txt -p "$TARGET" --budget none --buckets glibc --all \
-		2>trace.err 8>&- &
-	TRACE=$!
-	wait_for 120 trace_has_begun
+	start_text_trace -p "$TARGET" --budget none --buckets glibc --all
 	tell_target
 	wait_done
 	end_trace

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "drift/track.h"
+#include "drift/outlook.h"
 
 /*
  * The columns that a track is explained by: first cycles and plain level shifts, which every
@@ -17,8 +17,6 @@
 #define DESIGN_STEPS_MAX  6 /* that every explanation has */
 #define DESIGN_HINGES     36
 
-/* What drift is asked about: growth over the next two weeks. */
-#define OUTLOOK_H 336.0
 /* What its slope is told over: long enough for the warm-up of a start to be over. */
 #define RATE_H 168.0
 

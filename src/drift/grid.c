@@ -206,6 +206,7 @@ struct grid grid__cut(const struct grid *grid, size_t hours)
 	if (hours >= grid->hours)
 		return cut;
 	cut.hours = hours;
+	cut.lives = hours ? cut.life[hours - 1] + 1u : 0;
 	cut.last_s = grid->start_s + (double)hours * HOUR_S;
 	return cut;
 }

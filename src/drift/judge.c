@@ -113,11 +113,41 @@ struct views {
 	struct outlook outlook; /* the one that drifts most likely */
 };
 
+/*
+ * Of a process that is started again and again the lives are fitted together, and a warm-up of a
+ * shape that no explanation has leaves a slope. A leak goes on at the end of a life as before.
+ */
+#define LATE_SHARE 0.35
+/* From so many lives on, what they do at their ends is an answer by itself. */
+#define LIVES_TELL     6
+#define STRAIGHT_SHARE 0.6
+
+/* Neither a warm-up, nor a cycle of the day that the lives keep step with. */
+static bool is_straight(const struct lives_growth *lives)
+{
+	return fmin(lives->early, lives->whole) >= STRAIGHT_SHARE * lives->slope &&
+	       lives->slope >= STRAIGHT_SHARE * fmax(lives->early, lives->whole);
+}
+
+/* How likely all lives of a track grow on to drift, by their ends alone. */
+static double grow_alike(const struct track *track, double threshold, struct lives_growth *lives)
+{
+	lives__growth(track, 0, lives);
+	if (lives->lives < LIVES_TELL || !is_straight(lives))
+		return 0;
+	return outlook__above(lives->slope * OUTLOOK_H, lives->error * OUTLOOK_H,
+			      DRIFT_LINE * threshold);
+}
+
 /* A track that moves less cannot drift, or not yet. */
 static bool is_still(const struct track *track, double level)
 {
-	return track->count < OUTLOOK_ROWS_MIN ||
-	       track__range(track) < STILL_SHARE * outlook__threshold(level);
+	struct lives_growth lives;
+
+	if (track->count < OUTLOOK_ROWS_MIN)
+		return true;
+	return track__range(track) < STILL_SHARE * outlook__threshold(level) &&
+	       grow_alike(track, outlook__threshold(level), &lives) < DRIFT_SURE;
 }
 
 /* Growth that is not above all that was there before is a return, after memory was short. */
@@ -129,18 +159,36 @@ static bool is_return(const struct track *track, const struct outlook *outlook)
 	       track__level(track) - RETURN_SHARE * outlook->threshold;
 }
 
-/*
- * Of a process that is started again and again the lives are fitted together, and a warm-up of a
- * shape that no explanation has leaves a slope. A leak goes on in the last days of a life as
- * before.
- */
-#define LATE_SHARE 0.35
+static void take_slope(struct outlook *outlook, const struct lives_growth *lives)
+{
+	if (isnan(lives->slope))
+		return;
+	outlook->slope = lives->slope;
+	outlook->slope_sd = lives->error;
+}
 
-static bool is_warm_up(const struct track *track, const struct outlook *outlook)
+/* What the ends of lives say of a growth. */
+static void look_at_lives(const struct track *track, struct outlook *outlook)
 {
 	double late = track->lives > 1 ? lives__late_slope(track, outlook->onset_h) : NAN;
+	struct lives_growth since, all;
+	double alike;
 
-	return late < LATE_SHARE * outlook->slope && late * OUTLOOK_H < outlook->threshold / 2;
+	if (late < LATE_SHARE * outlook->slope && late * OUTLOOK_H < outlook->threshold / 2)
+		outlook->drifts = 0;
+	lives__growth(track, outlook->onset_h, &since);
+	if (track->lives < LIVES_TELL || (isnan(since.slope) && since.share > 0.5))
+		return;
+	/* Also where lives are too short to tell: then all that they do is to start. */
+	if (!(since.slope >= LATE_SHARE * outlook->slope))
+		outlook->drifts = 0;
+	take_slope(outlook, &since);
+	alike = grow_alike(track, outlook->threshold, &all);
+	if (alike > outlook->drifts) {
+		outlook->drifts = alike;
+		outlook->onset_h = track->t_h[0];
+		take_slope(outlook, &all);
+	}
 }
 
 /* Takes the view over when it drifts more likely than what there was. */
@@ -155,8 +203,7 @@ static void look_at(struct outlook_work *work, const struct track *track, double
 	if (steps__height_before_flush(track, FLUSH_SHARE * outlook.threshold) >
 	    track->y[track->count - 1])
 		outlook.drifts = 0;
-	if (outlook.drifts >= UNLIKELY && is_warm_up(track, &outlook))
-		outlook.drifts = 0;
+	look_at_lives(track, &outlook);
 	if (may_return && outlook.drifts >= UNLIKELY && is_return(track, &outlook))
 		outlook.drifts = 0;
 	if (outlook.drifts > best->drifts || best->threshold <= 0)

@@ -9,6 +9,9 @@
 #define DAY_LEAST_H 12.0
 /* A life's first day is its warm-up. */
 #define LIFE_LEAST_H (3 * DAY_H)
+/* Fewer lives do not tell how far they differ, fewer rows no slope. */
+#define HALVES_LEAST    4
+#define HALF_ROWS_LEAST 3
 
 /* The mean of one life's bins that end in (from, until], up to its bin `end`. NAN: too few. */
 static double mean_between(const struct track *track, size_t end, double from_h, double until_h)
@@ -53,4 +56,74 @@ double lives__late_slope(const struct track *track, double since_h)
 		return NAN;
 	qsort(gain, count, sizeof(*gain), compare);
 	return (gain[(count - 1) / 2] + gain[count / 2]) / 2 / DAY_H;
+}
+
+/* Sums of products about their means, over lives. */
+struct sums {
+	size_t count;
+	double xy[TRACK_MAX], xx[TRACK_MAX];
+};
+
+static void add_rows(struct sums *sums, const struct track *track, size_t from, size_t until)
+{
+	double t = 0, y = 0, xy = 0, xx = 0;
+
+	for (size_t i = from; i < until; i++) {
+		t += track->t_h[i] / (double)(until - from);
+		y += track->y[i] / (double)(until - from);
+	}
+	for (size_t i = from; i < until; i++) {
+		xy += (track->t_h[i] - t) * (track->y[i] - y);
+		xx += (track->t_h[i] - t) * (track->t_h[i] - t);
+	}
+	sums->xy[sums->count] = xy;
+	sums->xx[sums->count++] = xx;
+}
+
+/* One slope for all lives, and its error by how far each life is off it. */
+static double common_slope(const struct sums *sums, double *error)
+{
+	double xy = 0, xx = 0, squares = 0, slope;
+
+	for (size_t i = 0; i < sums->count; i++) {
+		xy += sums->xy[i];
+		xx += sums->xx[i];
+	}
+	slope = xy / xx;
+	for (size_t i = 0; i < sums->count; i++)
+		squares +=
+			(sums->xy[i] - slope * sums->xx[i]) * (sums->xy[i] - slope * sums->xx[i]);
+	*error = sqrt(squares) / xx;
+	return slope;
+}
+
+void lives__growth(const struct track *track, double since_h, struct lives_growth *out)
+{
+	struct sums early = {0}, late = {0}, whole = {0};
+	size_t rows = 0, telling = 0;
+	double unused;
+
+	*out = (struct lives_growth){.slope = NAN, .error = NAN, .early = NAN, .whole = NAN};
+	for (size_t from = 0, half, end; from < track->count; from = end) {
+		for (end = from; end < track->count && track->life[end] == track->life[from];)
+			end++;
+		for (half = from; track->age_h[half] < track->age_h[end - 1] / 2;)
+			half++;
+		if (track->t_h[end - 1] < since_h)
+			continue;
+		rows += end - from;
+		if (end - half < HALF_ROWS_LEAST || half - from < HALF_ROWS_LEAST)
+			continue;
+		telling += end - from;
+		add_rows(&early, track, from, half);
+		add_rows(&late, track, half, end);
+		add_rows(&whole, track, from, end);
+	}
+	out->lives = late.count;
+	out->share = rows ? (double)telling / (double)rows : 0;
+	if (late.count < HALVES_LEAST)
+		return;
+	out->slope = common_slope(&late, &out->error);
+	out->early = common_slope(&early, &unused);
+	out->whole = common_slope(&whole, &unused);
 }

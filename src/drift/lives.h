@@ -11,4 +11,15 @@
  */
 double lives__late_slope(const struct track *track, double since_h);
 
+/* How lives grow, per hour, once their start is over. NAN: fewer than 4 lives tell. */
+struct lives_growth {
+	size_t lives;        /* that tell, having rows enough in both halves */
+	double share;        /* of the rows, in lives that tell */
+	double slope, error; /* of later halves; the error is by how far the lives differ */
+	double early, whole; /* of earlier halves, and over both: equal where growth is straight */
+};
+
+/* Of the lives that end after since_h, on the track's hours. */
+void lives__growth(const struct track *track, double since_h, struct lives_growth *out);
+
 #endif

@@ -9,8 +9,6 @@
 /* Drift is this much growth in two weeks. */
 #define DRIFT_LEAST_MIB 24.0
 #define DRIFT_SHARE     0.02
-/* Under a quarter of that is no drift; the line is drawn half way (of factors). */
-#define DRIFT_LINE 0.5
 
 /* Noise that is this much less likely (logarithm) than the best is left out, and all but some. */
 #define NOISE_WITHIN 4.0

@@ -37,7 +37,13 @@ void outlook__compute(struct outlook_work *work, const struct track *track, doub
 /* A straight line's slope from onset_h on, per hour of the track's unit, and its standard error. */
 void outlook__line(struct outlook_work *work, const struct track *track, double onset_h,
 		   double *slope, double *slope_sd);
+/* What is asked about: growth over the next two weeks, in hours. */
+#define OUTLOOK_H 336.0
+/* Under a quarter of the threshold is no drift; the line is drawn half way (of factors). */
+#define DRIFT_LINE 0.5
 /* What makes a growth drift, in two weeks. */
 double outlook__threshold(double level);
+/* The probability that a normal variable is above a line; sd may be 0. */
+double outlook__above(double mean, double sd, double line);
 
 #endif

@@ -40,7 +40,7 @@ static void rescale(struct tally *tally, double log_weight)
 	tally->log_top = log_weight;
 }
 
-static double above(double mean, double sd, double line)
+double outlook__above(double mean, double sd, double line)
 {
 	if (sd <= 0)
 		return mean >= line;
@@ -99,7 +99,7 @@ void tally__add(struct tally *tally, const struct fit *fit, const struct design 
 	read_terms(design, claim, growths, rates);
 	growth = combine(&explained, growths, claim->count, &variance);
 	slope = combine(&explained, rates, claim->count, &slope_variance);
-	drifts = weight * above(growth, sqrt(variance), tally->line);
+	drifts = weight * outlook__above(growth, sqrt(variance), tally->line);
 	tally->all += weight;
 	tally->any_slope += weight * slope;
 	tally->drifts += drifts;

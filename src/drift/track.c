@@ -14,15 +14,27 @@
 #define SPIKE_SIGMAS    4.0
 #define SIGMA_OF_MEDIAN 1.4826
 
-static double choose_bin(size_t hours)
-{
-	/* Divisors of a day, so that a day has whole bins. */
-	static const int sizes[] = {1, 2, 3, 4, 6};
+/* So many lives or more are short ones when they have fewer bins than this. */
+#define LIVES_LEAST 8
+#define LIFE_BINS   8
 
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
-		if (hours / (size_t)sizes[i] < TRACK_MAX - 1)
-			return sizes[i];
-	return 6;
+/*
+ * Divisors of a day, so that a day has whole bins. Where lives are short they must have enough bins
+ * to tell a warm-up from growth that goes on: then a track begins later, and still has many lives.
+ */
+static size_t choose_bin(const struct grid *grid)
+{
+	static const size_t sizes[] = {1, 2, 3, 4, 6};
+	size_t best = sizes[0];
+
+	for (size_t i = 1; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		if (grid->hours / best < TRACK_MAX - 1)
+			break;
+		if (grid->lives >= LIVES_LEAST && grid->hours / grid->lives < LIFE_BINS * sizes[i])
+			break;
+		best = sizes[i];
+	}
+	return best;
 }
 
 /* The hours [from, to) of the last life in them; false when none is known. */
@@ -119,16 +131,16 @@ static void cut_spikes(struct track *track)
 
 void track__build(struct track *track, const struct grid *grid, const double *row, double unit)
 {
-	size_t hours = grid->hours, bin;
+	size_t hours = grid->hours, bin = choose_bin(grid), from;
 
 	track->count = 0;
 	track->lives = 0;
 	track->span_h = 0;
-	track->bin_h = choose_bin(hours);
+	track->bin_h = (double)bin;
 	if (!row)
 		return;
-	bin = (size_t)track->bin_h;
-	for (size_t from = 0; from < hours && track->count < TRACK_MAX; from += bin)
+	from = hours / bin < TRACK_MAX - 1 ? 0 : (hours / bin - (TRACK_MAX - 1)) * bin;
+	for (; from < hours && track->count < TRACK_MAX; from += bin)
 		track->count +=
 			fill_bin(track, grid, row, from, from + bin < hours ? from + bin : hours);
 	for (size_t i = 0; i < track->count; i++)

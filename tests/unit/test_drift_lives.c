@@ -45,9 +45,30 @@ static double late_slope(age_fn level, int life_h, double since_h)
 	return slope;
 }
 
+static struct lives_growth growth_of(age_fn level, int life_h, double noise_mib)
+{
+	struct lives_growth growth;
+	struct series series;
+	struct track track;
+	struct grid grid;
+
+	fill(&series, level, life_h, noise_mib);
+	assert_int_equal(grid__build(&grid, &series, series.count), 0);
+	track__build(&track, &grid, grid.row[COMPONENT_RSS], MIB);
+	lives__growth(&track, 0, &growth);
+	grid__free(&grid);
+	series__free(&series);
+	return growth;
+}
+
 static double leak(double age_h)
 {
 	return 200 + 0.5 * age_h;
+}
+
+static double slow_leak(double age_h)
+{
+	return 200 + 0.1 * age_h;
 }
 
 /* Fast at first, slower later: more than one time constant has, as real warm-ups do. */
@@ -76,12 +97,36 @@ static void short_lives_do_not_tell(void **state)
 	assert_true(isnan(late_slope(leak, WEEKS_3, WEEKS_3 + 1)));
 }
 
-static struct judgement judge(age_fn level)
+static void short_lives_tell_together(void **state)
+{
+	struct lives_growth growth = growth_of(leak, 24, 1);
+
+	assert_in_range(growth.lives, 15, 21);
+	assert_true(growth.share > 0.9);
+	assert_true(fabs(growth.slope - 0.5) < 4 * growth.error);
+	assert_true(growth.error > 0.005 && growth.error < 0.05);
+	assert_true(fabs(growth.early - 0.5) < 0.1 && fabs(growth.whole - 0.5) < 0.1);
+	growth = growth_of(warm_up, 24, 0);
+	assert_true(growth.slope < 0.4 * growth.early);
+}
+
+/* A track of them has bins of an hour and begins later. */
+static void lives_of_some_hours_have_rows_enough(void **state)
+{
+	struct lives_growth growth = growth_of(leak, 10, 0);
+
+	assert_in_range(growth.lives, 17, 20);
+	assert_true(fabs(growth.slope - 0.5) < 0.001);
+	growth = growth_of(leak, 5, 0);
+	assert_true(growth.share < 0.5 && isnan(growth.slope));
+}
+
+static struct judgement judge(age_fn level, int life_h)
 {
 	struct judgement judgement;
 	struct series series;
 
-	fill(&series, level, 126, 0.2);
+	fill(&series, level, life_h, 0.2);
 	assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
 	series__free(&series);
 	return judgement;
@@ -89,8 +134,17 @@ static struct judgement judge(age_fn level)
 
 static void a_process_that_is_often_started_again_is_judged_by_that(void **state)
 {
-	assert_false(judge(warm_up).drift);
-	assert_true(judge(leak).drift);
+	struct judgement judgement;
+
+	assert_false(judge(warm_up, 126).drift);
+	assert_true(judge(leak, 126).drift);
+	assert_false(judge(warm_up, 24).drift);
+	assert_false(judge(warm_up, 5).drift);
+	/* In a day little more than noise, in two weeks drift. */
+	judgement = judge(slow_leak, 24);
+	assert_true(judgement.drift);
+	assert_true(fabs(judgement.slope_bytes_per_h / MIB - 0.1) < 0.01);
+	assert_true(judgement.slope_low / MIB < 0.1 && judgement.slope_high / MIB > 0.1);
 }
 
 int main(void)
@@ -99,6 +153,8 @@ int main(void)
 		cmocka_unit_test(a_leak_goes_on_late_in_life),
 		cmocka_unit_test(a_warm_up_does_not),
 		cmocka_unit_test(short_lives_do_not_tell),
+		cmocka_unit_test(short_lives_tell_together),
+		cmocka_unit_test(lives_of_some_hours_have_rows_enough),
 		cmocka_unit_test(a_process_that_is_often_started_again_is_judged_by_that),
 	};
 

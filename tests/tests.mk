@@ -64,9 +64,16 @@ unit-asan-bins: $(UNIT_ASAN_BINS) $(BUILD)/asan/memdrift
 targets: $(TARGET_LIBS) $(TARGET_BINS)
 go-targets: $(GO_TARGETS)
 
-$(BUILD)/unit/%: tests/unit/%.c $(UNIT_OBJS)
+# Archives that only name their objects: a test is linked with what it needs of them.
+$(BUILD)/unit.a: $(UNIT_OBJS)
+$(BUILD)/asan/unit.a: $(UNIT_ASAN_OBJS)
+$(BUILD)/unit.a $(BUILD)/asan/unit.a:
+	rm -f $@
+	$(AR) rcsT $@ $^
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/unit.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(OWN_CFLAGS) -MF $@.d -o $@ $< $(UNIT_OBJS) $(LIBS) -lcmocka
+	$(CC) $(CFLAGS) $(OWN_CFLAGS) -MF $@.d -o $@ $< $(BUILD)/unit.a $(LIBS) -lcmocka
 
 $(BUILD)/asan/obj/%.o: src/%.c | $(GENERATED)
 	@mkdir -p $(@D)
@@ -80,9 +87,10 @@ $(BUILD)/asan/obj/proto/%.o: $(BUILD)/proto/%.c
 $(BUILD)/asan/memdrift: $(OBJS:$(BUILD)/obj/%=$(BUILD)/asan/obj/%)
 	$(CC) $(CFLAGS) $(SANITIZE) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/asan/unit/%: tests/unit/%.c $(UNIT_ASAN_OBJS)
+$(BUILD)/asan/unit/%: tests/unit/%.c $(BUILD)/asan/unit.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) $(OWN_CFLAGS) -MF $@.d -o $@ $< $(UNIT_ASAN_OBJS) $(LIBS) -lcmocka
+	$(CC) $(CFLAGS) $(SANITIZE) $(OWN_CFLAGS) -MF $@.d -o $@ $< $(BUILD)/asan/unit.a $(LIBS) \
+		-lcmocka
 
 # Programs that check memdrift's own BPF code with more of it beside: all of it is linked into one, as
 # memdrift's is, and what knows of the result is compiled once more against it.

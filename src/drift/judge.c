@@ -150,13 +150,17 @@ static bool is_still(const struct track *track, double level)
 	       grow_alike(track, outlook__threshold(level), &lives) < DRIFT_SURE;
 }
 
-/* Growth that is not above all that was there before is a return, after memory was short. */
+/*
+ * Growth that is not above what was there before is a return, after memory was short: before its
+ * lowest point, or at all some time ago.
+ */
 static bool is_return(const struct track *track, const struct outlook *outlook)
 {
 	double end_h = track->t_h[track->count - 1];
+	double before = fmax(track__highest_before_lowest(track),
+			     track__highest_day(track, end_h - RETURN_H));
 
-	return track__highest_day(track, end_h - RETURN_H) >
-	       track__level(track) - RETURN_SHARE * outlook->threshold;
+	return before > track__level(track) - RETURN_SHARE * outlook->threshold;
 }
 
 static void take_slope(struct outlook *outlook, const struct lives_growth *lives)

@@ -5,7 +5,7 @@
 
 /* Robust standard deviations by which a leap stands out: certainly, and perhaps. */
 #define PLAIN_SIGMAS 8.0
-#define MAYBE_SIGMAS 5.0
+#define MAYBE_SIGMAS 4.0
 #define MAYBE_MAX    3
 
 /*
@@ -92,6 +92,18 @@ static void find_plain(const struct track *track, const struct leap *leaps, size
 		plain->count = 0;
 }
 
+/* A change that takes some hours leaps in two rows, in each by half. */
+static double leap_size(const struct track *track, const struct whitened *whitened, size_t y,
+			size_t row)
+{
+	double size = fabs(whitened->value[row][y]);
+	bool goes_on = row + 1 < track->count && track->gap_h[row + 1] > 0;
+
+	if (!goes_on)
+		return size;
+	return fmax(size, fabs(whitened->value[row][y] + whitened->value[row + 1][y]) * M_SQRT1_2);
+}
+
 static void find_maybe(const struct track *track, const struct whitened *whitened, size_t y,
 		       double least, const struct step_list *plain, struct step_list *maybe)
 {
@@ -101,7 +113,7 @@ static void find_maybe(const struct track *track, const struct whitened *whitene
 		size_t at = 0;
 
 		for (size_t i = 1; i < track->count; i++) {
-			double size = fabs(whitened->value[i][y]);
+			double size = leap_size(track, whitened, y, i);
 			bool taken = track->gap_h[i] <= 0;
 
 			for (size_t k = 0; k < plain->count; k++)

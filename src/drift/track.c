@@ -166,6 +166,20 @@ double track__highest_day(const struct track *track, double until_h)
 	return highest;
 }
 
+double track__highest_before_lowest(const struct track *track)
+{
+	double highest = -INFINITY, before = -INFINITY, low = INFINITY;
+
+	for (size_t i = 0; i < track->count; i++) {
+		if (track->y[i] < low) {
+			low = track->y[i];
+			before = highest;
+		}
+		highest = fmax(highest, track->y[i]);
+	}
+	return before;
+}
+
 double track__range(const struct track *track)
 {
 	double low = INFINITY, high = -INFINITY;

@@ -36,6 +36,9 @@ void track__build(struct track *track, const struct grid *grid, const double *ro
 /* The highest mean over a day, of days that end before until_h; -INFINITY: none. */
 double track__highest_day(const struct track *track, double until_h);
 
+/* The highest of the rows before the lowest; -INFINITY: it begins at its lowest. */
+double track__highest_before_lowest(const struct track *track);
+
 /* The level over the last day, or of what there is. */
 double track__level(const struct track *track);
 /* From its lowest to its highest. */

@@ -73,6 +73,25 @@ static void append_parts(struct judgement *out, const struct series *series,
 		append_part(out, attribution, COMPONENT_ANON, "anonymous", NAN);
 }
 
+/* What grows, and the heap's parts have not been read or are none of what grows. */
+static bool is_unattributed(const struct attribution *attribution)
+{
+	return attribution->verdict == DRIFT_LEAK && attribution->share <= 0;
+}
+
+static void append_unattributed(struct judgement *out, const struct attribution *attribution)
+{
+	bool read = attribution->part[COMPONENT_MALLOC_IN_USE].known ||
+		    attribution->part[COMPONENT_GO_ALLOC].known;
+
+	append(out->why, sizeof(out->why),
+	       read ? "; no known part of it grows as much"
+		    : "; its heaps were not read: a leak, or memory that they keep");
+	append(out->todo, sizeof(out->todo),
+	       "what holds it: memdrift explain -p PID; who asks for it: "
+	       "memdrift trace --live -p PID");
+}
+
 static const char *const todos[DRIFT_VERDICT_MAX] = {
 	[DRIFT_LEAK] = "find who allocates what stays: memdrift trace --live -p PID",
 	[DRIFT_FRAGMENTATION] = "malloc_trim, or an allocator that returns memory "
@@ -100,7 +119,9 @@ void wording__drift(struct judgement *out, const struct series *series,
 		append(out->why, sizeof(out->why),
 		       "; bounded at %.0f x 64 MiB of arenas: ends at %s",
 		       series__arena_limit(series), mib_text(level, out->ends_at_bytes / MIB));
-	if (todos[out->verdict])
+	if (is_unattributed(attribution))
+		append_unattributed(out, attribution);
+	else if (todos[out->verdict])
 		append(out->todo, sizeof(out->todo), "%s", todos[out->verdict]);
 }
 

@@ -49,6 +49,8 @@ static void a_leak_drifts_with_its_slope(void **state)
 
 	assert_true(judgement.drift);
 	assert_int_equal(judgement.verdict, DRIFT_LEAK);
+	/* There is nothing but RSS. */
+	assert_non_null(strstr(judgement.why, "its heaps were not read"));
 	assert_true(fabs(judgement.slope_bytes_per_h / (0.25 * MIB_BYTES) - 1) < 0.05);
 	assert_true(judgement.slope_low < judgement.slope_bytes_per_h);
 	assert_true(judgement.slope_high > judgement.slope_bytes_per_h);
@@ -196,6 +198,32 @@ static void a_leak_that_restarts_hide_is_one(void **state)
 	series__free(&series);
 }
 
+/* Pages of files that the kernel took and that come back are as they were: no file grows. */
+static void pages_that_come_back_are_no_growth(void **state)
+{
+	struct test_noise noise = {5};
+	struct judgement judgement;
+	struct series series;
+
+	for (int grows = 0; grows < 2; grows++) {
+		series__init(&series);
+		for (int hour = 0; hour < 54; hour++) {
+			double taken = hour < 22 ? 0 : 40 * exp(-(hour - 22) / 20.0);
+			double file_mib = grows ? 60 + 0.8 * hour : 60 - taken;
+			double mib = 100 + file_mib + test_normal(&noise);
+			struct sample sample = test_sample(hour, mib, 7);
+
+			sample.value[COMPONENT_FILE] = (int64_t)(file_mib * MIB_BYTES);
+			sample.value[COMPONENT_ANON] = (int64_t)((mib - file_mib) * MIB_BYTES);
+			sample.value[COMPONENT_SHMEM] = sample.value[COMPONENT_SWAP] = 0;
+			assert_int_equal(series__add(&series, &sample), 0);
+		}
+		assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
+		series__free(&series);
+		assert_int_equal(judgement.drift, grows);
+	}
+}
+
 static void strange_series_are_survived(void **state)
 {
 	static const int64_t values[] = {0, 1, INT64_MAX / 4, SERIES_UNKNOWN};
@@ -240,6 +268,7 @@ int main(void)
 		cmocka_unit_test(noise_that_wanders_is_rarely_drift),
 		cmocka_unit_test(an_hour_says_nothing),
 		cmocka_unit_test(a_leak_that_restarts_hide_is_one),
+		cmocka_unit_test(pages_that_come_back_are_no_growth),
 		cmocka_unit_test(strange_series_are_survived),
 		cmocka_unit_test(the_limit_is_projected),
 	};

@@ -11,7 +11,7 @@
 # shellcheck source=tests/drift/common.bash
 . "$TESTS/drift/common.bash"
 
-SEEDS=(9001 9002)
+SEEDS=(9003 9004)
 SERIES=1000
 
 # A test's own output is shown only when it fails; comments on the file's are shown always.

@@ -181,6 +181,8 @@ static void look_at_lives(const struct track *track, struct outlook *outlook)
 	if (late < LATE_SHARE * outlook->slope && late * OUTLOOK_H < outlook->threshold / 2)
 		outlook->drifts = 0;
 	lives__growth(track, outlook->onset_h, &since);
+	if (since.slope + since.error < LATE_SHARE * outlook->slope)
+		outlook->drifts = 0;
 	if (track->lives < LIVES_TELL || (isnan(since.slope) && since.share > 0.5))
 		return;
 	/* Also where lives are too short to tell: then all that they do is to start. */

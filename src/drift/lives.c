@@ -10,7 +10,7 @@
 /* A life's first day is its warm-up. */
 #define LIFE_LEAST_H (3 * DAY_H)
 /* Fewer lives do not tell how far they differ, fewer rows no slope. */
-#define HALVES_LEAST    4
+#define HALVES_LEAST    3
 #define HALF_ROWS_LEAST 3
 
 /* The mean of one life's bins that end in (from, until], up to its bin `end`. NAN: too few. */

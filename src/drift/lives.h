@@ -11,7 +11,7 @@
  */
 double lives__late_slope(const struct track *track, double since_h);
 
-/* How lives grow, per hour, once their start is over. NAN: fewer than 4 lives tell. */
+/* How lives grow, per hour, once their start is over. NAN: fewer than 3 lives tell. */
 struct lives_growth {
 	size_t lives;        /* that tell, having rows enough in both halves */
 	double share;        /* of the rows, in lives that tell */

@@ -109,8 +109,8 @@ static double median_said(const struct replay *replay, const struct looks *looks
  * What is said at the end is what the last day says: one look that differs from those of the day
  * before it is mostly chance. An alarm that stands needs less than one that would be new.
  */
-#define STANDING_SURE 0.70
-#define NEW_SURE      0.80
+#define STANDING_SURE 0.75
+#define NEW_SURE      0.85
 
 static void settle(struct replay *replay, const struct looks *looks)
 {

@@ -16,6 +16,9 @@
 /* A fall that takes back what grew since the leap before is a flush, and no change of level. */
 #define REFILLED_SHARE 0.3
 
+/* Of a leap that is a step the rows after keep so much. */
+#define STAYS_SHARE 0.5
+
 struct leap {
 	size_t row;
 	double size; /* whitened */
@@ -104,6 +107,24 @@ static double leap_size(const struct track *track, const struct whitened *whiten
 	return fmax(size, fabs(whitened->value[row][y] + whitened->value[row + 1][y]) * M_SQRT1_2);
 }
 
+/* Whether the level stays where a leap took it: spikes would leave no room for steps. */
+static bool stays(const struct track *track, size_t row)
+{
+	double before = 0, after = 0, leap;
+	size_t from = row, to = row + 1;
+
+	while (from && row - from < LEVEL_ROWS && (from == row || track->gap_h[from] > 0))
+		before += track->y[--from];
+	while (to < track->count && to - row <= LEVEL_ROWS && track->gap_h[to] > 0)
+		after += track->y[to++];
+	/* Nothing tells yet. */
+	if (to == row + 1)
+		return true;
+	leap = track->y[row] - track->y[row - 1];
+	return (after / (double)(to - row - 1) - before / (double)(row - from)) / leap >=
+	       STAYS_SHARE;
+}
+
 static void find_maybe(const struct track *track, const struct whitened *whitened, size_t y,
 		       double least, const struct step_list *plain, struct step_list *maybe)
 {
@@ -114,13 +135,13 @@ static void find_maybe(const struct track *track, const struct whitened *whitene
 
 		for (size_t i = 1; i < track->count; i++) {
 			double size = leap_size(track, whitened, y, i);
-			bool taken = track->gap_h[i] <= 0;
+			bool taken = track->gap_h[i] <= 0 || size <= most || !stays(track, i);
 
 			for (size_t k = 0; k < plain->count; k++)
 				taken = taken || plain->row[k] == i;
 			for (size_t k = 0; k < maybe->count; k++)
 				taken = taken || maybe->row[k] == i;
-			if (taken || size <= most)
+			if (taken)
 				continue;
 			most = size;
 			at = i;

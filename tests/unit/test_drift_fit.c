@@ -132,6 +132,34 @@ static void flushes_are_told_from_falls(void **state)
 	assert_false(steps__is_flush(&track, 1));
 }
 
+static bool is_among(size_t row, const struct step_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->row[i] == row)
+			return true;
+	return false;
+}
+
+/* Loads of some hours leap higher than a level that stays, and are no levels. */
+static void a_level_is_found_among_spikes(void **state)
+{
+	struct design_scale scale = {.daily_mib = 1, .weekly_mib = 1, .growth_mib = 1};
+	struct step_list plain, maybe;
+	struct test_noise random = {9};
+	struct track track;
+
+	fill(&track, 190, 190);
+	for (size_t i = 0; i < track.count; i++)
+		track.y[i] =
+			100 + test_normal(&random) + (i % 40 == 20 ? 16 : 0) + (i >= 170 ? 11 : 0);
+	design__build_line(design, &track, &scale, 0);
+	noise__whiten(whitened, &noise_models[10], &track, design, design->base + 1);
+	steps__find(&track, whitened, design->base, sqrt(fit__guess_sigma2(design, whitened)),
+		    &plain, &maybe);
+	assert_true(is_among(170, &plain) || is_among(170, &maybe));
+	assert_false(is_among(20, &maybe) || is_among(60, &maybe) || is_among(100, &maybe));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +167,7 @@ int main(void)
 		cmocka_unit_test(white_noise_gives_least_squares),
 		cmocka_unit_test(whitening_takes_the_correlation_out),
 		cmocka_unit_test(flushes_are_told_from_falls),
+		cmocka_unit_test(a_level_is_found_among_spikes),
 	};
 
 	return cmocka_run_group_tests(tests, make, drop);

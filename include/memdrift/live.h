@@ -97,7 +97,7 @@ static inline uint64_t live_hash(uint64_t key)
  */
 #define LIVE_SAMPLE_BASE  7
 #define LIVE_SAMPLE_LEAST 24
-#define LIVE_SHIFT_MAX   40
+#define LIVE_SHIFT_MAX    40
 
 static inline uint64_t live_sample_bytes(uint32_t shift)
 {

@@ -259,8 +259,10 @@ void incident_oom__counters(struct watch *watch)
 		watch->kills_ns = now_ns;
 	}
 	watch->host_kills = kills;
-	if (now_ns - watch->kills_ns > ENDING_NS_MAX)
+	if (now_ns - watch->kills_ns > ENDING_NS_MAX) {
+		watch->cost.losses[WATCH_LOSS_oom_unplaced] += watch->kills_open;
 		watch->kills_open = 0;
+	}
 	/* Of those that ended, as many as were killed, and no others than those whose group says
 	 * so. */
 	for (size_t i = 0; i < watch->ended_count && watch->kills_open; i++)

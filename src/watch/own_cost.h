@@ -5,16 +5,16 @@
 #include <stdint.h>
 
 /* What watch itself costs, and what it missed; all counts since it started. */
-#define WATCH_LOSSES(X)                                                                    \
-	X(passes_late, "passes that began more than an interval late")                     \
-	X(processes_gone, "processes that ended while they were read")                     \
-	X(subjects_dropped, "processes not followed: more than watch may hold")            \
-	X(censuses_failed, "readings of a process's heaps that failed or did not agree")   \
-	X(censuses_deferred, "readings of heaps put off: the budget was spent")            \
-	X(bursts_failed, "bursts of tracing that brought no evidence")                     \
-	X(oom_unplaced, "killed processes that ended before their control group was read") \
-	X(oom_records, "records of killed processes that found the ring buffer full")      \
-	X(evidence_dropped, "files of evidence that were too large to keep")               \
+#define WATCH_LOSSES(X)                                                                   \
+	X(passes_late, "passes that began more than an interval late")                    \
+	X(processes_gone, "processes that ended while they were read")                    \
+	X(subjects_dropped, "processes not followed: more than watch may hold")           \
+	X(censuses_failed, "readings of a process's heaps that failed or did not agree")  \
+	X(censuses_deferred, "readings of heaps put off: the budget was spent")           \
+	X(bursts_failed, "bursts of tracing that brought no evidence")                    \
+	X(oom_unplaced, "kills for memory whose process was not found, or not its group") \
+	X(oom_records, "records of killed processes that found the ring buffer full")     \
+	X(evidence_dropped, "files of evidence that were too large to keep")              \
 	X(store_errors, "intervals that could not be written to the database")
 
 #define WATCH_LOSS_ENUM(name, text) WATCH_LOSS_##name,

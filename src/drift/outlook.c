@@ -26,6 +26,13 @@ void outlook_work__free(struct outlook_work *work)
 	free(work);
 }
 
+double outlook__above(double mean, double sd, double line)
+{
+	if (sd <= 0)
+		return mean >= line;
+	return erfc((line - mean) / (sd * M_SQRT2)) / 2;
+}
+
 double outlook__threshold(double level)
 {
 	return fmax(DRIFT_LEAST_MIB, DRIFT_SHARE * level);

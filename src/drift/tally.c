@@ -40,13 +40,6 @@ static void rescale(struct tally *tally, double log_weight)
 	tally->log_top = log_weight;
 }
 
-double outlook__above(double mean, double sd, double line)
-{
-	if (sd <= 0)
-		return mean >= line;
-	return erfc((line - mean) / (sd * M_SQRT2)) / 2;
-}
-
 /* Mean and variance of a weighted sum of the coefficients. */
 static double combine(const struct explained *explained, const double *by, size_t count,
 		      double *variance)

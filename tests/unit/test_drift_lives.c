@@ -121,6 +121,33 @@ static void lives_of_some_hours_have_rows_enough(void **state)
 	assert_true(growth.share < 0.5 && isnan(growth.slope));
 }
 
+/* What begins later changes nothing of a look at an earlier time. */
+static void a_look_does_not_see_later_lives(void **state)
+{
+	struct track then, back;
+	struct series series;
+	struct grid grid, cut;
+
+	series__init(&series);
+	for (int hour = 0; hour < 2 * WEEKS_3; hour++) {
+		uint32_t pid = 100 + (hour < WEEKS_3 ? 0 : (uint32_t)hour / 6);
+		struct sample sample = test_sample(hour, 200 + hour % 6, pid);
+
+		assert_int_equal(series__add(&series, &sample), 0);
+	}
+	assert_int_equal(grid__build(&grid, &series, series.count), 0);
+	cut = grid__cut(&grid, WEEKS_3);
+	track__build(&back, &cut, cut.row[COMPONENT_RSS], MIB);
+	grid__free(&grid);
+	assert_int_equal(grid__build(&grid, &series, WEEKS_3), 0);
+	track__build(&then, &grid, grid.row[COMPONENT_RSS], MIB);
+	assert_int_equal(cut.lives, grid.lives);
+	assert_int_equal(back.count, then.count);
+	assert_true(back.bin_h == then.bin_h && back.span_h == then.span_h);
+	grid__free(&grid);
+	series__free(&series);
+}
+
 static struct judgement judge(age_fn level, int life_h)
 {
 	struct judgement judgement;
@@ -155,6 +182,7 @@ int main(void)
 		cmocka_unit_test(short_lives_do_not_tell),
 		cmocka_unit_test(short_lives_tell_together),
 		cmocka_unit_test(lives_of_some_hours_have_rows_enough),
+		cmocka_unit_test(a_look_does_not_see_later_lives),
 		cmocka_unit_test(a_process_that_is_often_started_again_is_judged_by_that),
 	};
 

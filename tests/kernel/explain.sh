@@ -185,14 +185,18 @@ no_such_process() {
 	expect_match err "process $gone: there is no process or thread of this PID" "an ended one"
 }
 
-# The parent does not wait before its end: the child stays as a zombie.
+# The parent does not wait before its end: the child stays as a zombie. It ends no earlier than the
+# parent is no shell any more, which would reap it.
 a_zombie() {
 	local parent child
 
-	bash -c 'sleep 0 & echo $! >child; exec sleep 100' &
+	mkfifo end
+	bash -c 'cat end >/dev/null & echo $! >child; exec sleep 100' &
 	parent=$!
 	wait_for 20 grep -q . child
+	wait_for 20 grep -q '^sleep' "/proc/$parent/comm"
 	child=$(cat child)
+	: >end
 	wait_for 20 grep -q '^State:.*Z' "/proc/$child/status"
 	expect_exit 1 "$MEMDRIFT" explain -p "$child" 2>err
 	expect_match err "has ended and waits for its parent \(process $parent\)" "a zombie"

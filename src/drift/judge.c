@@ -271,16 +271,14 @@ void judge__grid(struct outlook_work *work, const struct series *series, const s
 	}
 }
 
-int drift__judge(const struct series *series, size_t count, struct judgement *out)
+int drift__judge(struct outlook_work *work, const struct series *series, size_t count,
+		 struct judgement *out)
 {
-	struct outlook_work *work = outlook_work__new();
 	struct grid grid = {0};
-	int err = work ? grid__build(&grid, series, count < series->count ? count : series->count)
-		       : -ENOMEM;
+	int err = grid__build(&grid, series, count < series->count ? count : series->count);
 
 	if (!err)
 		judge__grid(work, series, &grid, out);
 	grid__free(&grid);
-	outlook_work__free(work);
 	return err;
 }

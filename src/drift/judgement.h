@@ -51,9 +51,14 @@ struct judgement {
 	char todo[JUDGEMENT_DO_MAX]; /* what helps, a line; "" nothing known */
 };
 
-/* Judges by the first count samples. Bounded in time by the series' length; no error but -ENOMEM.
+struct outlook_work; /* drift/outlook.h */
+
+/*
+ * Judges by the first count samples. Bounded in time by the series' length; no error but -ENOMEM.
+ * work is the caller's, for one judgement after the other.
  */
-int drift__judge(const struct series *series, size_t count, struct judgement *out);
+int drift__judge(struct outlook_work *work, const struct series *series, size_t count,
+		 struct judgement *out);
 
 /*
  * The alarm that is raised online: on when looks have spoken for drift clearly enough, off when

@@ -181,7 +181,7 @@ int replay__run(struct replay *replay, struct replayer *replayer, const struct s
 
 	*replay = (struct replay){0};
 	if (!series->count)
-		return drift__judge(series, 0, &replay->last);
+		return drift__judge(replayer->work, series, 0, &replay->last);
 	span_s = series->samples[series->count - 1].t_s - series->samples[0].t_s;
 	if (span_s < (GRID_HOURS_MAX - 1) * HOUR_S)
 		err = look_by_grid(replay, replayer, series, &looks);

@@ -19,7 +19,8 @@ static uint64_t cpu_ns(void)
 	return (uint64_t)used.tv_sec * 1000000000ull + (uint64_t)used.tv_nsec;
 }
 
-int looks__judge(struct store *store, int64_t subject, double now_unix, struct judgement *out)
+int looks__judge(struct outlook_work *work, struct store *store, int64_t subject, double now_unix,
+		 struct judgement *out)
 {
 	struct series series;
 	int err;
@@ -27,7 +28,7 @@ int looks__judge(struct store *store, int64_t subject, double now_unix, struct j
 	series__init(&series);
 	err = store__read_series(store, subject, now_unix - HISTORY_S, RESOLUTION_S, &series);
 	if (!err)
-		err = drift__judge(&series, series.count, out);
+		err = drift__judge(work, &series, series.count, out);
 	if (!err) {
 		out->t_s += series.start_unix;
 		out->onset_s += series.start_unix;
@@ -87,7 +88,8 @@ static void look_at(struct watch *watch, struct followed *followed)
 
 	if (!watch__begin(watch))
 		return;
-	err = looks__judge(watch->store, followed->subject, watch->last_pass_unix, &judgement);
+	err = looks__judge(watch->work, watch->store, followed->subject, watch->last_pass_unix,
+			   &judgement);
 	watch__store_error(watch, err, "read a process's history");
 	if (!err)
 		take_judgement(watch, followed, &judgement);

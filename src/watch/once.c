@@ -26,6 +26,7 @@ struct row {
 struct once {
 	struct store *store; /* NULL: there is no history */
 	char *cgroup;
+	struct outlook_work *work;
 	double now_unix;
 	struct row *rows;
 	size_t count, room;
@@ -75,8 +76,8 @@ static int judge_subject(void *ctx, const struct store_subject *subject)
 		struct row *row = &once->rows[i];
 
 		if (same_name(&row->watched->name, &subject->name)) {
-			row->judged = !looks__judge(once->store, subject->id, once->now_unix,
-						    &row->judgement);
+			row->judged = !looks__judge(once->work, once->store, subject->id,
+						    once->now_unix, &row->judgement);
 			return 0;
 		}
 	}
@@ -229,12 +230,16 @@ int watch__once(const struct watch_options *options)
 	if (once.count)
 		qsort(once.rows, once.count, sizeof(*once.rows), by_rss);
 	open_history(&once, options);
-	if (once.store)
+	once.work = outlook_work__new();
+	if (!once.work)
+		once.err = -ENOMEM;
+	else if (once.store)
 		store__each_subject(once.store, judge_subject, &once);
 	err = once.err ? once.err : options->json ? print_json(&once, &cost) : print_text(&once);
 	if (err)
 		log_error("cannot print what is followed: %s", strerror(-err));
 	store__close(once.store);
+	outlook_work__free(once.work);
 	free(once.rows);
 	free(once.cgroup);
 	sampler__close(sampler);

@@ -3,6 +3,7 @@
 #define MEMDRIFT_WATCH_WATCH_IMPL_H
 
 #include "drift/judgement.h"
+#include "drift/outlook.h"
 #include "metrics/listener.h"
 #include "store/store.h"
 #include "watch/burst.h"
@@ -108,6 +109,7 @@ struct watch {
 	struct mover nobody;
 
 	struct budget looks, bursts;
+	struct outlook_work *work; /* of looks */
 
 	struct burst burst;
 	bool has_burst;
@@ -170,7 +172,8 @@ void watch__finish_census(struct watch *watch);
 /* ---- looks.c --------------------------------------------------------------------------------- */
 
 /* Judges a subject's history up to now; times of *out are Unix time. */
-int looks__judge(struct store *store, int64_t subject, double now_unix, struct judgement *out);
+int looks__judge(struct outlook_work *work, struct store *store, int64_t subject, double now_unix,
+		 struct judgement *out);
 /* Those that are due, as far as the budget goes. */
 void looks__work(struct watch *watch);
 void looks__begin(struct watch *watch, struct followed *followed);

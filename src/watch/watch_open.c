@@ -114,6 +114,9 @@ static int open_sampler(struct watch *watch)
 		.deferred = &watch->cost.losses[WATCH_LOSS_censuses_deferred],
 	};
 	movers__init(&watch->movers, monotonic_ns());
+	watch->work = outlook_work__new();
+	if (!watch->work)
+		return -ENOMEM;
 	budget__init(&watch->looks, LOOKS_SHARE, options->speed, LOOKS_BURST_NS);
 	budget__init(&watch->bursts, BURSTS_SHARE, options->speed, BURSTS_BURST_NS);
 	return watch__remember(watch);
@@ -192,6 +195,7 @@ void watch__close(struct watch *watch)
 	watch__free_followed(watch);
 	sampler__close(watch->sampler);
 	store__close(watch->store);
+	outlook_work__free(watch->work);
 	service__close(&watch->service);
 	free(watch->cgroup);
 	if (watch->timer >= 0)

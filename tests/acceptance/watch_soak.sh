@@ -81,7 +81,8 @@ soak() {
 	start_processes
 	watch_at real "$PORT"
 	real=$pid
-	watch_at fast $((PORT + 1)) --speed 100 --interval 100ms --no-evidence
+	# Its first third holds two days: looks and incidents, which take their memory once.
+	watch_at fast $((PORT + 1)) --speed 300 --interval 100ms --no-evidence
 	fast=$pid
 	wait_for 200 follows_all "$PORT"
 	wait_for 200 follows_all $((PORT + 1))

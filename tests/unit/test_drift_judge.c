@@ -8,12 +8,27 @@
 #include <string.h>
 
 #include "drift/judgement.h"
+#include "drift/outlook.h"
 #include "drift_series.h"
 
 #define WEEKS_3 504
 
 /* Judges hourly values of so many MiB. */
 typedef double (*level_fn)(double hour, struct test_noise *noise);
+
+static struct outlook_work *work;
+
+static int have_work(void **state)
+{
+	work = outlook_work__new();
+	return work ? 0 : -1;
+}
+
+static int free_work(void **state)
+{
+	outlook_work__free(work);
+	return 0;
+}
 
 static void fill(struct series *series, level_fn level, int hours, uint64_t seed)
 {
@@ -33,7 +48,7 @@ static struct judgement judge(level_fn level, int hours, uint64_t seed)
 	struct series series;
 
 	fill(&series, level, hours, seed);
-	assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
+	assert_int_equal(drift__judge(work, &series, series.count, &judgement), 0);
 	series__free(&series);
 	return judgement;
 }
@@ -188,12 +203,12 @@ static void a_leak_that_restarts_hide_is_one(void **state)
 	struct series series;
 
 	fill_restarted(&series, 0.5);
-	assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
+	assert_int_equal(drift__judge(work, &series, series.count, &judgement), 0);
 	assert_true(judgement.drift);
 	assert_true(fabs(judgement.slope_bytes_per_h / (0.5 * MIB_BYTES) - 1) < 0.25);
 	series__free(&series);
 	fill_restarted(&series, 0);
-	assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
+	assert_int_equal(drift__judge(work, &series, series.count, &judgement), 0);
 	assert_false(judgement.drift);
 	series__free(&series);
 }
@@ -218,7 +233,7 @@ static void pages_that_come_back_are_no_growth(void **state)
 			sample.value[COMPONENT_SHMEM] = sample.value[COMPONENT_SWAP] = 0;
 			assert_int_equal(series__add(&series, &sample), 0);
 		}
-		assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
+		assert_int_equal(drift__judge(work, &series, series.count, &judgement), 0);
 		series__free(&series);
 		assert_int_equal(judgement.drift, grows);
 	}
@@ -239,7 +254,7 @@ static void strange_series_are_survived(void **state)
 				sample.value[c] = values[hour % 3 ? i % 4 : i / 4];
 			assert_int_equal(series__add(&series, &sample), 0);
 		}
-		assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
+		assert_int_equal(drift__judge(work, &series, series.count, &judgement), 0);
 		assert_false(isnan(judgement.confidence));
 		series__free(&series);
 	}
@@ -252,7 +267,7 @@ static void the_limit_is_projected(void **state)
 
 	fill(&series, leak, WEEKS_3, 1);
 	series.limit_bytes = (int64_t)(1000 * MIB_BYTES);
-	assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
+	assert_int_equal(drift__judge(work, &series, series.count, &judgement), 0);
 	/* 300 + 0.25 h = 1000 at 2,800 h. */
 	assert_true(fabs(judgement.reaches_limit_s / 3600 - 2800) < 200);
 	series__free(&series);
@@ -273,5 +288,5 @@ int main(void)
 		cmocka_unit_test(the_limit_is_projected),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, have_work, free_work);
 }

@@ -8,6 +8,7 @@
 
 #include "drift/judgement.h"
 #include "drift/lives.h"
+#include "drift/outlook.h"
 #include "drift_series.h"
 
 #define WEEKS_3 504
@@ -16,6 +17,20 @@
 typedef double (*age_fn)(double age_h);
 
 /* Restarted each life_h hours. */
+static struct outlook_work *work;
+
+static int have_work(void **state)
+{
+	work = outlook_work__new();
+	return work ? 0 : -1;
+}
+
+static int free_work(void **state)
+{
+	outlook_work__free(work);
+	return 0;
+}
+
 static void fill(struct series *series, age_fn level, int life_h, double noise_mib)
 {
 	struct test_noise noise = {11};
@@ -154,7 +169,7 @@ static struct judgement judge(age_fn level, int life_h)
 	struct series series;
 
 	fill(&series, level, life_h, 0.2);
-	assert_int_equal(drift__judge(&series, series.count, &judgement), 0);
+	assert_int_equal(drift__judge(work, &series, series.count, &judgement), 0);
 	series__free(&series);
 	return judgement;
 }
@@ -187,5 +202,5 @@ int main(void)
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, have_work, free_work);
 }

@@ -32,7 +32,7 @@ static const advice_giver givers[] = {
 /* And GOMEMLIMIT. */
 _Static_assert(ARRAY_SIZE(givers) + 1 <= ADVICE_MAX, "a place for each");
 
-uint64_t resident_of(const struct explanation *e, enum component component)
+uint64_t resident_of(const struct explanation *e, enum ledger_component component)
 {
 	return e->ledger.rows[component].resident_bytes;
 }

@@ -52,7 +52,8 @@ struct advice_list {
 /* What holds the memory, in one or two sentences, and whether it is a leak as far as one look
  * can tell. */
 struct verdict {
-	enum component main; /* the component with most resident bytes that explains the size */
+	enum ledger_component
+		main; /* the component with most resident bytes that explains the size */
 	char text[640];
 };
 

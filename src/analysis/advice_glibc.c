@@ -95,7 +95,7 @@ struct thread_arenas {
 
 static struct thread_arenas sum_thread_arenas(const struct explanation *e)
 {
-	struct thread_arenas sum = {.resident_bytes = resident_of(e, COMPONENT_MALLOC_ARENAS)};
+	struct thread_arenas sum = {.resident_bytes = resident_of(e, LEDGER_MALLOC_ARENAS)};
 
 	for (size_t i = 0; i < e->glibc.arena_count; i++) {
 		if (e->glibc.arenas[i].is_main)

@@ -71,7 +71,7 @@ bool advise_go_free(const struct explanation *e, struct advice *out)
 bool advise_gogc(const struct explanation *e, struct advice *out)
 {
 	const struct go_facts *go = &e->go;
-	uint64_t heap = resident_of(e, COMPONENT_GO_HEAP);
+	uint64_t heap = resident_of(e, LEDGER_GO_HEAP);
 	double now, then, saved;
 	char goal[UNIT_TEXT_MAX], live[UNIT_TEXT_MAX], resident[UNIT_TEXT_MAX];
 

@@ -30,7 +30,7 @@ bool advise_gomemlimit(const struct explanation *e, uint64_t margin_bytes, struc
 		       struct advice *out);
 
 /* Resident bytes of a component. */
-uint64_t resident_of(const struct explanation *e, enum component component);
+uint64_t resident_of(const struct explanation *e, enum ledger_component component);
 
 /* What is worth a word: 1 MiB and 2 % of what is resident. */
 bool is_worth_saying(const struct explanation *e, uint64_t bytes);

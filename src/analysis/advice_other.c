@@ -18,7 +18,7 @@ bool advise_jemalloc_decay(const struct explanation *e, struct advice *out)
 {
 	const struct jemalloc_facts *je = &e->allocators.jemalloc;
 	uint64_t unused = je->dirty_bytes + je->muzzy_bytes;
-	uint64_t resident = resident_of(e, COMPONENT_JEMALLOC), beyond, most;
+	uint64_t resident = resident_of(e, LEDGER_JEMALLOC), beyond, most;
 	char dirty[UNIT_TEXT_MAX], active[UNIT_TEXT_MAX];
 
 	if (!e->allocators.has_jemalloc || unused < je->dirty_bytes || !is_worth_saying(e, unused))
@@ -100,7 +100,7 @@ bool advise_thp(const struct explanation *e, struct advice *out)
 
 bool advise_thread_stacks(const struct explanation *e, struct advice *out)
 {
-	uint64_t resident = resident_of(e, COMPONENT_THREAD_STACKS);
+	uint64_t resident = resident_of(e, LEDGER_THREAD_STACKS);
 	uint64_t threads = e->thread_stacks_live ? e->thread_stacks_live : e->threads;
 	char stacks[UNIT_TEXT_MAX], each[UNIT_TEXT_MAX], size[UNIT_TEXT_MAX], of[64] = "";
 
@@ -132,7 +132,7 @@ bool advise_arenas_bounded(const struct explanation *e, struct advice *out)
 
 	if (!e->has_glibc || census->arena_limit < ARENAS_MANY ||
 	    census->arena_count < (uint64_t)census->arena_limit ||
-	    resident_of(e, COMPONENT_MALLOC_ARENAS) < e->ledger.resident_bytes / MOST_PARTS)
+	    resident_of(e, LEDGER_MALLOC_ARENAS) < e->ledger.resident_bytes / MOST_PARTS)
 		return false;
 	out->id = "bounded-by-configuration";
 	snprintf(out->text, sizeof(out->text),
@@ -147,7 +147,7 @@ bool advise_arenas_bounded(const struct explanation *e, struct advice *out)
 
 bool advise_large_bounded(const struct explanation *e, struct advice *out)
 {
-	const struct ledger_row *row = &e->ledger.rows[COMPONENT_LARGE_ANONYMOUS];
+	const struct ledger_row *row = &e->ledger.rows[LEDGER_LARGE_ANONYMOUS];
 	char resident[UNIT_TEXT_MAX], reserved[UNIT_TEXT_MAX];
 
 	if (!is_worth_saying(e, row->resident_bytes) ||

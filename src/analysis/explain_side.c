@@ -61,14 +61,14 @@ static int read_bytes(struct json_reader *reader, const json_t *object, const ch
 
 static int find_component(const char *name)
 {
-	for (int i = 0; name && i < COMPONENTS; i++)
-		if (!strcmp(name, component__name((enum component)i)))
+	for (int i = 0; name && i < LEDGER_COMPONENTS; i++)
+		if (!strcmp(name, ledger_component__name((enum ledger_component)i)))
 			return i;
 	return -1;
 }
 
 static int read_row(struct json_reader *reader, const json_t *row, struct explain_side *side,
-		    bool seen[COMPONENTS])
+		    bool seen[LEDGER_COMPONENTS])
 {
 	const json_t *name = json_object_get(row, "component");
 	int component = find_component(json_string_value(name)), err;
@@ -79,8 +79,9 @@ static int read_row(struct json_reader *reader, const json_t *row, struct explai
 		return json_reader__found(reader, "component", "a component that is known here",
 					  name);
 	if (seen[component])
-		return json_reader__refuse(reader, "component", "each component once; %s is twice",
-					   component__name((enum component)component));
+		return json_reader__refuse(
+			reader, "component", "each component once; %s is twice",
+			ledger_component__name((enum ledger_component)component));
 	seen[component] = true;
 	err = read_bytes(reader, row, "resident_bytes", JSON_REQUIRED,
 			 &side->resident_bytes[component]);
@@ -93,7 +94,7 @@ static int read_row(struct json_reader *reader, const json_t *row, struct explai
 static int read_ledger(struct json_reader *reader, const json_t *root, struct explain_side *side)
 {
 	const json_t *ledger = json_object_get(root, "ledger");
-	bool seen[COMPONENTS] = {false};
+	bool seen[LEDGER_COMPONENTS] = {false};
 	int err = 0;
 
 	if (!json_is_array(ledger))

@@ -42,7 +42,7 @@ struct explain_side {
 	char *malloc_owner;  /* printable; NULL: unknown */
 	int64_t rss_bytes;
 	/* 0 where the report has no such row. */
-	int64_t resident_bytes[COMPONENTS], reserved_bytes[COMPONENTS];
+	int64_t resident_bytes[LEDGER_COMPONENTS], reserved_bytes[LEDGER_COMPONENTS];
 	int64_t figures[EXPLAIN_FIGURES]; /* -1: unknown; or EXPLAIN_NONE */
 };
 

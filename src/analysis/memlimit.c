@@ -50,9 +50,9 @@ static void sum_up(const struct explanation *e, uint64_t margin_bytes, struct ad
 		limit = e->cgroup.high_bytes;
 	add_term(list, is_high ? "memory.high of the container" : "limit of the container",
 		 limit < most ? limit : most);
-	for (enum component c = 0; c < COMPONENTS; c++)
-		if (c != COMPONENT_GO_HEAP && c != COMPONENT_GO_RUNTIME)
-			add_term(list, component__name(c), as_taken_off(resident_of(e, c)));
+	for (enum ledger_component c = 0; c < LEDGER_COMPONENTS; c++)
+		if (c != LEDGER_GO_HEAP && c != LEDGER_GO_RUNTIME)
+			add_term(list, ledger_component__name(c), as_taken_off(resident_of(e, c)));
 	add_term(list, "page tables", as_taken_off(e->page_table_bytes));
 	add_term(list, "margin", as_taken_off(margin_bytes));
 }
@@ -84,8 +84,7 @@ static int64_t least_total(const struct explanation *e)
 
 static void predict(const struct explanation *e, int64_t limit, struct advice *out)
 {
-	uint64_t resident =
-		resident_of(e, COMPONENT_GO_HEAP) + resident_of(e, COMPONENT_GO_RUNTIME);
+	uint64_t resident = resident_of(e, LEDGER_GO_HEAP) + resident_of(e, LEDGER_GO_RUNTIME);
 	double above = (double)resident - (double)limit;
 	char room[UNIT_TEXT_MAX], why[sizeof(out->why_no_saving)];
 
@@ -122,8 +121,8 @@ static void describe(const struct explanation *e, const struct advice_list *list
 		 "Go runtime has %s resident%s",
 		 units_format_bytes(limit, (uint64_t)list->terms[0].bytes),
 		 units_format_bytes(others, taken > 0 ? (uint64_t)taken : 0),
-		 units_format_bytes(go, resident_of(e, COMPONENT_GO_HEAP) +
-						resident_of(e, COMPONENT_GO_RUNTIME)),
+		 units_format_bytes(go, resident_of(e, LEDGER_GO_HEAP) +
+						resident_of(e, LEDGER_GO_RUNTIME)),
 		 set);
 }
 

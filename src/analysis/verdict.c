@@ -22,31 +22,31 @@ enum holder {
 
 struct holding {
 	uint64_t bytes;
-	enum component main;
+	enum ledger_component main;
 	uint64_t main_bytes;
 };
 
-static const enum holder holder_of[COMPONENTS] = {
-	[COMPONENT_MAIN_STACK] = HOLDER_STACKS,
-	[COMPONENT_THREAD_STACKS] = HOLDER_STACKS,
-	[COMPONENT_GO_HEAP] = HOLDER_GO,
-	[COMPONENT_GO_RUNTIME] = HOLDER_GO,
-	[COMPONENT_PYMALLOC] = HOLDER_ALLOCATOR,
-	[COMPONENT_V8] = HOLDER_ALLOCATOR,
-	[COMPONENT_JEMALLOC] = HOLDER_ALLOCATOR,
-	[COMPONENT_TCMALLOC] = HOLDER_ALLOCATOR,
-	[COMPONENT_MIMALLOC] = HOLDER_ALLOCATOR,
-	[COMPONENT_MUSL] = HOLDER_ALLOCATOR,
-	[COMPONENT_PARTITION_ALLOC] = HOLDER_ALLOCATOR,
-	[COMPONENT_MALLOC_ARENAS] = HOLDER_MALLOC,
-	[COMPONENT_MALLOC_MMAPPED] = HOLDER_MALLOC,
-	[COMPONENT_BRK_HEAP] = HOLDER_MALLOC,
-	[COMPONENT_BINARY] = HOLDER_FILES,
-	[COMPONENT_FILE] = HOLDER_FILES,
-	[COMPONENT_SHMEM] = HOLDER_SHMEM,
-	[COMPONENT_LARGE_ANONYMOUS] = HOLDER_LARGE,
-	[COMPONENT_OTHER_ANONYMOUS] = HOLDER_OTHER,
-	[COMPONENT_UNKNOWN] = HOLDER_OTHER,
+static const enum holder holder_of[LEDGER_COMPONENTS] = {
+	[LEDGER_MAIN_STACK] = HOLDER_STACKS,
+	[LEDGER_THREAD_STACKS] = HOLDER_STACKS,
+	[LEDGER_GO_HEAP] = HOLDER_GO,
+	[LEDGER_GO_RUNTIME] = HOLDER_GO,
+	[LEDGER_PYMALLOC] = HOLDER_ALLOCATOR,
+	[LEDGER_V8] = HOLDER_ALLOCATOR,
+	[LEDGER_JEMALLOC] = HOLDER_ALLOCATOR,
+	[LEDGER_TCMALLOC] = HOLDER_ALLOCATOR,
+	[LEDGER_MIMALLOC] = HOLDER_ALLOCATOR,
+	[LEDGER_MUSL] = HOLDER_ALLOCATOR,
+	[LEDGER_PARTITION_ALLOC] = HOLDER_ALLOCATOR,
+	[LEDGER_MALLOC_ARENAS] = HOLDER_MALLOC,
+	[LEDGER_MALLOC_MMAPPED] = HOLDER_MALLOC,
+	[LEDGER_BRK_HEAP] = HOLDER_MALLOC,
+	[LEDGER_BINARY] = HOLDER_FILES,
+	[LEDGER_FILE] = HOLDER_FILES,
+	[LEDGER_SHMEM] = HOLDER_SHMEM,
+	[LEDGER_LARGE_ANONYMOUS] = HOLDER_LARGE,
+	[LEDGER_OTHER_ANONYMOUS] = HOLDER_OTHER,
+	[LEDGER_UNKNOWN] = HOLDER_OTHER,
 };
 
 /* Text that is added to; what does not fit is cut. */
@@ -72,7 +72,7 @@ static enum holder find_main(const struct explanation *e, struct holding *holdin
 	enum holder most = HOLDER_MALLOC;
 
 	memset(holdings, 0, HOLDERS * sizeof(*holdings));
-	for (enum component c = 0; c < COMPONENTS; c++) {
+	for (enum ledger_component c = 0; c < LEDGER_COMPONENTS; c++) {
 		enum holder h = holder_of[c];
 		uint64_t bytes = resident_of(e, c);
 
@@ -93,7 +93,8 @@ static enum holder find_main(const struct explanation *e, struct holding *holdin
 	return most;
 }
 
-static const char *holder_name(const struct explanation *e, enum holder holder, enum component main)
+static const char *holder_name(const struct explanation *e, enum holder holder,
+			       enum ledger_component main)
 {
 	static const char *const names[HOLDERS] = {
 		[HOLDER_GO] = "The Go runtime",
@@ -106,7 +107,7 @@ static const char *holder_name(const struct explanation *e, enum holder holder, 
 
 	if (holder == HOLDER_MALLOC)
 		return e->has_glibc ? "Glibc's malloc" : "The brk heap";
-	return holder == HOLDER_ALLOCATOR ? component__name(main) : names[holder];
+	return holder == HOLDER_ALLOCATOR ? ledger_component__name(main) : names[holder];
 }
 
 static bool is_plural(enum holder holder)
@@ -173,24 +174,25 @@ static bool say_go(struct words *w, const struct explanation *e)
 }
 
 /* What the structures of the allocator that holds a component tell. */
-static const struct allocator_facts *facts_of(const struct explanation *e, enum component component)
+static const struct allocator_facts *facts_of(const struct explanation *e,
+					      enum ledger_component component)
 {
 	const struct allocators *all = &e->allocators;
 
 	for (size_t i = 0; i < all->other_count && i < ALLOCATORS_MAX; i++)
-		if (!strcmp(all->others[i].name, component__name(component)))
+		if (!strcmp(all->others[i].name, ledger_component__name(component)))
 			return &all->others[i];
 	return NULL;
 }
 
-static bool say_allocator(struct words *w, const struct explanation *e, enum component main)
+static bool say_allocator(struct words *w, const struct explanation *e, enum ledger_component main)
 {
 	const struct jemalloc_facts *je = &e->allocators.jemalloc;
 	const struct allocator_facts *facts = facts_of(e, main);
 	char used[UNIT_TEXT_MAX], active[UNIT_TEXT_MAX], dirty[UNIT_TEXT_MAX];
 	bool mostly_free = false;
 
-	if (main == COMPONENT_JEMALLOC && e->allocators.has_jemalloc) {
+	if (main == LEDGER_JEMALLOC && e->allocators.has_jemalloc) {
 		say(w, ": %s allocated in %s of active pages, and %s in unused ones not returned.",
 		    units_format_bytes(used, je->allocated_bytes),
 		    units_format_bytes(active, je->active_bytes),

@@ -7,30 +7,30 @@
 #include <string.h>
 #include <sys/param.h>
 
-static const char *const names[COMPONENTS] = {
-	[COMPONENT_MAIN_STACK] = "main-stack",
-	[COMPONENT_THREAD_STACKS] = "thread-stacks",
-	[COMPONENT_GO_HEAP] = "go-heap",
-	[COMPONENT_GO_RUNTIME] = "go-runtime",
-	[COMPONENT_PYMALLOC] = "pymalloc",
-	[COMPONENT_V8] = "v8",
-	[COMPONENT_JEMALLOC] = "jemalloc",
-	[COMPONENT_TCMALLOC] = "tcmalloc",
-	[COMPONENT_MIMALLOC] = "mimalloc",
-	[COMPONENT_MUSL] = "musl",
-	[COMPONENT_PARTITION_ALLOC] = "partition-alloc",
-	[COMPONENT_MALLOC_ARENAS] = "malloc-arenas",
-	[COMPONENT_MALLOC_MMAPPED] = "malloc-mmapped",
-	[COMPONENT_BRK_HEAP] = "brk-heap",
-	[COMPONENT_BINARY] = "binary",
-	[COMPONENT_FILE] = "file",
-	[COMPONENT_SHMEM] = "shmem",
-	[COMPONENT_LARGE_ANONYMOUS] = "large-anonymous",
-	[COMPONENT_OTHER_ANONYMOUS] = "other-anonymous",
-	[COMPONENT_UNKNOWN] = "unknown",
+static const char *const names[LEDGER_COMPONENTS] = {
+	[LEDGER_MAIN_STACK] = "main-stack",
+	[LEDGER_THREAD_STACKS] = "thread-stacks",
+	[LEDGER_GO_HEAP] = "go-heap",
+	[LEDGER_GO_RUNTIME] = "go-runtime",
+	[LEDGER_PYMALLOC] = "pymalloc",
+	[LEDGER_V8] = "v8",
+	[LEDGER_JEMALLOC] = "jemalloc",
+	[LEDGER_TCMALLOC] = "tcmalloc",
+	[LEDGER_MIMALLOC] = "mimalloc",
+	[LEDGER_MUSL] = "musl",
+	[LEDGER_PARTITION_ALLOC] = "partition-alloc",
+	[LEDGER_MALLOC_ARENAS] = "malloc-arenas",
+	[LEDGER_MALLOC_MMAPPED] = "malloc-mmapped",
+	[LEDGER_BRK_HEAP] = "brk-heap",
+	[LEDGER_BINARY] = "binary",
+	[LEDGER_FILE] = "file",
+	[LEDGER_SHMEM] = "shmem",
+	[LEDGER_LARGE_ANONYMOUS] = "large-anonymous",
+	[LEDGER_OTHER_ANONYMOUS] = "other-anonymous",
+	[LEDGER_UNKNOWN] = "unknown",
 };
 
-const char *component__name(enum component component)
+const char *ledger_component__name(enum ledger_component component)
 {
 	return names[component];
 }
@@ -55,8 +55,8 @@ static bool same_kind(const struct claim *a, const struct claim *b)
 	return a->component == b->component && a->how == b->how;
 }
 
-int claims__add(struct claims *claims, uint64_t start, uint64_t end, enum component component,
-		const char *how)
+int claims__add(struct claims *claims, uint64_t start, uint64_t end,
+		enum ledger_component component, const char *how)
 {
 	struct claim claim = {.start = start, .end = end, .component = component, .how = how};
 	struct claim *last = claims->count ? &claims->items[claims->count - 1] : NULL;
@@ -135,7 +135,7 @@ static int unite(const struct claim *items, size_t count, struct claims *out)
 	return 0;
 }
 
-int claims__covered(const struct claims *claims, enum component component, const char *how,
+int claims__covered(const struct claims *claims, enum ledger_component component, const char *how,
 		    uint64_t *bytes)
 {
 	struct claims own = {0}, united = {0};

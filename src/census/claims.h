@@ -10,37 +10,37 @@
  * overlap the earlier component keeps the bytes (a thread's stack that lies in the Go heap is the
  * stack's, a pymalloc arena within a malloc chunk pymalloc's).
  */
-enum component {
-	COMPONENT_MAIN_STACK,
-	COMPONENT_THREAD_STACKS,
-	COMPONENT_GO_HEAP,
-	COMPONENT_GO_RUNTIME,
-	COMPONENT_PYMALLOC,
-	COMPONENT_V8,
-	COMPONENT_JEMALLOC,
-	COMPONENT_TCMALLOC,
-	COMPONENT_MIMALLOC,
-	COMPONENT_MUSL,
-	COMPONENT_PARTITION_ALLOC, /* Chromium's */
-	COMPONENT_MALLOC_ARENAS,
-	COMPONENT_MALLOC_MMAPPED,
-	COMPONENT_BRK_HEAP,
-	COMPONENT_BINARY, /* programs and libraries: their text, data and zero-initialised data */
-	COMPONENT_FILE,
-	COMPONENT_SHMEM,
-	COMPONENT_LARGE_ANONYMOUS, /* mappings of 64 MiB multiples: fastcache and the like */
-	COMPONENT_OTHER_ANONYMOUS,
-	COMPONENT_UNKNOWN,
-	COMPONENTS
+enum ledger_component {
+	LEDGER_MAIN_STACK,
+	LEDGER_THREAD_STACKS,
+	LEDGER_GO_HEAP,
+	LEDGER_GO_RUNTIME,
+	LEDGER_PYMALLOC,
+	LEDGER_V8,
+	LEDGER_JEMALLOC,
+	LEDGER_TCMALLOC,
+	LEDGER_MIMALLOC,
+	LEDGER_MUSL,
+	LEDGER_PARTITION_ALLOC, /* Chromium's */
+	LEDGER_MALLOC_ARENAS,
+	LEDGER_MALLOC_MMAPPED,
+	LEDGER_BRK_HEAP,
+	LEDGER_BINARY, /* programs and libraries: their text, data and zero-initialised data */
+	LEDGER_FILE,
+	LEDGER_SHMEM,
+	LEDGER_LARGE_ANONYMOUS, /* mappings of 64 MiB multiples: fastcache and the like */
+	LEDGER_OTHER_ANONYMOUS,
+	LEDGER_UNKNOWN,
+	LEDGER_COMPONENTS
 };
 
 /* As in JSON: "malloc-arenas". */
-const char *component__name(enum component component);
+const char *ledger_component__name(enum ledger_component component);
 
 struct claim {
 	uint64_t start;
 	uint64_t end;
-	enum component component;
+	enum ledger_component component;
 	const char *how; /* a constant: "heap_info headers, ring of arenas"; may be NULL */
 };
 
@@ -56,14 +56,14 @@ struct claims {
 
 /* Claims [start, end) for a component; touching or overlapping claims are no error. 0, -EINVAL
  * (start >= end), -ENOSPC (counted in refused) or -ENOMEM. */
-int claims__add(struct claims *claims, uint64_t start, uint64_t end, enum component component,
-		const char *how);
+int claims__add(struct claims *claims, uint64_t start, uint64_t end,
+		enum ledger_component component, const char *how);
 
 /*
  * Bytes that a component's claims cover, each once; how: those with this constant alone, NULL: all
  * of them. Settled or not: what reads structures that may overlap counts by this. 0 or -ENOMEM.
  */
-int claims__covered(const struct claims *claims, enum component component, const char *how,
+int claims__covered(const struct claims *claims, enum ledger_component component, const char *how,
 		    uint64_t *bytes);
 
 /* Sorts and resolves overlaps by precedence: afterwards claims are by address and disjoint. 0 or

@@ -13,8 +13,8 @@
 struct summing {
 	struct subject *subject;
 	struct ledger *ledger;
-	uint64_t end[COMPONENTS];     /* of each one's last region */
-	uint64_t largest[COMPONENTS]; /* the claim that row.how is of */
+	uint64_t end[LEDGER_COMPONENTS];     /* of each one's last region */
+	uint64_t largest[LEDGER_COMPONENTS]; /* the claim that row.how is of */
 	uint64_t vdso_bytes;
 	bool has_swap;
 	int err;
@@ -34,11 +34,11 @@ static int add_swapped(struct summing *sum, const struct ledger_piece *piece,
 static void add_piece(void *ctx, const struct ledger_piece *piece)
 {
 	struct summing *sum = ctx;
-	enum component component =
+	enum ledger_component component =
 		piece->claim ? piece->claim->component : mapping_kind__component(piece->kind);
 	struct ledger_row *row;
 
-	if (component == COMPONENTS) {
+	if (component == LEDGER_COMPONENTS) {
 		if (piece->kind == MAPPING_VDSO)
 			sum->vdso_bytes += piece->resident_bytes;
 		return;
@@ -112,7 +112,7 @@ int ledger__sum(struct subject *subject, const struct claims *claims, struct led
 		err = sum.err;
 	if (err)
 		return err;
-	for (size_t i = 0; i < COMPONENTS; i++)
+	for (size_t i = 0; i < LEDGER_COMPONENTS; i++)
 		ledger->resident_bytes += ledger->rows[i].resident_bytes;
 	check_sum(subject, sum.vdso_bytes, ledger);
 	return 0;

@@ -16,7 +16,7 @@ struct ledger_row {
 };
 
 struct ledger {
-	struct ledger_row rows[COMPONENTS];
+	struct ledger_row rows[LEDGER_COMPONENTS];
 	uint64_t resident_bytes; /* sum of the rows: pages that are resident */
 	struct check rss; /* against Rss of smaps_rollup without the vDSO; done is false where the
 			   * process changed between the two readings */

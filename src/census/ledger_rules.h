@@ -29,8 +29,8 @@ enum mapping_kind {
 	MAPPING_KINDS,
 };
 
-/* MAPPING_KERNEL and MAPPING_VDSO are no component's: COMPONENTS. */
-enum component mapping_kind__component(enum mapping_kind kind);
+/* MAPPING_KERNEL and MAPPING_VDSO are no component's: LEDGER_COMPONENTS. */
+enum ledger_component mapping_kind__component(enum mapping_kind kind);
 
 struct mapping_rules {
 	const struct maps_entry *entries; /* by address; not owned */

@@ -33,7 +33,8 @@ struct measure {
 	uint64_t bytes[PARTS];
 };
 
-static int add(struct measure *measure, uint64_t start, uint64_t end, enum component component)
+static int add(struct measure *measure, uint64_t start, uint64_t end,
+	       enum ledger_component component)
 {
 	int err = start < end ? claims__add(&measure->claims, start, end, component, NULL) : 0;
 
@@ -48,7 +49,7 @@ static int claim_arenas(struct measure *measure)
 	for (size_t i = 0; !err && arenas && i < arenas->heap_count; i++)
 		err = add(measure, arenas->heaps[i].base,
 			  arenas->heaps[i].base + arenas->heaps[i].mapped_bytes,
-			  COMPONENT_MALLOC_ARENAS);
+			  LEDGER_MALLOC_ARENAS);
 	return err;
 }
 
@@ -62,11 +63,11 @@ static int claim_mappings(struct measure *measure)
 		const struct maps_entry *entry = &input->entries[i];
 
 		if (entry_is_anonymous(entry) && go_heap__may_hold(input->go_heap, entry->start))
-			err = add(measure, entry->start, entry->end, COMPONENT_GO_HEAP);
+			err = add(measure, entry->start, entry->end, LEDGER_GO_HEAP);
 		/* The kernel names a whole mapping [heap] when the break lies in it; what it merged
 		 * above is told by the break itself. */
 		if (!err && !strcmp(entry->path, "[heap]") && brk_end > entry->start)
-			err = add(measure, brk_end, entry->end, COMPONENT_OTHER_ANONYMOUS);
+			err = add(measure, brk_end, entry->end, LEDGER_OTHER_ANONYMOUS);
 	}
 	return err;
 }
@@ -87,10 +88,10 @@ static int claim_whole_mapping(struct measure *measure, const struct stack_range
 
 		if (piece->origin->before_trace || holds)
 			continue;
-		err = add(measure, from, piece->start, COMPONENT_THREAD_STACKS);
+		err = add(measure, from, piece->start, LEDGER_THREAD_STACKS);
 		from = piece->end;
 	}
-	return err ? err : add(measure, from, range->end, COMPONENT_THREAD_STACKS);
+	return err ? err : add(measure, from, range->end, LEDGER_THREAD_STACKS);
 }
 
 static int claim_stacks(struct measure *measure)
@@ -113,29 +114,29 @@ static int claim_stacks(struct measure *measure)
 	if (err)
 		return err;
 	for (size_t i = 0; !err && i < count; i++)
-		err = stacks[i].exact ? add(measure, stacks[i].start, stacks[i].end,
-					    COMPONENT_THREAD_STACKS)
-				      : claim_whole_mapping(measure, &stacks[i]);
+		err = stacks[i].exact
+			      ? add(measure, stacks[i].start, stacks[i].end, LEDGER_THREAD_STACKS)
+			      : claim_whole_mapping(measure, &stacks[i]);
 	free(stacks);
 	if (err || !input->space)
 		return err;
 	space__for_each (piece, input->space) {
 		if (piece->origin->map_flags & MAP_STACK)
-			err = add(measure, piece->start, piece->end, COMPONENT_THREAD_STACKS);
+			err = add(measure, piece->start, piece->end, LEDGER_THREAD_STACKS);
 		if (err)
 			break;
 	}
 	return err;
 }
 
-static enum part part_of_claim(enum component component)
+static enum part part_of_claim(enum ledger_component component)
 {
 	switch (component) {
-	case COMPONENT_MALLOC_ARENAS:
+	case LEDGER_MALLOC_ARENAS:
 		return PART_ARENAS;
-	case COMPONENT_THREAD_STACKS:
+	case LEDGER_THREAD_STACKS:
 		return PART_STACKS;
-	case COMPONENT_GO_HEAP:
+	case LEDGER_GO_HEAP:
 		return PART_GO;
 	default:
 		return PART_DIRECT;

@@ -161,7 +161,7 @@ static int add_claims(struct subject *subject, struct stack_range *ranges, size_
 	for (size_t i = 0; i < kept; i++) {
 		const struct stack_range *range = &ranges[i];
 		uint64_t resident = subject__resident(subject, range->start, range->end);
-		int err = claims__add(claims, range->start, range->end, COMPONENT_THREAD_STACKS,
+		int err = claims__add(claims, range->start, range->end, LEDGER_THREAD_STACKS,
 				      range->exact ? "thread control blocks"
 						   : "mappings of threads' stack pointers");
 

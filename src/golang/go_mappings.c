@@ -60,7 +60,7 @@ static size_t first_above(const struct subject *subject, uint64_t addr)
 
 /* Claims what is anonymous of it, in whole pages; resident bytes of that. */
 static uint64_t claim(struct claimer *claimer, uint64_t start, uint64_t bytes,
-		      enum component component, const char *how)
+		      enum ledger_component component, const char *how)
 {
 	const struct subject *subject = claimer->subject;
 	uint64_t end = range__end(start, bytes), resident = 0;
@@ -105,10 +105,10 @@ static void claim_arena(struct claimer *claimer, uint64_t index, uint64_t descri
 	if (++claimer->arenas > ARENAS_MAX)
 		return;
 	claimer->heap_resident += claim(claimer, ARENA_BASE + index * ARENA_BYTES, ARENA_BYTES,
-					COMPONENT_GO_HEAP, "arenas of Go's mheap");
+					LEDGER_GO_HEAP, "arenas of Go's mheap");
 	if (bytes != GO_ABSENT)
 		claim(claimer, description & ~(SPACE_PAGE_BYTES - 1),
-		      bytes + description % SPACE_PAGE_BYTES, COMPONENT_GO_RUNTIME,
+		      bytes + description % SPACE_PAGE_BYTES, LEDGER_GO_RUNTIME,
 		      "descriptions of heap arenas");
 }
 
@@ -122,7 +122,7 @@ static void claim_arenas(struct claimer *claimer)
 	if (!field || !read_word(claimer, field, &table) || table % SPACE_PAGE_BYTES ||
 	    !range__end(table, bytes))
 		return;
-	claim(claimer, table, bytes, COMPONENT_GO_RUNTIME, "index of heap arenas");
+	claim(claimer, table, bytes, LEDGER_GO_RUNTIME, "index of heap arenas");
 	for (uint64_t at = 0; at < bytes; at += sizeof(words)) {
 		if (!memory__run_end(memory, table + at) ||
 		    memory__read(memory, table + at, words, sizeof(words)))
@@ -157,7 +157,7 @@ static void claim_heap_range(struct claimer *claimer)
 			continue;
 		heap_end = entry->end;
 		claimer->heap_resident += claim(claimer, entry->start, entry->end - entry->start,
-						COMPONENT_GO_HEAP, "address range of Go's heap");
+						LEDGER_GO_HEAP, "address range of Go's heap");
 	}
 }
 
@@ -166,7 +166,7 @@ static void claim_chain(struct claimer *claimer, uint64_t at, uint64_t bytes, ui
 			const char *how)
 {
 	for (uint32_t i = 0; i < CHAIN_MAX && at && at % SPACE_PAGE_BYTES == 0; i++) {
-		claim(claimer, at, bytes, COMPONENT_GO_RUNTIME, how);
+		claim(claimer, at, bytes, LEDGER_GO_RUNTIME, how);
 		if (!read_word(claimer, at + next, &at))
 			break;
 	}
@@ -180,7 +180,7 @@ static void claim_lists(struct claimer *claimer)
 	if (at[GO_PERSISTENT_CHUNKS] && read_word(claimer, at[GO_PERSISTENT_CHUNKS], &first))
 		claim_chain(claimer, first, PERSISTENT_CHUNK_BYTES, 0, "persistent chunks");
 	if (at[GO_BUCKHASH] && read_word(claimer, at[GO_BUCKHASH], &first) && first)
-		claim(claimer, first, BUCKHASH_BYTES, COMPONENT_GO_RUNTIME, "heap profile");
+		claim(claimer, first, BUCKHASH_BYTES, LEDGER_GO_RUNTIME, "heap profile");
 	/* The lock, then: free, next, current, previous. */
 	for (uint64_t i = 1; at[GO_GC_BITS] && i <= 4; i++) {
 		if (read_word(claimer, at[GO_GC_BITS] + i * 8, &first))
@@ -196,7 +196,7 @@ static void claim_slice(struct claimer *claimer, uint64_t field, uint64_t each, 
 	if (!field || memory__read(&claimer->subject->memory, field, slice, sizeof(slice)) ||
 	    slice[2] > RESERVATION_MAX / each)
 		return;
-	claim(claimer, slice[0], slice[2] * each, COMPONENT_GO_RUNTIME, how);
+	claim(claimer, slice[0], slice[2] * each, LEDGER_GO_RUNTIME, how);
 }
 
 /* The first level of the page allocator's bitmaps is a part of mheap_: what is resident of it. */
@@ -213,7 +213,7 @@ static void claim_bitmaps(struct claimer *claimer)
 		if (!memory__read(&claimer->subject->memory, at, tables, size)) {
 			for (size_t i = 0; i < size / sizeof(tables[0]); i++) {
 				if (tables[i])
-					claim(claimer, tables[i], bytes, COMPONENT_GO_RUNTIME,
+					claim(claimer, tables[i], bytes, LEDGER_GO_RUNTIME,
 					      "bitmaps of free pages");
 			}
 		}

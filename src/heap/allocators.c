@@ -51,11 +51,11 @@ static int read_tree(const struct tree *tree, bool is_tcmalloc, struct subject *
 }
 
 /* What trees were told to hold of the component. */
-static uint64_t told_bytes(const struct allocators *out, enum component component)
+static uint64_t told_bytes(const struct allocators *out, enum ledger_component component)
 {
 	uint64_t bytes = 0;
 
-	if (component == COMPONENT_JEMALLOC)
+	if (component == LEDGER_JEMALLOC)
 		return out->jemalloc.extents_in_mappings.found;
 	for (size_t i = 0; i < out->other_count; i++)
 		bytes += out->others[i].bytes;
@@ -64,15 +64,15 @@ static uint64_t told_bytes(const struct allocators *out, enum component componen
 
 /* Allocators of two objects share nothing: a tree that leads to what another one has is a copy of
  * that one, or was overwritten, and nothing is told of it. */
-static int add_tree(const struct tree *tree, enum component component, struct subject *subject,
-		    struct claims *claims, struct allocators *out)
+static int add_tree(const struct tree *tree, enum ledger_component component,
+		    struct subject *subject, struct claims *claims, struct allocators *out)
 {
 	struct allocators without = *out;
 	uint64_t before, after;
 	int err = claims__covered(claims, component, NULL, &before);
 
 	if (!err)
-		err = read_tree(tree, component == COMPONENT_TCMALLOC, subject, claims, out);
+		err = read_tree(tree, component == LEDGER_TCMALLOC, subject, claims, out);
 	if (!err && before)
 		err = claims__covered(claims, component, NULL, &after);
 	if (!err && before &&
@@ -92,8 +92,8 @@ static int read_trees(struct subject *subject, struct claims *claims, struct all
 	count = tree__find(subject, kinds, JEMALLOC_KINDS + 1, trees, TREES_MAX);
 	for (int i = 0; !err && i < count; i++)
 		err = add_tree(&trees[i],
-			       trees[i].kind == &kinds[JEMALLOC_KINDS] ? COMPONENT_TCMALLOC
-								       : COMPONENT_JEMALLOC,
+			       trees[i].kind == &kinds[JEMALLOC_KINDS] ? LEDGER_TCMALLOC
+								       : LEDGER_JEMALLOC,
 			       subject, claims, out);
 	return count < 0 ? count : err;
 }

@@ -233,7 +233,7 @@ static int claim_regions(const struct subject *subject, const struct glibc_map *
 
 		/* All that it reserved, not only what it made usable so far. */
 		err = claims__add(claims, heap->base, heap->base + heap->mapped_bytes,
-				  COMPONENT_MALLOC_ARENAS, heaps);
+				  LEDGER_MALLOC_ARENAS, heaps);
 	}
 	for (size_t i = 0; err != -ENOMEM && i < map->region_count; i++) {
 		const struct glibc_region *region = &map->regions[i];
@@ -243,10 +243,10 @@ static int claim_regions(const struct subject *subject, const struct glibc_map *
 			continue;
 		if (entry && !strcmp(entry->path, "[heap]"))
 			err = claims__add(claims, entry->start, MAX(entry->end, region->end),
-					  COMPONENT_BRK_HEAP, brk);
+					  LEDGER_BRK_HEAP, brk);
 		else
-			err = claims__add(claims, region->start, region->end,
-					  COMPONENT_MALLOC_ARENAS, brk);
+			err = claims__add(claims, region->start, region->end, LEDGER_MALLOC_ARENAS,
+					  brk);
 	}
 	return err == -ENOMEM ? err : 0;
 }

@@ -119,7 +119,7 @@ static uint64_t behind_claims(const struct finder *finder, uint64_t addr)
 	const struct claim *claim;
 
 	while ((claim = claims__find(finder->claims, addr, NULL)) &&
-	       claim->component != COMPONENT_MALLOC_MMAPPED)
+	       claim->component != LEDGER_MALLOC_MMAPPED)
 		addr = (claim->end + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
 	return addr;
 }
@@ -269,7 +269,7 @@ int glibc_mmapped__read(struct subject *subject, const struct glibc_map *map, st
 		const struct mmapped *chunk = &finder.chunks[i];
 
 		if (claims__add(claims, chunk->start, chunk->start + chunk->bytes,
-				COMPONENT_MALLOC_MMAPPED,
+				LEDGER_MALLOC_MMAPPED,
 				"chunk headers, checked against mp_") == -ENOMEM)
 			err = -ENOMEM;
 	}

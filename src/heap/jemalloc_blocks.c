@@ -66,7 +66,7 @@ int jemalloc_blocks__claim(const struct jemalloc_blocks *blocks, struct claims *
 {
 	*bytes = 0;
 	for (size_t i = 0; i < blocks->count; i++) {
-		int err = claims__add(claims, blocks->start[i], blocks->end[i], COMPONENT_JEMALLOC,
+		int err = claims__add(claims, blocks->start[i], blocks->end[i], LEDGER_JEMALLOC,
 				      "blocks of jemalloc's own tables");
 
 		if (err == -ENOMEM)

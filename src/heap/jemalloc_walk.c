@@ -62,7 +62,7 @@ static int take_extent(void *ctx, const struct tree_run *run, const void *descri
 		return 0;
 	w->out->mapped_bytes += size;
 	count_extent(w, descriptor);
-	err = claims__add(w->claims, start, start + size, COMPONENT_JEMALLOC,
+	err = claims__add(w->claims, start, start + size, LEDGER_JEMALLOC,
 			  "extents of jemalloc's own page table");
 	return err == -ENOMEM ? err : jemalloc_blocks__note(&w->blocks, w->subject, at);
 }

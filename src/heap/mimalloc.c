@@ -255,7 +255,7 @@ static int take_segment(struct mimalloc *mi, const struct segment *segment)
 	/* A huge segment is one block, and its slices need not all be written. */
 	mi->has_in_use &= read_pages(mi, segment, slices);
 	err = claims__add(mi->claims, segment->addr, segment->addr + slices * SLICE_BYTES,
-			  COMPONENT_MIMALLOC, "segments with mimalloc's cookie");
+			  LEDGER_MIMALLOC, "segments with mimalloc's cookie");
 	return err == -ENOMEM ? err : 0;
 }
 
@@ -266,7 +266,7 @@ static int claim_hinted(const struct mimalloc *mi)
 
 		if (entry->start >= HINTS_START && entry->end <= HINTS_END &&
 		    entry_is_anonymous_rw(entry) &&
-		    claims__add(mi->claims, entry->start, entry->end, COMPONENT_MIMALLOC,
+		    claims__add(mi->claims, entry->start, entry->end, LEDGER_MIMALLOC,
 				"mappings at the addresses that mimalloc asks for") == -ENOMEM)
 			return -ENOMEM;
 	}

@@ -84,7 +84,7 @@ static int take_page(struct mimalloc3 *mi, uint64_t addr, const uint64_t *words)
 		return 0;
 	mi->is_proven = true;
 	mi->bytes += mi->end - mi->arena;
-	return claims__add(mi->claims, mi->arena, mi->end, COMPONENT_MIMALLOC,
+	return claims__add(mi->claims, mi->arena, mi->end, LEDGER_MIMALLOC,
 			   "arenas of mimalloc 3 that name their own address") == -ENOMEM
 		       ? -ENOMEM
 		       : 0;
@@ -108,12 +108,12 @@ int mimalloc3__read(struct subject *subject, struct claims *claims, struct alloc
 {
 	struct mimalloc3 mi = {.subject = subject, .claims = claims};
 	uint64_t before, after = 0;
-	int err = claims__covered(claims, COMPONENT_MIMALLOC, NULL, &before);
+	int err = claims__covered(claims, LEDGER_MIMALLOC, NULL, &before);
 
 	if (!err)
 		err = scan__each_head(subject, SLICE_BYTES, HEAD_WORDS * 8, take_head, &mi);
 	if (err >= 0 && mi.bytes)
-		err = claims__covered(claims, COMPONENT_MIMALLOC, NULL, &after);
+		err = claims__covered(claims, LEDGER_MIMALLOC, NULL, &after);
 	/* What is of mimalloc 2 is not of 3 as well. */
 	if (err >= 0 && mi.bytes && (!before || mi.bytes <= after - before))
 		allocators__add(out, &(struct allocator_facts){

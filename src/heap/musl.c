@@ -124,8 +124,7 @@ static int take_group(struct musl *musl, const struct meta *meta, uint64_t meta_
 		return 0;
 	}
 	musl->bytes += mapped;
-	err = claims__add(musl->claims, meta->group, meta->group + mapped, COMPONENT_MUSL,
-			  how_groups);
+	err = claims__add(musl->claims, meta->group, meta->group + mapped, LEDGER_MUSL, how_groups);
 	return err == -ENOMEM ? err : 0;
 }
 
@@ -146,7 +145,7 @@ static int take_area(struct musl *musl, uint64_t area, uint64_t *next)
 	if (head.check != musl->secret)
 		return 0;
 	musl->areas++;
-	err = claims__add(musl->claims, area, area + AREA_BYTES, COMPONENT_MUSL,
+	err = claims__add(musl->claims, area, area + AREA_BYTES, LEDGER_MUSL,
 			  "areas of mallocng's own tables");
 	if (err == -ENOMEM)
 		return err;
@@ -191,7 +190,7 @@ static int report(const struct musl *musl, struct allocators *out)
 		.how = "mallocng's own list of areas, by its secret",
 		.in_use_bytes = musl->in_use_bytes,
 	};
-	int err = claims__covered(musl->claims, COMPONENT_MUSL, how_groups, &facts.bytes);
+	int err = claims__covered(musl->claims, LEDGER_MUSL, how_groups, &facts.bytes);
 
 	if (err)
 		return err;
@@ -225,7 +224,7 @@ static int take_old_chunk(void *ctx, uint64_t addr, const uint64_t *words)
 		return 0;
 	old->bytes += length;
 	old->end = addr + length;
-	err = claims__add(old->claims, addr, addr + length, COMPONENT_MUSL,
+	err = claims__add(old->claims, addr, addr + length, LEDGER_MUSL,
 			  "headers of musl's mmapped chunks");
 	return err == -ENOMEM ? err : 0;
 }
@@ -241,7 +240,7 @@ static int read_old(struct subject *subject, struct claims *claims, struct alloc
 		if (strcmp(entry->path, "[heap]") != 0)
 			continue;
 		old.bytes += entry->end - entry->start;
-		err = claims__add(claims, entry->start, entry->end, COMPONENT_MUSL,
+		err = claims__add(claims, entry->start, entry->end, LEDGER_MUSL,
 				  "brk area of a program whose malloc is musl's");
 		err = err == -ENOMEM ? err : 0;
 	}

@@ -113,7 +113,7 @@ static int judge_page(struct partition_alloc *pa, uint64_t addr)
 static int claim(struct partition_alloc *pa, const struct maps_entry *entry)
 {
 	pa->bytes += entry->end - entry->start;
-	return claims__add(pa->claims, entry->start, entry->end, COMPONENT_PARTITION_ALLOC,
+	return claims__add(pa->claims, entry->start, entry->end, LEDGER_PARTITION_ALLOC,
 			   "super pages by their layout, named by metadata") == -ENOMEM
 		       ? -ENOMEM
 		       : 0;

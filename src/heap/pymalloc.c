@@ -129,7 +129,7 @@ static int take_arena(struct python *python, const struct arena *arena, uint64_t
 		python->bytes += bytes;
 		python->arenas++;
 		err = claims__add(python->claims, arena->address, arena->address + bytes,
-				  COMPONENT_PYMALLOC, "arenas of pymalloc's table");
+				  LEDGER_PYMALLOC, "arenas of pymalloc's table");
 		return err == -ENOMEM ? err : 1;
 	}
 	return 0;
@@ -209,7 +209,7 @@ static int find_table(void *ctx, uint64_t addr, const uint64_t *words, size_t co
 static int report(const struct python *python, struct allocators *out)
 {
 	uint64_t bytes;
-	int err = claims__covered(python->claims, COMPONENT_PYMALLOC, NULL, &bytes);
+	int err = claims__covered(python->claims, LEDGER_PYMALLOC, NULL, &bytes);
 
 	if (err)
 		return err;

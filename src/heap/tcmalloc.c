@@ -93,7 +93,7 @@ static int take_span(void *ctx, const struct tree_run *run, const void *descript
 		sums->large_bytes += size;
 	else
 		sums->class_objects[span->size_class] += span->objects_out;
-	return claims__add(sums->claims, start, start + size, COMPONENT_TCMALLOC,
+	return claims__add(sums->claims, start, start + size, LEDGER_TCMALLOC,
 			   "spans of tcmalloc's own page map") == -ENOMEM
 		       ? -ENOMEM
 		       : 0;
@@ -136,7 +136,7 @@ static int claim_brk(const struct sums *sums)
 		const struct maps_entry *entry = &sums->subject->entries[i];
 
 		if (!strcmp(entry->path, "[heap]") &&
-		    claims__add(sums->claims, entry->start, entry->end, COMPONENT_TCMALLOC,
+		    claims__add(sums->claims, entry->start, entry->end, LEDGER_TCMALLOC,
 				"brk area that tcmalloc works in") == -ENOMEM)
 			return -ENOMEM;
 	}

@@ -80,7 +80,7 @@ int v8_cage__claim(struct subject *subject, struct claims *claims, uint64_t base
 		if (entry->start < base || entry->end > base + V8_CAGE_BYTES ||
 		    !entry_is_anonymous_rw(entry))
 			continue;
-		if (claims__add(claims, entry->start, entry->end, COMPONENT_V8, how) == -ENOMEM)
+		if (claims__add(claims, entry->start, entry->end, LEDGER_V8, how) == -ENOMEM)
 			return -ENOMEM;
 	}
 	return 0;
@@ -98,7 +98,7 @@ static int take_chunk(void *ctx, uint64_t addr, const uint64_t *words)
 	    !scan__is_anonymous(v8->subject, addr, addr + size))
 		return 0;
 	v8->end = addr + size;
-	err = claims__add(v8->claims, addr, addr + size, COMPONENT_V8, "headers of V8's chunks");
+	err = claims__add(v8->claims, addr, addr + size, LEDGER_V8, "headers of V8's chunks");
 	return err == -ENOMEM ? err : 0;
 }
 
@@ -113,12 +113,12 @@ int v8__read(struct subject *subject, struct claims *claims, struct allocators *
 			err = v8_cage__claim(subject, claims, v8.cages[i].base,
 					     "cage in which V8's chunks have their numbers");
 	if (err >= 0)
-		err = claims__covered(claims, COMPONENT_V8, NULL, &bytes);
+		err = claims__covered(claims, LEDGER_V8, NULL, &bytes);
 	if (!err && bytes)
 		err = v8_cpp__read(subject, claims);
 	/* Chunks lie in cages, and cages may be both kinds'. */
 	if (!err && bytes)
-		err = claims__covered(claims, COMPONENT_V8, NULL, &bytes);
+		err = claims__covered(claims, LEDGER_V8, NULL, &bytes);
 	if (!err && bytes)
 		allocators__add(out, &(struct allocator_facts){
 					     .name = "v8",

@@ -52,13 +52,14 @@ static void write_side(struct text_writer *writer, const char *word,
 			(int)(columns - 4 - text_columns(rss)), "", rss);
 }
 
-static int64_t change_of(const struct explain_diff *diff, enum component component)
+static int64_t change_of(const struct explain_diff *diff, enum ledger_component component)
 {
 	return diff->now->resident_bytes[component] - diff->then->resident_bytes[component];
 }
 
 /* The larger change first, then the larger component. */
-static bool comes_before(const struct explain_diff *diff, enum component a, enum component b)
+static bool comes_before(const struct explain_diff *diff, enum ledger_component a,
+			 enum ledger_component b)
 {
 	int64_t change_a = llabs(change_of(diff, a)), change_b = llabs(change_of(diff, b));
 
@@ -68,12 +69,13 @@ static bool comes_before(const struct explain_diff *diff, enum component a, enum
 }
 
 /* Components with resident bytes on either side, in that order. */
-static size_t order_changes(const struct explain_diff *diff, enum component order[COMPONENTS])
+static size_t order_changes(const struct explain_diff *diff,
+			    enum ledger_component order[LEDGER_COMPONENTS])
 {
 	size_t n = 0;
 
-	for (int i = 0; i < COMPONENTS; i++) {
-		enum component component = (enum component)i;
+	for (int i = 0; i < LEDGER_COMPONENTS; i++) {
+		enum ledger_component component = (enum ledger_component)i;
 		size_t at;
 
 		if (!diff->then->resident_bytes[i] && !diff->now->resident_bytes[i])
@@ -87,7 +89,7 @@ static size_t order_changes(const struct explain_diff *diff, enum component orde
 
 /* "RSS is 616.3 MB more: malloc arenas +560.0 MB, brk heap +44.0 MB." */
 static void write_answer(struct text_writer *writer, const struct explain_diff *diff,
-			 const enum component *order, size_t n)
+			 const enum ledger_component *order, size_t n)
 {
 	int64_t delta = diff->now->rss_bytes - diff->then->rss_bytes;
 	char text[UNIT_TEXT_MAX + 1], line[TOP_CHANGES * 96 + 96];
@@ -114,7 +116,7 @@ static void write_answer(struct text_writer *writer, const struct explain_diff *
 }
 
 static void write_ledger(struct text_writer *writer, const struct explain_diff *diff,
-			 const enum component *order, size_t n)
+			 const enum ledger_component *order, size_t n)
 {
 	static const char *const heads[] = {"resident", "then", "now", "change", "then", "now"};
 	char text[UNIT_TEXT_MAX + 1], bar[BAR_TEXT_MAX(BAR_COLUMNS)];
@@ -211,7 +213,7 @@ static void write_figures(struct text_writer *writer, const struct explain_diff 
 static void write_diff(struct text_writer *writer, const void *what)
 {
 	const struct explain_diff *diff = what;
-	enum component order[COMPONENTS];
+	enum ledger_component order[LEDGER_COMPONENTS];
 	size_t n = order_changes(diff, order);
 
 	write_side(writer, "then", diff->then);

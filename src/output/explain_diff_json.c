@@ -21,11 +21,12 @@ static json_t *json_rows(const struct explain_side *then, const struct explain_s
 {
 	json_t *rows = json_array();
 
-	for (int i = 0; i < COMPONENTS; i++)
+	for (int i = 0; i < LEDGER_COMPONENTS; i++)
 		json_array_append_new(
 			rows,
 			json_pack("{s:s, s:o, s:o}", "component",
-				  component__name((enum component)i), "resident_bytes",
+				  ledger_component__name((enum ledger_component)i),
+				  "resident_bytes",
 				  json_pair(then->resident_bytes[i], now->resident_bytes[i]),
 				  "reserved_bytes",
 				  json_pair(then->reserved_bytes[i], now->reserved_bytes[i])));

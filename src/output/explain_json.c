@@ -28,15 +28,15 @@ static json_t *json_ledger(const struct ledger *ledger)
 {
 	json_t *rows = json_array();
 
-	for (int i = 0; i < COMPONENTS; i++) {
+	for (int i = 0; i < LEDGER_COMPONENTS; i++) {
 		const struct ledger_row *row = &ledger->rows[i];
 
 		json_array_append_new(
 			rows, json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "component",
-					component__name((enum component)i), "resident_bytes",
-					json_count(row->resident_bytes), "reserved_bytes",
-					json_count(row->reserved_bytes), "swapped_bytes",
-					json_count(row->swapped_bytes), "regions",
+					ledger_component__name((enum ledger_component)i),
+					"resident_bytes", json_count(row->resident_bytes),
+					"reserved_bytes", json_count(row->reserved_bytes),
+					"swapped_bytes", json_count(row->swapped_bytes), "regions",
 					json_count(row->regions), "how", json_text(row->how)));
 	}
 	return rows;
@@ -164,7 +164,7 @@ static json_t *json_cost(const struct explanation *explanation)
 
 static json_t *json_verdict(const struct verdict *verdict)
 {
-	return json_pack("{s:s, s:o}", "component", component__name(verdict->main), "text",
+	return json_pack("{s:s, s:o}", "component", ledger_component__name(verdict->main), "text",
 			 json_text(verdict->text));
 }
 

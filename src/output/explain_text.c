@@ -51,9 +51,9 @@ const char *explain_text__path(char buf[SHORT_PATH_MAX], const char *raw)
 static void put_runtime(const struct explanation *explanation, char *buf, size_t size)
 {
 	static const struct {
-		enum component component;
+		enum ledger_component component;
 		const char *name;
-	} runtimes[] = {{COMPONENT_PYMALLOC, "Python"}, {COMPONENT_V8, "V8"}};
+	} runtimes[] = {{LEDGER_PYMALLOC, "Python"}, {LEDGER_V8, "V8"}};
 	char version[80];
 
 	*buf = '\0';

@@ -13,7 +13,7 @@
 #define TOP_EXPLAIN_CLASSES 3
 
 /* A component as people say it: "malloc arenas". */
-const char *component__label(enum component component);
+const char *component__label(enum ledger_component component);
 
 /* Who the process is, what its memory is held by, and what helps. */
 void explain_text__heading(struct text_writer *writer, const struct explain_report *report);

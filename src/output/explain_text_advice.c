@@ -53,9 +53,9 @@ static void write_item(struct text_writer *writer, size_t number, const struct a
 /* A term may be a component, by its name in JSON: people read what the table calls it. */
 static const char *term_label(const struct memlimit_term *term)
 {
-	for (int i = 0; i < COMPONENTS; i++)
-		if (!strcmp(term->name, component__name((enum component)i)))
-			return component__label((enum component)i);
+	for (int i = 0; i < LEDGER_COMPONENTS; i++)
+		if (!strcmp(term->name, ledger_component__name((enum ledger_component)i)))
+			return component__label((enum ledger_component)i);
 	return term->name;
 }
 

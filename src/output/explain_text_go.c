@@ -163,8 +163,7 @@ static bool is_much(const struct explanation *explanation)
 {
 	const struct ledger *ledger = &explanation->ledger;
 
-	return ledger->rows[COMPONENT_GO_HEAP].resident_bytes >=
-	       ledger->resident_bytes / MUCH_PARTS;
+	return ledger->rows[LEDGER_GO_HEAP].resident_bytes >= ledger->resident_bytes / MUCH_PARTS;
 }
 
 void explain_text__go(struct text_writer *writer, const struct explanation *explanation)

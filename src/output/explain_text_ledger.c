@@ -10,49 +10,49 @@
 #define BEFORE_BAR   62
 #define SWAP_COLUMNS 12
 
-static const char *const labels[COMPONENTS] = {
-	[COMPONENT_MAIN_STACK] = "main stack",
-	[COMPONENT_THREAD_STACKS] = "thread stacks",
-	[COMPONENT_GO_HEAP] = "Go heap",
-	[COMPONENT_GO_RUNTIME] = "Go runtime",
-	[COMPONENT_PYMALLOC] = "pymalloc",
-	[COMPONENT_V8] = "V8",
-	[COMPONENT_JEMALLOC] = "jemalloc",
-	[COMPONENT_TCMALLOC] = "tcmalloc",
-	[COMPONENT_MIMALLOC] = "mimalloc",
-	[COMPONENT_MUSL] = "musl malloc",
-	[COMPONENT_PARTITION_ALLOC] = "PartitionAlloc",
-	[COMPONENT_MALLOC_ARENAS] = "malloc arenas",
-	[COMPONENT_MALLOC_MMAPPED] = "malloc, own mappings",
-	[COMPONENT_BRK_HEAP] = "brk heap",
-	[COMPONENT_BINARY] = "binaries",
-	[COMPONENT_FILE] = "files",
-	[COMPONENT_SHMEM] = "shared memory",
-	[COMPONENT_LARGE_ANONYMOUS] = "large anonymous",
-	[COMPONENT_OTHER_ANONYMOUS] = "other anonymous",
-	[COMPONENT_UNKNOWN] = "unknown",
+static const char *const labels[LEDGER_COMPONENTS] = {
+	[LEDGER_MAIN_STACK] = "main stack",
+	[LEDGER_THREAD_STACKS] = "thread stacks",
+	[LEDGER_GO_HEAP] = "Go heap",
+	[LEDGER_GO_RUNTIME] = "Go runtime",
+	[LEDGER_PYMALLOC] = "pymalloc",
+	[LEDGER_V8] = "V8",
+	[LEDGER_JEMALLOC] = "jemalloc",
+	[LEDGER_TCMALLOC] = "tcmalloc",
+	[LEDGER_MIMALLOC] = "mimalloc",
+	[LEDGER_MUSL] = "musl malloc",
+	[LEDGER_PARTITION_ALLOC] = "PartitionAlloc",
+	[LEDGER_MALLOC_ARENAS] = "malloc arenas",
+	[LEDGER_MALLOC_MMAPPED] = "malloc, own mappings",
+	[LEDGER_BRK_HEAP] = "brk heap",
+	[LEDGER_BINARY] = "binaries",
+	[LEDGER_FILE] = "files",
+	[LEDGER_SHMEM] = "shared memory",
+	[LEDGER_LARGE_ANONYMOUS] = "large anonymous",
+	[LEDGER_OTHER_ANONYMOUS] = "other anonymous",
+	[LEDGER_UNKNOWN] = "unknown",
 };
 
-const char *component__label(enum component component)
+const char *component__label(enum ledger_component component)
 {
 	return labels[component];
 }
 
 /* How many there are of what the row holds; 0: not worth a word. */
-static uint64_t count_of(const struct explanation *explanation, enum component component)
+static uint64_t count_of(const struct explanation *explanation, enum ledger_component component)
 {
 	const struct glibc_census *glibc = &explanation->glibc;
 
 	switch (component) {
-	case COMPONENT_MALLOC_ARENAS:
+	case LEDGER_MALLOC_ARENAS:
 		if (!explanation->has_glibc || !glibc->arena_count)
 			return 0;
 		return glibc->arena_count - glibc->arenas[0].is_main;
-	case COMPONENT_MALLOC_MMAPPED:
+	case LEDGER_MALLOC_MMAPPED:
 		return explanation->has_glibc ? glibc->mmapped_chunks : 0;
-	case COMPONENT_THREAD_STACKS:
+	case LEDGER_THREAD_STACKS:
 		return explanation->thread_stacks_live + explanation->thread_stacks_cached;
-	case COMPONENT_LARGE_ANONYMOUS:
+	case LEDGER_LARGE_ANONYMOUS:
 		return explanation->ledger.rows[component].regions;
 	default:
 		return 0;
@@ -60,11 +60,12 @@ static uint64_t count_of(const struct explanation *explanation, enum component c
 }
 
 /* Rows with resident bytes, the largest first; "unknown" is always there, and last. */
-static size_t order_rows(const struct ledger *ledger, enum component order[COMPONENTS])
+static size_t order_rows(const struct ledger *ledger,
+			 enum ledger_component order[LEDGER_COMPONENTS])
 {
 	size_t n = 0;
 
-	for (int component = 0; component < COMPONENT_UNKNOWN; component++) {
+	for (int component = 0; component < LEDGER_UNKNOWN; component++) {
 		uint64_t bytes = ledger->rows[component].resident_bytes;
 		size_t at;
 
@@ -75,9 +76,9 @@ static size_t order_rows(const struct ledger *ledger, enum component order[COMPO
 				break;
 			order[at] = order[at - 1];
 		}
-		order[at] = (enum component)component;
+		order[at] = (enum ledger_component)component;
 	}
-	order[n++] = COMPONENT_UNKNOWN;
+	order[n++] = LEDGER_UNKNOWN;
 	return n;
 }
 
@@ -91,7 +92,7 @@ static unsigned int bar_columns(const struct text_options *options, bool has_swa
 }
 
 static void add_row(struct table *table, const struct explanation *explanation,
-		    enum component component, uint64_t most, bool has_swap,
+		    enum ledger_component component, uint64_t most, bool has_swap,
 		    const struct text_options *options)
 {
 	const struct ledger *ledger = &explanation->ledger;
@@ -130,7 +131,7 @@ static void add_head(struct table *table, bool has_swap)
 }
 
 static void write_how(struct text_writer *writer, const struct ledger *ledger,
-		      const enum component *order, size_t n)
+		      const enum ledger_component *order, size_t n)
 {
 	struct table table;
 
@@ -215,13 +216,13 @@ static void write_checks(struct text_writer *writer, const struct explanation *e
 void explain_text__ledger(struct text_writer *writer, const struct explanation *explanation)
 {
 	const struct ledger *ledger = &explanation->ledger;
-	enum component order[COMPONENTS];
+	enum ledger_component order[LEDGER_COMPONENTS];
 	size_t n = order_rows(ledger, order);
 	bool has_swap = false;
 	struct table table;
 	char text[UNIT_TEXT_MAX];
 
-	for (int component = 0; component < COMPONENTS; component++)
+	for (int component = 0; component < LEDGER_COMPONENTS; component++)
 		has_swap = has_swap || ledger->rows[component].swapped_bytes;
 	add_head(&table, has_swap);
 	for (size_t i = 0; i < n; i++)

@@ -60,21 +60,21 @@ static int by_resident(const void *a, const void *b)
 
 static void take_rows(const struct ledger *ledger, struct census_figures *out)
 {
-	struct census_row rows[COMPONENTS] = {0};
+	struct census_row rows[LEDGER_COMPONENTS] = {0};
 
-	for (int i = 0; i < COMPONENTS; i++) {
-		strlcpy(rows[i].name, component__name(i), sizeof(rows[i].name));
+	for (int i = 0; i < LEDGER_COMPONENTS; i++) {
+		strlcpy(rows[i].name, ledger_component__name(i), sizeof(rows[i].name));
 		rows[i].resident_bytes = known(ledger->rows[i].resident_bytes);
 		rows[i].swapped_bytes = known(ledger->rows[i].swapped_bytes);
 	}
-	qsort(rows, COMPONENTS, sizeof(*rows), by_resident);
+	qsort(rows, LEDGER_COMPONENTS, sizeof(*rows), by_resident);
 	while (out->row_count < CENSUS_ROWS_MAX && rows[out->row_count].resident_bytes > 0) {
 		out->rows[out->row_count] = rows[out->row_count];
 		out->row_count++;
 	}
 }
 
-static int64_t row(const struct ledger *ledger, enum component component)
+static int64_t row(const struct ledger *ledger, enum ledger_component component)
 {
 	return known(ledger->rows[component].resident_bytes);
 }
@@ -101,10 +101,10 @@ static void take_ledger(const struct explanation *explanation, struct census_fig
 		return;
 	out->ledger_agrees = 1;
 	out->rss_bytes = known(ledger->resident_bytes);
-	out->brk = row(ledger, COMPONENT_BRK_HEAP);
-	out->direct_mapping = known_sum(row(ledger, COMPONENT_LARGE_ANONYMOUS),
-					row(ledger, COMPONENT_OTHER_ANONYMOUS));
-	out->thread_stack = row(ledger, COMPONENT_THREAD_STACKS);
+	out->brk = row(ledger, LEDGER_BRK_HEAP);
+	out->direct_mapping =
+		known_sum(row(ledger, LEDGER_LARGE_ANONYMOUS), row(ledger, LEDGER_OTHER_ANONYMOUS));
+	out->thread_stack = row(ledger, LEDGER_THREAD_STACKS);
 	take_rows(ledger, out);
 }
 
@@ -113,7 +113,7 @@ static void take_glibc(const struct explanation *explanation, struct census_figu
 	const struct glibc_census *glibc = &explanation->glibc;
 
 	if (out->ledger_agrees)
-		out->arena_resident = row(&explanation->ledger, COMPONENT_MALLOC_ARENAS);
+		out->arena_resident = row(&explanation->ledger, LEDGER_MALLOC_ARENAS);
 	out->arena_committed = 0;
 	for (size_t i = 0; i < glibc->arena_count; i++) {
 		if (!glibc->arenas[i].is_main)

@@ -7,9 +7,6 @@
 /*
  * What watch keeps of a census (census/explanation.h): fixed size, no pointers, so that it crosses
  * a pipe. SERIES_UNKNOWN (-1) where a figure is not known.
- *
- * This header names no component: the ledger's (census/claims.h) and those of a series
- * (drift/component.h) go by the same names, and no file can see both.
  */
 #define CENSUS_ROWS_MAX 8
 #define CENSUS_ROW_NAME 24

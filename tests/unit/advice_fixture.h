@@ -20,7 +20,7 @@ struct subject_of_advice {
 	struct glibc_arena arenas[600];
 };
 
-static inline void fix_row(struct explanation *e, enum component component, uint64_t bytes)
+static inline void fix_row(struct explanation *e, enum ledger_component component, uint64_t bytes)
 {
 	e->ledger.resident_bytes += bytes - e->ledger.rows[component].resident_bytes;
 	e->ledger.rows[component].resident_bytes = bytes;
@@ -43,7 +43,7 @@ static inline void fix_small(struct subject_of_advice *s)
 	snprintf(s->e.glibc.limit_source, sizeof(s->e.glibc.limit_source), "8 x 2 online CPUs");
 	snprintf(s->e.allocators.malloc_owner, sizeof(s->e.allocators.malloc_owner), "glibc");
 	snprintf(s->e.thp_mode, sizeof(s->e.thp_mode), "madvise");
-	fix_row(&s->e, COMPONENT_BINARY, 2 * MB);
+	fix_row(&s->e, LEDGER_BINARY, 2 * MB);
 }
 
 static inline void fix_arena(struct subject_of_advice *s, uint64_t in_use, uint64_t unused,
@@ -77,10 +77,10 @@ static inline void fix_cgo(struct subject_of_advice *s)
 	for (int i = 0; i < 15; i++)
 		fix_arena(s, 4 * MB, 58 * MB, MB / 4, 57 * MB + MB / 3);
 	s->e.threads = 20;
-	fix_row(&s->e, COMPONENT_MALLOC_ARENAS, 902 * MB);
-	fix_row(&s->e, COMPONENT_BRK_HEAP, 110 * MB);
-	fix_row(&s->e, COMPONENT_GO_HEAP, 3 * MB / 2);
-	fix_row(&s->e, COMPONENT_GO_RUNTIME, MB);
+	fix_row(&s->e, LEDGER_MALLOC_ARENAS, 902 * MB);
+	fix_row(&s->e, LEDGER_BRK_HEAP, 110 * MB);
+	fix_row(&s->e, LEDGER_GO_HEAP, 3 * MB / 2);
+	fix_row(&s->e, LEDGER_GO_RUNTIME, MB);
 	s->e.has_go = true;
 	snprintf(s->e.go.version, sizeof(s->e.go.version), "go1.19.8");
 }
@@ -108,9 +108,9 @@ static inline void fix_go(struct subject_of_advice *s)
 	go->gogc_percent = 100;
 	go->num_gc = 12;
 	go->span_idle_resident_bytes = GO_UNKNOWN;
-	fix_row(&s->e, COMPONENT_BINARY, MB);
-	fix_row(&s->e, COMPONENT_GO_HEAP, 440 * MB);
-	fix_row(&s->e, COMPONENT_GO_RUNTIME, 10 * MB);
+	fix_row(&s->e, LEDGER_BINARY, MB);
+	fix_row(&s->e, LEDGER_GO_HEAP, 440 * MB);
+	fix_row(&s->e, LEDGER_GO_RUNTIME, 10 * MB);
 }
 
 static inline const struct advice *find_advice(const struct advice_list *list, const char *id)

@@ -121,9 +121,10 @@ static inline uint64_t target__told(const struct target *target, const char *key
 	return (uint64_t)json_integer_value(json_object_get(target->truth, key));
 }
 
-/* Resident bytes of [start, end) that a component claims; COMPONENTS: any. */
-static inline uint64_t target__claimed_in(const struct target *target, enum component component,
-					  uint64_t start, uint64_t end)
+/* Resident bytes of [start, end) that a component claims; LEDGER_COMPONENTS: any. */
+static inline uint64_t target__claimed_in(const struct target *target,
+					  enum ledger_component component, uint64_t start,
+					  uint64_t end)
 {
 	uint64_t sum = 0;
 
@@ -132,13 +133,13 @@ static inline uint64_t target__claimed_in(const struct target *target, enum comp
 		uint64_t from = claim->start > start ? claim->start : start;
 		uint64_t to = claim->end < end ? claim->end : end;
 
-		if (from < to && (component == COMPONENTS || claim->component == component))
+		if (from < to && (component == LEDGER_COMPONENTS || claim->component == component))
 			sum += subject__resident(&target->subject, from, to);
 	}
 	return sum;
 }
 
-static inline uint64_t target__claimed(const struct target *target, enum component component)
+static inline uint64_t target__claimed(const struct target *target, enum ledger_component component)
 {
 	return target__claimed_in(target, component, 0, UINT64_MAX);
 }
@@ -153,7 +154,8 @@ static inline uint64_t target__anonymous(const struct target *target)
 		const struct maps_entry *entry = &target->subject.entries[i];
 
 		if (scan__is_object_data(&target->subject, i, false))
-			sum += target__claimed_in(target, COMPONENTS, entry->start, entry->end);
+			sum += target__claimed_in(target, LEDGER_COMPONENTS, entry->start,
+						  entry->end);
 		else if (entry_is_anonymous_rw(entry))
 			sum += subject__resident(&target->subject, entry->start, entry->end);
 	}

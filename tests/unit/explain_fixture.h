@@ -31,15 +31,15 @@ static inline struct check check_of(uint64_t found, uint64_t expected)
 static inline void fill_ledger(struct ledger *ledger)
 {
 	static const struct {
-		enum component component;
+		enum ledger_component component;
 		uint64_t resident, reserved, regions;
 	} rows[] = {
-		{COMPONENT_MALLOC_ARENAS, 902 * MB, 960 * MB, 15},
-		{COMPONENT_BRK_HEAP, 110 * MB, 110 * MB, 1},
-		{COMPONENT_BINARY, 2 * MB, 6 * MB, 9},
-		{COMPONENT_GO_HEAP, 1 * MB, 64 * MB, 1},
-		{COMPONENT_GO_RUNTIME, 1 * MB, 36 * MB, 7},
-		{COMPONENT_THREAD_STACKS, 200 * KB, 48 * MB, 6},
+		{LEDGER_MALLOC_ARENAS, 902 * MB, 960 * MB, 15},
+		{LEDGER_BRK_HEAP, 110 * MB, 110 * MB, 1},
+		{LEDGER_BINARY, 2 * MB, 6 * MB, 9},
+		{LEDGER_GO_HEAP, 1 * MB, 64 * MB, 1},
+		{LEDGER_GO_RUNTIME, 1 * MB, 36 * MB, 7},
+		{LEDGER_THREAD_STACKS, 200 * KB, 48 * MB, 6},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -50,7 +50,7 @@ static inline void fill_ledger(struct ledger *ledger)
 		};
 		ledger->resident_bytes += rows[i].resident;
 	}
-	ledger->rows[COMPONENT_MALLOC_ARENAS].how = "heap_info headers, ring of arenas";
+	ledger->rows[LEDGER_MALLOC_ARENAS].how = "heap_info headers, ring of arenas";
 	ledger->rss = check_of(ledger->resident_bytes, ledger->resident_bytes);
 }
 
@@ -201,7 +201,7 @@ static inline void explain_fixture__fill(struct explain_fixture *fixture)
 	fill_go(&explanation->go);
 	fill_cgroup(&explanation->cgroup);
 	fill_advice(&fixture->advice);
-	fixture->verdict.main = COMPONENT_MALLOC_ARENAS;
+	fixture->verdict.main = LEDGER_MALLOC_ARENAS;
 	strcpy(fixture->verdict.text, "Memory is held by glibc's arenas: 840.0 MB of it is free.");
 	fixture->report = (struct explain_report){explanation, &fixture->verdict, &fixture->advice};
 }

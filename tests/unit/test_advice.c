@@ -15,7 +15,7 @@ static void without_evidence_there_is_none(void **state)
 
 	fix_small(&s);
 	fix_arena(&s, 100000, 32000, 30000, 28672);
-	fix_row(&s.e, COMPONENT_BRK_HEAP, 132000);
+	fix_row(&s.e, LEDGER_BRK_HEAP, 132000);
 	give(&s, &list);
 	assert_int_equal(list.count, 0);
 	memset(&s, 0, sizeof(s));
@@ -52,7 +52,7 @@ static void holes_that_are_not_whole_pages_promise_nothing(void **state)
 
 	fix_small(&s);
 	fix_arena(&s, 14 * MB, 199 * MB, MB / 8, 72908ULL * 1024);
-	fix_row(&s.e, COMPONENT_BRK_HEAP, 213 * MB);
+	fix_row(&s.e, LEDGER_BRK_HEAP, 213 * MB);
 	give(&s, &list);
 	expect_holds(&list, "malloc-trim", 72908ULL * 1024);
 	expect_unpredicted(&list, "other-allocator", "shares its pages");
@@ -115,14 +115,14 @@ static void arenas_without_a_past_are_predicted(void **state)
 	fix_arena(&s, 60000, 72000, 72000, 0);
 	for (int i = 0; i < 400; i++)
 		fix_arena(&s, 3000, 132168, 132168, 0);
-	fix_row(&s.e, COMPONENT_MALLOC_ARENAS, 400 * 8192);
+	fix_row(&s.e, LEDGER_MALLOC_ARENAS, 400 * 8192);
 	give(&s, &list);
 	expect_holds(&list, "malloc-arena-max", 397 * (8192 - 3000) * 9 / 10);
 	assert_non_null(strstr(list.items[0].text, "MALLOC_ARENA_MAX=4 "));
 	assert_non_null(strstr(list.items[0].evidence,
 			       "401 arenas, limit 512 from 8 x 64 online CPUs, quota is 4 CPUs"));
 	/* Once they have had more, and freed it, nobody knows. */
-	fix_row(&s.e, COMPONENT_MALLOC_ARENAS, 400 * 65536);
+	fix_row(&s.e, LEDGER_MALLOC_ARENAS, 400 * 65536);
 	give(&s, &list);
 	expect_unpredicted(&list, "malloc-arena-max", "in turn");
 	/* As few as advised: nothing to say. */
@@ -143,12 +143,12 @@ static void jemalloc(void **state)
 	je->active_bytes = 30 * MB;
 	je->allocated_bytes = 29 * MB;
 	je->dirty_bytes = 400 * MB;
-	fix_row(&s.e, COMPONENT_JEMALLOC, 434 * MB);
+	fix_row(&s.e, LEDGER_JEMALLOC, 434 * MB);
 	give(&s, &list);
 	expect_holds(&list, "jemalloc-decay", 399 * MB);
 	assert_null(find_advice(&list, "jemalloc-fragmentation"));
 	/* Large blocks that were never written. */
-	fix_row(&s.e, COMPONENT_JEMALLOC, 100 * MB);
+	fix_row(&s.e, LEDGER_JEMALLOC, 100 * MB);
 	give(&s, &list);
 	expect_holds(&list, "jemalloc-decay", 70 * MB);
 	je->active_bytes = 80 * MB;
@@ -169,12 +169,12 @@ static void huge_pages_stacks_and_caches(void **state)
 	/* glibc.malloc.hugetlb=1, 8 MB blocks of which 1/16 is written: 322,588 KiB, 53,604
 	 * without. */
 	fix_small(&s);
-	fix_row(&s.e, COMPONENT_MALLOC_MMAPPED, 313 * MB);
+	fix_row(&s.e, LEDGER_MALLOC_MMAPPED, 313 * MB);
 	s.e.huge_bytes = 300 * MB;
 	give(&s, &list);
 	expect_unpredicted(&list, "thp", "contents");
 	fix_small(&s);
-	fix_row(&s.e, COMPONENT_THREAD_STACKS, 120 * MB);
+	fix_row(&s.e, LEDGER_THREAD_STACKS, 120 * MB);
 	s.e.threads = 31;
 	s.e.thread_stacks_live = 30;
 	s.e.thread_stack_bytes = 8 * (int64_t)MB;
@@ -183,16 +183,16 @@ static void huge_pages_stacks_and_caches(void **state)
 	assert_non_null(
 		strstr(list.items[0].evidence, "each has touched 4,096.0 kB of 8,192.0 kB"));
 	fix_small(&s);
-	fix_row(&s.e, COMPONENT_LARGE_ANONYMOUS, 960 * MB);
+	fix_row(&s.e, LEDGER_LARGE_ANONYMOUS, 960 * MB);
 	give(&s, &list);
 	assert_int_equal(list.count, 1);
 	assert_string_equal(list.items[0].id, "bounded-by-configuration");
 	assert_non_null(strstr(list.items[0].text, "not a leak"));
 	/* Full to its configured 250 MB (two of fastcache, 150 and 100), with the last 64 MB that
 	 * it mapped used in part: that it could still grow is not to be said. */
-	fix_row(&s.e, COMPONENT_LARGE_ANONYMOUS, 288 * MB);
-	s.e.ledger.rows[COMPONENT_LARGE_ANONYMOUS].reserved_bytes = 320 * MB;
-	s.e.ledger.rows[COMPONENT_LARGE_ANONYMOUS].regions = 1;
+	fix_row(&s.e, LEDGER_LARGE_ANONYMOUS, 288 * MB);
+	s.e.ledger.rows[LEDGER_LARGE_ANONYMOUS].reserved_bytes = 320 * MB;
+	s.e.ledger.rows[LEDGER_LARGE_ANONYMOUS].regions = 1;
 	give(&s, &list);
 	assert_null(strstr(list.items[0].text, "not full"));
 	assert_non_null(strstr(list.items[0].evidence, "of 320.0 MB mapped in 1 piece of"));

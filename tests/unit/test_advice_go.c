@@ -42,13 +42,13 @@ static void every_component_has_a_line(void **state)
 	struct advice_list list;
 
 	fix_go(&s);
-	for (enum component c = 0; c < COMPONENTS; c++)
-		if (c != COMPONENT_GO_HEAP && c != COMPONENT_GO_RUNTIME)
+	for (enum ledger_component c = 0; c < LEDGER_COMPONENTS; c++)
+		if (c != LEDGER_GO_HEAP && c != LEDGER_GO_RUNTIME)
 			fix_row(&s.e, c, MB);
 	s.e.page_table_bytes = MB;
 	s.e.cgroup.limit_bytes = 2000 * (int64_t)MB;
 	advice__give(&s.e, 100 * MB, &list);
-	assert_int_equal(list.term_count, COMPONENTS - 2 + 3);
+	assert_int_equal(list.term_count, LEDGER_COMPONENTS - 2 + 3);
 	assert_int_equal(list.gomemlimit_bytes, (2000 - 18 - 1 - 100) * (int64_t)MB);
 	assert_int_equal(sum_of_terms(&list), list.gomemlimit_bytes);
 }
@@ -137,7 +137,7 @@ static void what_was_dropped_is_idle(void **state)
 	s.e.go.heap_idle_bytes = 200 * (int64_t)MB;
 	s.e.go.heap_released_bytes = 8 * (int64_t)MB;
 	s.e.go.sys_bytes = 212 * (int64_t)MB;
-	fix_row(&s.e, COMPONENT_GO_HEAP, 192 * MB);
+	fix_row(&s.e, LEDGER_GO_HEAP, 192 * MB);
 	advice__give(&s.e, MEMLIMIT_MARGIN_BYTES, &list);
 	expect_sound(&list);
 	expect_holds(&list, "go-free-os-memory", (207248ULL - 13316) * 1024);

@@ -8,7 +8,7 @@ static void the_cgo_case_is_fragmentation(void **state)
 
 	fix_cgo(&s);
 	verdict__decide(&s.e, &verdict);
-	assert_int_equal(verdict.main, COMPONENT_MALLOC_ARENAS);
+	assert_int_equal(verdict.main, LEDGER_MALLOC_ARENAS);
 	assert_string_equal(
 		verdict.text,
 		"Glibc's malloc holds 1,012.0 MB of 1,016.5 MB (100 %): 973.0 MB free "
@@ -24,9 +24,9 @@ static void in_use_one_look_cannot_tell(void **state)
 
 	fix_small(&s);
 	fix_arena(&s, 300 * MB, 10 * MB, MB, 4 * MB);
-	fix_row(&s.e, COMPONENT_BRK_HEAP, 310 * MB);
+	fix_row(&s.e, LEDGER_BRK_HEAP, 310 * MB);
 	verdict__decide(&s.e, &verdict);
-	assert_int_equal(verdict.main, COMPONENT_BRK_HEAP);
+	assert_int_equal(verdict.main, LEDGER_BRK_HEAP);
 	assert_non_null(strstr(verdict.text, "300.0 MB in use."));
 	assert_non_null(
 		strstr(verdict.text, "one look cannot tell: memdrift trace --live -p 8212 can."));
@@ -40,7 +40,7 @@ static void a_go_heap(void **state)
 
 	fix_go(&s);
 	verdict__decide(&s.e, &verdict);
-	assert_int_equal(verdict.main, COMPONENT_GO_HEAP);
+	assert_int_equal(verdict.main, LEDGER_GO_HEAP);
 	assert_non_null(strstr(verdict.text, "410.0 MB in use (203.0 MB live) and "
 					     "30.0 MB idle, not returned."));
 	assert_non_null(strstr(verdict.text, "--live -p 8212"));
@@ -56,10 +56,10 @@ static void a_cache_of_its_own_mappings(void **state)
 
 	fix_small(&s);
 	s.e.has_go = true;
-	fix_row(&s.e, COMPONENT_LARGE_ANONYMOUS, 960 * MB);
-	fix_row(&s.e, COMPONENT_GO_HEAP, 4 * MB);
+	fix_row(&s.e, LEDGER_LARGE_ANONYMOUS, 960 * MB);
+	fix_row(&s.e, LEDGER_GO_HEAP, 4 * MB);
 	verdict__decide(&s.e, &verdict);
-	assert_int_equal(verdict.main, COMPONENT_LARGE_ANONYMOUS);
+	assert_int_equal(verdict.main, LEDGER_LARGE_ANONYMOUS);
 	assert_non_null(strstr(verdict.text, "fastcache"));
 	assert_non_null(strstr(verdict.text, "The Go runtime has 4,096.0 kB."));
 	assert_non_null(strstr(verdict.text, "one look cannot tell"));
@@ -75,7 +75,7 @@ static void another_allocator(void **state)
 	s.e.has_glibc = false;
 	s.e.allocators.other_count = 1;
 	*facts = (struct allocator_facts){.name = "mimalloc", .in_use_bytes = 60 * MB};
-	fix_row(&s.e, COMPONENT_MIMALLOC, 145 * MB);
+	fix_row(&s.e, LEDGER_MIMALLOC, 145 * MB);
 	verdict__decide(&s.e, &verdict);
 	assert_null(strstr(verdict.text, "in use"));
 	assert_non_null(strstr(verdict.text, "one look cannot tell"));
@@ -96,7 +96,7 @@ static void nothing_at_all(void **state)
 
 	fix_small(&s);
 	verdict__decide(&s.e, &verdict);
-	assert_int_equal(verdict.main, COMPONENT_BINARY);
+	assert_int_equal(verdict.main, LEDGER_BINARY);
 	memset(&s, 0, sizeof(s));
 	verdict__decide(&s.e, &verdict);
 	assert_string_equal(verdict.text, "Nothing is resident.");

@@ -39,12 +39,12 @@ static void start_heap(struct target *target, const char *name, const char *prel
 	assert_int_equal(target->err, 0);
 }
 
-static void expect_owner(const struct target *target, enum component component)
+static void expect_owner(const struct target *target, enum ledger_component component)
 {
 	uint64_t claimed = target__claimed(target, component);
 	uint64_t anonymous = target__anonymous(target);
 
-	print_message("%s: %.2f %% of %llu kB anonymous\n", component__name(component),
+	print_message("%s: %.2f %% of %llu kB anonymous\n", ledger_component__name(component),
 		      100.0 * (double)claimed / (double)anonymous,
 		      (unsigned long long)anonymous / 1024);
 	assert_true(claimed * 1000 >= anonymous * 985);
@@ -66,7 +66,7 @@ static void expect_jemalloc(const struct target *target)
 		      (unsigned long long)facts->metadata_bytes,
 		      (unsigned long long)target__told(target, "resident"),
 		      (unsigned long long)target__told(target, "mapped"));
-	expect_owner(target, COMPONENT_JEMALLOC);
+	expect_owner(target, LEDGER_JEMALLOC);
 }
 
 static void test_jemalloc(void **state)
@@ -111,7 +111,7 @@ static void test_tcmalloc(void **state)
 			    target__told(&target, "tcmalloc.thread_cache_free_bytes") +
 			    target__told(&target, "tcmalloc.transfer_cache_free_bytes"),
 		    5);
-	expect_owner(&target, COMPONENT_TCMALLOC);
+	expect_owner(&target, LEDGER_TCMALLOC);
 	target__end(&target);
 }
 
@@ -126,7 +126,7 @@ static void test_mimalloc(void **state)
 	assert_non_null(facts);
 	assert_true(facts->has_in_use);
 	expect_near("in use", facts->in_use_bytes, target__told(&target, "usable_bytes"), 10);
-	expect_owner(&target, COMPONENT_MIMALLOC);
+	expect_owner(&target, LEDGER_MIMALLOC);
 	target__end(&target);
 }
 
@@ -141,7 +141,7 @@ static void expect_musl(const struct target *target)
 	/* Slots are up to a quarter larger than what was asked for, and usable is what was asked.
 	 */
 	expect_near("in use", facts->in_use_bytes, target__told(target, "usable_bytes"), 120);
-	expect_owner(target, COMPONENT_MUSL);
+	expect_owner(target, LEDGER_MUSL);
 }
 
 static void test_musl(void **state)

@@ -40,7 +40,8 @@ static void run_decoy(void (*fn)(struct child *child))
 	assert_int_equal(subject__open((uint32_t)child.pid, &subject), 0);
 	assert_int_equal(allocators__read(&subject, &claims, &found), 0);
 	for (size_t i = 0; i < claims.count; i++)
-		print_message("claimed for %s: %s\n", component__name(claims.items[i].component),
+		print_message("claimed for %s: %s\n",
+			      ledger_component__name(claims.items[i].component),
 			      claims.items[i].how);
 	assert_int_equal(claims.count, 0);
 	assert_int_equal(found.other_count, 0);

@@ -49,11 +49,11 @@ static struct explanation make_explanation(void)
 
 	ledger->rss = (struct check){.done = true, .ok = true};
 	ledger->resident_bytes = 100 * MB;
-	ledger->rows[COMPONENT_BRK_HEAP].resident_bytes = 6 * MB;
-	ledger->rows[COMPONENT_MALLOC_ARENAS].resident_bytes = 44 * MB;
-	ledger->rows[COMPONENT_LARGE_ANONYMOUS].resident_bytes = 64 * MB;
-	ledger->rows[COMPONENT_OTHER_ANONYMOUS].resident_bytes = 3 * MB;
-	ledger->rows[COMPONENT_THREAD_STACKS].resident_bytes = 2 * MB;
+	ledger->rows[LEDGER_BRK_HEAP].resident_bytes = 6 * MB;
+	ledger->rows[LEDGER_MALLOC_ARENAS].resident_bytes = 44 * MB;
+	ledger->rows[LEDGER_LARGE_ANONYMOUS].resident_bytes = 64 * MB;
+	ledger->rows[LEDGER_OTHER_ANONYMOUS].resident_bytes = 3 * MB;
+	ledger->rows[LEDGER_THREAD_STACKS].resident_bytes = 2 * MB;
 	return explanation;
 }
 

@@ -16,11 +16,11 @@ static void settle(struct claims *claims)
 	assert_int_equal(claims__settle(claims), 0);
 }
 
-static enum component at(const struct claims *claims, uint64_t addr)
+static enum ledger_component at(const struct claims *claims, uint64_t addr)
 {
 	const struct claim *claim = claims__find(claims, addr, NULL);
 
-	return claim ? claim->component : COMPONENTS;
+	return claim ? claim->component : LEDGER_COMPONENTS;
 }
 
 static void the_earlier_component_keeps_what_two_claim(void **state)
@@ -28,22 +28,22 @@ static void the_earlier_component_keeps_what_two_claim(void **state)
 	struct claims claims = {0};
 
 	/* A mapping of malloc's, in it one of pymalloc's, and a stack across both ends. */
-	assert_int_equal(claims__add(&claims, 100, 200, COMPONENT_MALLOC_MMAPPED, "chunk"), 0);
-	assert_int_equal(claims__add(&claims, 120, 150, COMPONENT_PYMALLOC, "pool"), 0);
-	assert_int_equal(claims__add(&claims, 140, 145, COMPONENT_THREAD_STACKS, NULL), 0);
-	assert_int_equal(claims__add(&claims, 190, 210, COMPONENT_THREAD_STACKS, NULL), 0);
+	assert_int_equal(claims__add(&claims, 100, 200, LEDGER_MALLOC_MMAPPED, "chunk"), 0);
+	assert_int_equal(claims__add(&claims, 120, 150, LEDGER_PYMALLOC, "pool"), 0);
+	assert_int_equal(claims__add(&claims, 140, 145, LEDGER_THREAD_STACKS, NULL), 0);
+	assert_int_equal(claims__add(&claims, 190, 210, LEDGER_THREAD_STACKS, NULL), 0);
 	settle(&claims);
-	assert_int_equal(at(&claims, 99), COMPONENTS);
-	assert_int_equal(at(&claims, 100), COMPONENT_MALLOC_MMAPPED);
-	assert_int_equal(at(&claims, 119), COMPONENT_MALLOC_MMAPPED);
-	assert_int_equal(at(&claims, 120), COMPONENT_PYMALLOC);
-	assert_int_equal(at(&claims, 140), COMPONENT_THREAD_STACKS);
-	assert_int_equal(at(&claims, 144), COMPONENT_THREAD_STACKS);
-	assert_int_equal(at(&claims, 145), COMPONENT_PYMALLOC);
-	assert_int_equal(at(&claims, 150), COMPONENT_MALLOC_MMAPPED);
-	assert_int_equal(at(&claims, 189), COMPONENT_MALLOC_MMAPPED);
-	assert_int_equal(at(&claims, 209), COMPONENT_THREAD_STACKS);
-	assert_int_equal(at(&claims, 210), COMPONENTS);
+	assert_int_equal(at(&claims, 99), LEDGER_COMPONENTS);
+	assert_int_equal(at(&claims, 100), LEDGER_MALLOC_MMAPPED);
+	assert_int_equal(at(&claims, 119), LEDGER_MALLOC_MMAPPED);
+	assert_int_equal(at(&claims, 120), LEDGER_PYMALLOC);
+	assert_int_equal(at(&claims, 140), LEDGER_THREAD_STACKS);
+	assert_int_equal(at(&claims, 144), LEDGER_THREAD_STACKS);
+	assert_int_equal(at(&claims, 145), LEDGER_PYMALLOC);
+	assert_int_equal(at(&claims, 150), LEDGER_MALLOC_MMAPPED);
+	assert_int_equal(at(&claims, 189), LEDGER_MALLOC_MMAPPED);
+	assert_int_equal(at(&claims, 209), LEDGER_THREAD_STACKS);
+	assert_int_equal(at(&claims, 210), LEDGER_COMPONENTS);
 	assert_string_equal(claims__find(&claims, 130, NULL)->how, "pool");
 	assert_string_equal(claims__find(&claims, 160, NULL)->how, "chunk");
 	claims__free(&claims);
@@ -53,19 +53,18 @@ static void what_cannot_be_claimed_is_refused(void **state)
 {
 	struct claims claims = {0};
 
-	assert_int_equal(claims__add(&claims, 5, 5, COMPONENT_BINARY, NULL), -EINVAL);
-	assert_int_equal(claims__add(&claims, 6, 5, COMPONENT_BINARY, NULL), -EINVAL);
+	assert_int_equal(claims__add(&claims, 5, 5, LEDGER_BINARY, NULL), -EINVAL);
+	assert_int_equal(claims__add(&claims, 6, 5, LEDGER_BINARY, NULL), -EINVAL);
 	settle(&claims);
 	assert_int_equal(claims.count, 0);
 	assert_null(claims__find(&claims, 5, NULL));
 	/* Every second page: none touches the one before. */
 	for (uint64_t i = 0; i < CLAIMS_MAX; i++)
-		assert_int_equal(claims__add(&claims, 2 * i, 2 * i + 1, COMPONENT_V8, NULL), 0);
-	assert_int_equal(claims__add(&claims, 1ULL << 40, 1ULL << 41, COMPONENT_V8, NULL), -ENOSPC);
+		assert_int_equal(claims__add(&claims, 2 * i, 2 * i + 1, LEDGER_V8, NULL), 0);
+	assert_int_equal(claims__add(&claims, 1ULL << 40, 1ULL << 41, LEDGER_V8, NULL), -ENOSPC);
 	/* What continues the last one needs no room. */
 	assert_int_equal(
-		claims__add(&claims, 2 * (CLAIMS_MAX - 1) + 1, 2 * CLAIMS_MAX, COMPONENT_V8, NULL),
-		0);
+		claims__add(&claims, 2 * (CLAIMS_MAX - 1) + 1, 2 * CLAIMS_MAX, LEDGER_V8, NULL), 0);
 	assert_int_equal(claims.refused, 1);
 	settle(&claims);
 	assert_int_equal(claims.refused, 1);
@@ -78,11 +77,11 @@ static void the_whole_address_space_can_be_claimed(void **state)
 	struct claims claims = {0};
 	uint64_t next;
 
-	assert_int_equal(claims__add(&claims, 0, UINT64_MAX, COMPONENT_OTHER_ANONYMOUS, NULL), 0);
-	assert_int_equal(claims__add(&claims, UINT64_MAX - 1, UINT64_MAX, COMPONENT_FILE, NULL), 0);
+	assert_int_equal(claims__add(&claims, 0, UINT64_MAX, LEDGER_OTHER_ANONYMOUS, NULL), 0);
+	assert_int_equal(claims__add(&claims, UINT64_MAX - 1, UINT64_MAX, LEDGER_FILE, NULL), 0);
 	settle(&claims);
-	assert_int_equal(at(&claims, 0), COMPONENT_OTHER_ANONYMOUS);
-	assert_int_equal(at(&claims, UINT64_MAX - 1), COMPONENT_FILE);
+	assert_int_equal(at(&claims, 0), LEDGER_OTHER_ANONYMOUS);
+	assert_int_equal(at(&claims, UINT64_MAX - 1), LEDGER_FILE);
 	assert_non_null(claims__find(&claims, 7, &next));
 	assert_true(next == UINT64_MAX - 1);
 	claims__free(&claims);
@@ -91,14 +90,14 @@ static void the_whole_address_space_can_be_claimed(void **state)
 /* Against a model that knows each unit of a small address space. */
 enum { UNITS = 400, CLAIMS = 60, ROUNDS = 400 };
 
-static void random_claims(struct claims *claims, enum component *model)
+static void random_claims(struct claims *claims, enum ledger_component *model)
 {
 	for (int i = 0; i < UNITS; i++)
-		model[i] = COMPONENTS;
+		model[i] = LEDGER_COMPONENTS;
 	for (int i = 0; i < CLAIMS; i++) {
 		int start = rand() % (UNITS - 1), length = 1 + rand() % (rand() % 4 ? 12 : 120);
 		int end = start + length > UNITS ? UNITS : start + length;
-		enum component component = rand() % COMPONENTS;
+		enum ledger_component component = rand() % LEDGER_COMPONENTS;
 
 		assert_int_equal(claims__add(claims, start, end, component, NULL), 0);
 		for (int k = start; k < end; k++)
@@ -112,7 +111,7 @@ static void random_claims(struct claims *claims, enum component *model)
 
 static void random_sets_are_as_a_model_by_units(void **state)
 {
-	enum component model[UNITS];
+	enum ledger_component model[UNITS];
 
 	srand(4);
 	for (int round = 0; round < ROUNDS; round++) {
@@ -140,35 +139,36 @@ static void what_overlaps_is_covered_once(void **state)
 {
 	static const char one[] = "one", other[] = "other";
 	const struct claim items[] = {
-		{100, 200, COMPONENT_MUSL, one},    {10, 20, COMPONENT_MUSL, one},
-		{150, 250, COMPONENT_MUSL, one},    {100, 200, COMPONENT_MUSL, one},
-		{160, 170, COMPONENT_MUSL, one},    {240, 300, COMPONENT_MUSL, other},
-		{0, 1000, COMPONENT_PYMALLOC, one},
+		{100, 200, LEDGER_MUSL, one},    {10, 20, LEDGER_MUSL, one},
+		{150, 250, LEDGER_MUSL, one},    {100, 200, LEDGER_MUSL, one},
+		{160, 170, LEDGER_MUSL, one},    {240, 300, LEDGER_MUSL, other},
+		{0, 1000, LEDGER_PYMALLOC, one},
 	};
 	struct claims claims = {0};
 	uint64_t bytes;
 
-	assert_int_equal(claims__covered(&claims, COMPONENT_MUSL, NULL, &bytes), 0);
+	assert_int_equal(claims__covered(&claims, LEDGER_MUSL, NULL, &bytes), 0);
 	assert_true(bytes == 0);
 	for (size_t i = 0; i < sizeof(items) / sizeof(*items); i++)
 		assert_int_equal(claims__add(&claims, items[i].start, items[i].end,
 					     items[i].component, items[i].how),
 				 0);
-	assert_int_equal(claims__covered(&claims, COMPONENT_MUSL, one, &bytes), 0);
+	assert_int_equal(claims__covered(&claims, LEDGER_MUSL, one, &bytes), 0);
 	assert_true(bytes == 10 + 150);
-	assert_int_equal(claims__covered(&claims, COMPONENT_MUSL, NULL, &bytes), 0);
+	assert_int_equal(claims__covered(&claims, LEDGER_MUSL, NULL, &bytes), 0);
 	assert_true(bytes == 10 + 200);
-	assert_int_equal(claims__covered(&claims, COMPONENT_V8, NULL, &bytes), 0);
+	assert_int_equal(claims__covered(&claims, LEDGER_V8, NULL, &bytes), 0);
 	assert_true(bytes == 0);
 	claims__free(&claims);
 }
 
 static void every_component_has_a_name_of_its_own(void **state)
 {
-	for (int i = 0; i < COMPONENTS; i++) {
-		assert_non_null(component__name(i));
+	for (int i = 0; i < LEDGER_COMPONENTS; i++) {
+		assert_non_null(ledger_component__name(i));
 		for (int k = 0; k < i; k++)
-			assert_string_not_equal(component__name(i), component__name(k));
+			assert_string_not_equal(ledger_component__name(i),
+						ledger_component__name(k));
 	}
 }
 

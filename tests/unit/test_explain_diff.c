@@ -76,8 +76,8 @@ static void grow(struct explain_fixture *fixture)
 {
 	struct ledger *ledger = &fixture->explanation.ledger;
 
-	ledger->rows[COMPONENT_MALLOC_ARENAS].resident_bytes += 100 * MB;
-	ledger->rows[COMPONENT_THREAD_STACKS].resident_bytes = 0;
+	ledger->rows[LEDGER_MALLOC_ARENAS].resident_bytes += 100 * MB;
+	ledger->rows[LEDGER_THREAD_STACKS].resident_bytes = 0;
 	ledger->resident_bytes += 100 * MB - 200 * KB;
 	ledger->rss = check_of(ledger->resident_bytes, ledger->resident_bytes);
 	fixture->explanation.glibc.in_use_bytes += 10 * MB;
@@ -192,7 +192,7 @@ static void differences_in_json(void **state)
 	assert_int_equal(change, -1);
 	assert_int_equal(rss, 100 * MB - 200 * KB);
 	assert_true(json_is_true(json_object_get(root, "same_process")));
-	assert_int_equal(json_array_size(json_object_get(root, "ledger")), COMPONENTS);
+	assert_int_equal(json_array_size(json_object_get(root, "ledger")), LEDGER_COMPONENTS);
 	json_decref(root);
 	free(text);
 	explain_side__free(&then);

@@ -118,13 +118,13 @@ static void rows_add_up_to_rss(void **state)
 
 	explain_fixture__fill(&fixture);
 	root = build(&fixture);
-	assert_int_equal(json_array_size(at(root, "ledger")), COMPONENTS);
-	for (size_t i = 0; i < COMPONENTS; i++) {
+	assert_int_equal(json_array_size(at(root, "ledger")), LEDGER_COMPONENTS);
+	for (size_t i = 0; i < LEDGER_COMPONENTS; i++) {
 		const json_t *row = json_array_get(at(root, "ledger"), i);
 
-		expect_text(row, "component", component__name((enum component)i));
+		expect_text(row, "component", ledger_component__name((enum ledger_component)i));
 		sum += json_integer_value(at(row, "resident_bytes"));
-		if (i == COMPONENT_MALLOC_ARENAS) {
+		if (i == LEDGER_MALLOC_ARENAS) {
 			expect_int(row, "reserved_bytes", 960 * MB);
 			expect_int(row, "regions", 15);
 			expect_text(row, "how", "heap_info headers, ring of arenas");

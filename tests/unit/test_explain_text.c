@@ -206,7 +206,7 @@ static void go_by_size_class(void **state)
 	expect_in(text, "  Go 1.19.8: heap in use");
 	expect_not_in(text, "objects of");
 	free(text);
-	fixture.explanation.ledger.rows[COMPONENT_GO_HEAP].resident_bytes = 100 * MB;
+	fixture.explanation.ledger.rows[LEDGER_GO_HEAP].resident_bytes = 100 * MB;
 	text = write_text(&fixture, &utf8);
 	line = unwrapped(text);
 	expect_in(line, "Go 1.19.8: heap in use 1,024.0 kB, allocated 768.0 kB, so fragmentation "
@@ -360,8 +360,8 @@ static void swap_has_a_column_when_there_is_some(void **state)
 	char *text;
 
 	explain_fixture__fill(&fixture);
-	fixture.explanation.ledger.rows[COMPONENT_BRK_HEAP].swapped_bytes = 7 * MB;
-	fixture.explanation.ledger.rows[COMPONENT_SHMEM].swapped_bytes = 3 * MB;
+	fixture.explanation.ledger.rows[LEDGER_BRK_HEAP].swapped_bytes = 7 * MB;
+	fixture.explanation.ledger.rows[LEDGER_SHMEM].swapped_bytes = 3 * MB;
 	text = write_text(&fixture, &utf8);
 	expect_in(text, "  where                 resident            reserved     swapped\n");
 	expect_in(text, "  brk heap              110.0 MB  10.8 %    110.0 MB  7,168.0 kB  ███▏\n");
@@ -452,7 +452,7 @@ static void extreme_figures(void **state)
 
 	explain_fixture__fill(&fixture);
 	memset(&explanation->ledger.rows, 0xff, sizeof(explanation->ledger.rows));
-	for (int i = 0; i < COMPONENTS; i++)
+	for (int i = 0; i < LEDGER_COMPONENTS; i++)
 		explanation->ledger.rows[i].how = NULL;
 	for (size_t i = 0; i < FIXTURE_ARENAS; i++) {
 		struct glibc_arena *arena = &fixture.arenas[i];

@@ -49,7 +49,7 @@ static void expect_sum(const struct explanation *explanation)
 {
 	uint64_t sum = 0;
 
-	for (int i = 0; i < COMPONENTS; i++)
+	for (int i = 0; i < LEDGER_COMPONENTS; i++)
 		sum += explanation->ledger.rows[i].resident_bytes;
 	assert_true(sum == explanation->ledger.resident_bytes);
 	assert_true(sum == explanation->ledger.rss.found);
@@ -79,7 +79,7 @@ static void a_process_that_stands_still_is_read_once(void **state)
 	assert_int_equal(explanation.thread_stacks_cached, 0);
 	assert_true(explanation.thread_stack_bytes > 0);
 	assert_false(explanation.has_go);
-	assert_true(explanation.ledger.rows[COMPONENT_OTHER_ANONYMOUS].resident_bytes >= 9 * MB);
+	assert_true(explanation.ledger.rows[LEDGER_OTHER_ANONYMOUS].resident_bytes >= 9 * MB);
 	assert_true(explanation.rss_peak_bytes >= 9 * MB);
 	assert_true(explanation.page_table_bytes > 0);
 	/* Half of what is private since the fork is the parent's. */

@@ -136,7 +136,7 @@ static void sum(struct subject *subject, struct claims *claims, struct ledger *l
 	uint64_t total = 0;
 
 	assert_int_equal(ledger__sum(subject, claims ? claims : &none, ledger), 0);
-	for (int i = 0; i < COMPONENTS; i++)
+	for (int i = 0; i < LEDGER_COMPONENTS; i++)
 		total += ledger->rows[i].resident_bytes;
 	assert_true(total == ledger->resident_bytes);
 	assert_true(ledger->rss.done);
@@ -147,14 +147,14 @@ static void sum(struct subject *subject, struct claims *claims, struct ledger *l
 }
 
 static void expect_grown(const struct ledger *before, const struct ledger *after,
-			 enum component component, uint64_t bytes, uint64_t slack)
+			 enum ledger_component component, uint64_t bytes, uint64_t slack)
 {
 	uint64_t grown =
 		after->rows[component].resident_bytes - before->rows[component].resident_bytes;
 
 	if (grown < bytes || grown > bytes + slack)
-		fail_msg("%s grew by %" PRIu64 ", not by %" PRIu64, component__name(component),
-			 grown, bytes);
+		fail_msg("%s grew by %" PRIu64 ", not by %" PRIu64,
+			 ledger_component__name(component), grown, bytes);
 }
 
 static void every_kind_is_found_and_the_sum_is_rss(void **state)
@@ -175,18 +175,18 @@ static void every_kind_is_found_and_the_sum_is_rss(void **state)
 		child__step(&child);
 		assert_int_equal(subject__renew(&subject), 0);
 		sum(&subject, NULL, &after);
-		expect_grown(&before, &after, COMPONENT_OTHER_ANONYMOUS, 19 * MB, slack);
-		expect_grown(&before, &after, COMPONENT_LARGE_ANONYMOUS, 3 * MB, slack);
+		expect_grown(&before, &after, LEDGER_OTHER_ANONYMOUS, 19 * MB, slack);
+		expect_grown(&before, &after, LEDGER_LARGE_ANONYMOUS, 3 * MB, slack);
 		/* What it read of the perf buffer was mapped at once: 9 pages at most. */
-		expect_grown(&before, &after, COMPONENT_SHMEM,
+		expect_grown(&before, &after, LEDGER_SHMEM,
 			     5 * MB + (child.told[1] ? FILE_PAGES * PAGE : 0), 9 * PAGE);
-		expect_grown(&before, &after, COMPONENT_FILE, child.told[1] ? 0 : FILE_PAGES * PAGE,
+		expect_grown(&before, &after, LEDGER_FILE, child.told[1] ? 0 : FILE_PAGES * PAGE,
 			     4 * PAGE);
-		expect_grown(&before, &after, COMPONENT_BINARY, sizeof(zeroes), MB);
-		expect_grown(&before, &after, COMPONENT_BRK_HEAP, MB, 32 * PAGE);
-		expect_grown(&before, &after, COMPONENT_UNKNOWN, 0, 0);
-		assert_true(after.rows[COMPONENT_LARGE_ANONYMOUS].reserved_bytes -
-				    before.rows[COMPONENT_LARGE_ANONYMOUS].reserved_bytes ==
+		expect_grown(&before, &after, LEDGER_BINARY, sizeof(zeroes), MB);
+		expect_grown(&before, &after, LEDGER_BRK_HEAP, MB, 32 * PAGE);
+		expect_grown(&before, &after, LEDGER_UNKNOWN, 0, 0);
+		assert_true(after.rows[LEDGER_LARGE_ANONYMOUS].reserved_bytes -
+				    before.rows[LEDGER_LARGE_ANONYMOUS].reserved_bytes ==
 			    128 * MB);
 		subject__close(&subject);
 		child__end(&child);
@@ -206,21 +206,20 @@ static void claims_come_before_mappings(void **state)
 	assert_int_equal(subject__open(child.pid, &subject), 0);
 	sum(&subject, NULL, &without);
 	/* Two pieces, the first across the hole; what lies in no mapping counts nothing. */
-	assert_int_equal(claims__add(&claims, own + 2 * MB, own + 8 * MB, COMPONENT_JEMALLOC, "a"),
-			 0);
+	assert_int_equal(claims__add(&claims, own + 2 * MB, own + 8 * MB, LEDGER_JEMALLOC, "a"), 0);
 	assert_int_equal(
-		claims__add(&claims, own + 10 * MB, own + 11 * MB + 5, COMPONENT_JEMALLOC, "b"), 0);
-	assert_int_equal(claims__add(&claims, 1 << 14, 1 << 15, COMPONENT_JEMALLOC, "c"), 0);
+		claims__add(&claims, own + 10 * MB, own + 11 * MB + 5, LEDGER_JEMALLOC, "b"), 0);
+	assert_int_equal(claims__add(&claims, 1 << 14, 1 << 15, LEDGER_JEMALLOC, "c"), 0);
 	assert_int_equal(claims__settle(&claims), 0);
 	sum(&subject, &claims, &with);
-	assert_true(with.rows[COMPONENT_JEMALLOC].resident_bytes == 6 * MB + 5);
-	assert_true(with.rows[COMPONENT_JEMALLOC].reserved_bytes == 7 * MB + 5);
-	assert_int_equal(with.rows[COMPONENT_JEMALLOC].regions, 2);
-	assert_string_equal(with.rows[COMPONENT_JEMALLOC].how, "a");
-	assert_true(without.rows[COMPONENT_OTHER_ANONYMOUS].resident_bytes -
-			    with.rows[COMPONENT_OTHER_ANONYMOUS].resident_bytes ==
+	assert_true(with.rows[LEDGER_JEMALLOC].resident_bytes == 6 * MB + 5);
+	assert_true(with.rows[LEDGER_JEMALLOC].reserved_bytes == 7 * MB + 5);
+	assert_int_equal(with.rows[LEDGER_JEMALLOC].regions, 2);
+	assert_string_equal(with.rows[LEDGER_JEMALLOC].how, "a");
+	assert_true(without.rows[LEDGER_OTHER_ANONYMOUS].resident_bytes -
+			    with.rows[LEDGER_OTHER_ANONYMOUS].resident_bytes ==
 		    6 * MB + 5);
-	assert_null(with.rows[COMPONENT_OTHER_ANONYMOUS].how);
+	assert_null(with.rows[LEDGER_OTHER_ANONYMOUS].how);
 	claims__free(&claims);
 	subject__close(&subject);
 	child__end(&child);
@@ -250,11 +249,11 @@ static void the_vdso_cannot_be_claimed(void **state)
 		skip();
 	sum(&subject, NULL, &without);
 	assert_int_equal(
-		claims__add(&claims, vdso - 64 * MB, vdso + 64 * MB, COMPONENT_THREAD_STACKS, NULL),
+		claims__add(&claims, vdso - 64 * MB, vdso + 64 * MB, LEDGER_THREAD_STACKS, NULL),
 		0);
 	assert_int_equal(claims__settle(&claims), 0);
 	sum(&subject, &claims, &with);
-	assert_true(with.rows[COMPONENT_THREAD_STACKS].resident_bytes > 0);
+	assert_true(with.rows[LEDGER_THREAD_STACKS].resident_bytes > 0);
 	assert_true(with.resident_bytes == without.resident_bytes);
 	assert_true(with.rss.expected == without.rss.expected);
 	claims__free(&claims);
@@ -289,14 +288,14 @@ static void ten_thousand_mappings_add_up(void **state)
 	/* Half pages: each mapping has a piece that is claimed and one that is not. */
 	for (size_t i = 0; i < MANY; i++)
 		assert_int_equal(claims__add(&claims, child.told[0] + i * PAGE,
-					     child.told[0] + i * PAGE + PAGE / 2, COMPONENT_MUSL,
+					     child.told[0] + i * PAGE + PAGE / 2, LEDGER_MUSL,
 					     NULL),
 				 0);
 	assert_int_equal(claims__settle(&claims), 0);
 	sum(&subject, &claims, &ledger);
-	assert_true(ledger.rows[COMPONENT_MUSL].resident_bytes == MANY * PAGE / 2);
-	assert_int_equal(ledger.rows[COMPONENT_MUSL].regions, MANY);
-	assert_true(ledger.rows[COMPONENT_OTHER_ANONYMOUS].resident_bytes >= MANY * PAGE / 2);
+	assert_true(ledger.rows[LEDGER_MUSL].resident_bytes == MANY * PAGE / 2);
+	assert_int_equal(ledger.rows[LEDGER_MUSL].regions, MANY);
+	assert_true(ledger.rows[LEDGER_OTHER_ANONYMOUS].resident_bytes >= MANY * PAGE / 2);
 	claims__free(&claims);
 	subject__close(&subject);
 	child__end(&child);

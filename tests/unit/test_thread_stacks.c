@@ -238,7 +238,7 @@ static void claimed_stacks_leave_their_neighbours_alone(void **state)
 	assert_null(claims__find(&claims, truth->direct, &next));
 	assert_true(next == truth->direct + 5 * MB);
 	assert_int_equal(ledger__sum(subject, &claims, &ledger), 0);
-	assert_true(ledger.rows[COMPONENT_THREAD_STACKS].resident_bytes ==
+	assert_true(ledger.rows[LEDGER_THREAD_STACKS].resident_bytes ==
 		    facts.live_resident_bytes + facts.cached_resident_bytes);
 	for (size_t i = 3; i < LIVE; i += 5) {
 		uint64_t start = truth->threads[i].start, end = truth->threads[i].end;
@@ -265,15 +265,15 @@ static void what_others_claim_is_not_taken_for_a_stack(void **state)
 	assert_int_equal(process_vm_writev(fixture.child.pid, &local, 1, &remote, 1, 0),
 			 sizeof(zeroes));
 	assert_int_equal(claims__add(&claims, entry->start, entry->start + 512 * KB,
-				     COMPONENT_MALLOC_MMAPPED, NULL),
+				     LEDGER_MALLOC_MMAPPED, NULL),
 			 0);
 	assert_int_equal(claims__settle(&claims), 0);
 	assert_int_equal(thread_stacks__claim(subject, false, &claims, &facts), 0);
 	assert_int_equal(claims__settle(&claims), 0);
 	assert_int_equal(claims__find(&claims, entry->start, NULL)->component,
-			 COMPONENT_MALLOC_MMAPPED);
+			 LEDGER_MALLOC_MMAPPED);
 	assert_int_equal(claims__find(&claims, entry->start + 512 * KB, NULL)->component,
-			 COMPONENT_THREAD_STACKS);
+			 LEDGER_THREAD_STACKS);
 	claims__free(&claims);
 }
 

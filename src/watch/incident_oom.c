@@ -158,12 +158,16 @@ static bool find_last(const struct watch *watch, uint32_t pid, struct ended *las
 		*last = last_of(watched->user);
 		return true;
 	}
-	for (size_t i = 0; i < ENDED_MAX; i++)
-		if (watch->ended[i].ended_ns && watch->ended[i].pid == pid &&
-		    now_ns - watch->ended[i].ended_ns < RECORD_LATE_NS) {
-			*last = watch->ended[i];
+	/* The latest first: a pid may have come again. */
+	for (size_t back = 1; back <= ENDED_MAX; back++) {
+		const struct ended *ended = &watch->ended[(watch->ended_count - back) % ENDED_MAX];
+
+		if (ended->ended_ns && ended->pid == pid &&
+		    now_ns - ended->ended_ns < RECORD_LATE_NS) {
+			*last = *ended;
 			return true;
 		}
+	}
 	return false;
 }
 

@@ -34,8 +34,9 @@ __u32 stack_block_count __weak;
 #define STACK_KEYS 4
 
 /* The words of the last block that the stack does not fill are zero, and word 0 is the header. */
-static __always_inline void finish_stack(struct unwind_walk *walk, enum stack_leaf leaf)
+static __always_inline void finish_stack(struct unwind_walk *walk)
 {
+	enum stack_leaf leaf = walk->returned ? STACK_LEAF_CALL : STACK_LEAF_SITE;
 	__u64 *words = walk->blocks[0].words;
 
 #pragma unroll
@@ -165,7 +166,7 @@ __weak __noinline __u64 take_stack_once(__u64 ip, __u64 sp, __u64 bp, __u32 from
 		return TAKEN_MAKE(STACK_NONE, 0);
 	}
 	if (walk_stack(slot, ip, sp, bp, from)) {
-		finish_stack(&slot->walk, from == FROM_RETURN ? STACK_LEAF_CALL : STACK_LEAF_SITE);
+		finish_stack(&slot->walk);
 		id = keep_stack(slot);
 	}
 	frames = slot->walk.depth;

@@ -77,6 +77,7 @@ static __always_inline const struct unwind_object *object_at(__u32 index)
 struct unwind_walk;
 static __always_inline bool find_behind_trampoline(struct unwind_walk *walk, __u64 slot,
 						   __u64 *address);
+static __always_inline bool find_probed(__u64 copy, __u64 *address);
 
 #include "unwind_step.h"
 
@@ -138,6 +139,8 @@ struct return_instance___walk {
 
 struct uprobe_task___walk {
 	struct return_instance___walk *return_instances;
+	/* The probed instruction that is executed now, and its copy. */
+	unsigned long vaddr, xol_vaddr;
 } __attribute__((preserve_access_index));
 
 struct task_struct___walk {
@@ -187,6 +190,17 @@ static __always_inline bool find_behind_trampoline(struct unwind_walk *walk, __u
 	return true;
 }
 
+static __always_inline bool find_probed(__u64 copy, __u64 *address)
+{
+	struct task_struct___walk *task = (void *)bpf_get_current_task();
+	struct uprobe_task___walk *probes = BPF_CORE_READ(task, utask);
+
+	if (!probes || BPF_CORE_READ(probes, xol_vaddr) != copy)
+		return false;
+	*address = BPF_CORE_READ(probes, vaddr);
+	return true;
+}
+
 /* Where a walk begins. */
 enum walk_from {
 	FROM_ENTRY,  /* of a function that is being called: sp is where its return address is */
@@ -205,7 +219,8 @@ static long walk_on(__u32 i, struct walk_context *context)
 	return walk_step(context->walk, context->image);
 }
 
-static __always_inline void begin_walk(struct unwind_walk *walk, __u64 ip, __u64 sp, __u64 bp)
+static __always_inline void begin_walk(struct unwind_walk *walk, __u64 ip, __u64 sp, __u64 bp,
+				       enum walk_from from)
 {
 	walk->ip = ip;
 	walk->sp = sp;
@@ -213,7 +228,8 @@ static __always_inline void begin_walk(struct unwind_walk *walk, __u64 ip, __u64
 	walk->hash = 0;
 	walk->depth = 0;
 	walk->end = STACK_END_too_deep;
-	walk->exact = 0;
+	walk->exact = from == FROM_INSTRUCTION;
+	walk->returned = from == FROM_RETURN;
 	walk->guessed = 0;
 	walk->mapping = 0;
 	walk->trampolines = 0;
@@ -260,8 +276,7 @@ static __always_inline bool walk_stack(struct walk_slot *slot, __u64 ip, __u64 s
 		if (process->image != number)
 			return false;
 	}
-	begin_walk(walk, ip, sp, bp);
-	walk->exact = from == FROM_INSTRUCTION;
+	begin_walk(walk, ip, sp, bp, from);
 	if (from == FROM_ENTRY) {
 		keep_frame(walk, ip);
 		if (go_to_caller(walk, sp + 8) == WALK_ENDED)

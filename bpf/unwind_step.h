@@ -13,6 +13,7 @@
  *	const struct unwind_rule *rule_at(uint32_t index)
  *	const struct unwind_object *object_at(uint32_t index)
  *	bool find_behind_trampoline(struct unwind_walk *walk, uint64_t slot, uint64_t *address)
+ *	bool find_probed(uint64_t copy, uint64_t *address)
  */
 #include "memdrift/unwind.h"
 #include "unwind_search.h"
@@ -35,11 +36,11 @@ struct unwind_walk {
 	uint64_t ip, sp, bp;
 	uint64_t hash; /* of the frames */
 	uint32_t depth;
-	uint32_t end;     /* enum stack_end, once it is over */
-	uint32_t exact;   /* ip is an instruction of its own, not a return address */
-	uint32_t guessed; /* by frame pointers, in code that nobody has looked at */
-	uint32_t mapping; /* of the frame before, plus 1; 0: there is none */
-	uint32_t reserved;
+	uint32_t end;         /* enum stack_end, once it is over */
+	uint32_t exact;       /* ip is an instruction of its own, not a return address */
+	uint32_t guessed;     /* by frame pointers, in code that nobody has looked at */
+	uint32_t mapping;     /* of the frame before, plus 1; 0: there is none */
+	uint32_t returned;    /* the first frame is a return address */
 	uint64_t trampolines; /* where find_behind_trampoline() goes on */
 	uint64_t window_at;
 	uint64_t window[WINDOW_BYTES / sizeof(uint64_t)];
@@ -252,6 +253,26 @@ static inline __attribute__((always_inline)) long apply_rule(struct unwind_walk 
 }
 
 /*
+ * ip is outside of all code. It may be in the page that the kernel maps for probes, its own ones or
+ * another tracer's: a return address that a return probe has replaced, which a thread whose page
+ * fault is looked at may stand at itself, or the copy of a probed instruction that it executes.
+ */
+static inline __attribute__((always_inline)) long leave_probes_page(struct unwind_walk *walk)
+{
+	bool stands_there = !walk->depth;
+
+	if (stands_there && find_probed(walk->ip, &walk->ip))
+		return WALK_ON;
+	if (walk->exact && !stands_there)
+		return end_walk(walk, STACK_END_no_mapping);
+	if (!find_behind_trampoline(walk, walk->sp - 8, &walk->ip))
+		return end_walk(walk, STACK_END_no_mapping);
+	walk->exact = 0;
+	walk->returned |= stands_there;
+	return WALK_ON;
+}
+
+/*
  * From the frame at ip to its caller: keeps the frame, and finds the rule that leads on. `image`
  * NULL: what the process has mapped is not known. WALK_ENDED: walk->end says why.
  */
@@ -270,12 +291,8 @@ static inline __attribute__((always_inline)) long walk_step(struct unwind_walk *
 			return end_walk(walk, STACK_END_no_mapping);
 	}
 	mapping = image ? find_mapping(walk, image, pc) : NULL;
-	if (image && !mapping) {
-		/* A return probe has put its own address in the place of the return address. */
-		if (!walk->exact && find_behind_trampoline(walk, walk->sp - 8, &walk->ip))
-			return WALK_ON;
-		return end_walk(walk, STACK_END_no_mapping);
-	}
+	if (image && !mapping)
+		return leave_probes_page(walk);
 	if (walk->depth >= STACK_DEPTH)
 		return end_walk(walk, STACK_END_too_deep);
 	keep_frame(walk, walk->ip);

@@ -51,6 +51,15 @@ every_fault() {
 	! grep -F '[truncated]' folded || fail "stacks that do not reach a root"
 }
 
+# The kernel maps a page for them into the program, whose first fault is in that page itself.
+beside_return_probes() {
+	need_bpf
+	sleep 1000 &
+	"$MEMDRIFT" trace -v -p $! --live --budget none -o other.txt 2>other.err &
+	wait_for 60 grep -q 'the trace has begun' other.err
+	every_fault
+}
+
 # Chains of calls are estimates as their sum is: within the interval of as many samples.
 a_sample() {
 	local faults
@@ -131,6 +140,7 @@ wrong_use() {
 }
 
 test_case "counts every page by the chain that touched it" every_fault
+test_case "the same beside another tracer's return probes" beside_return_probes
 test_case "a sample is within its stated error" a_sample
 test_case "page faults of a command from its first instruction on" a_command
 # An emulated machine is too slow to read what a child has mapped before it ends.

@@ -24,7 +24,7 @@ static uint64_t stack[STACK_WORDS];
 static union unwind_block blocks[BLOCKS];
 static struct unwind_rule rules[16];
 static struct unwind_object objects[4];
-static uint64_t trampoline_slot, trampoline_address;
+static uint64_t trampoline_slot, trampoline_address, copy, probed;
 static int reads;
 
 static bool read_user(void *into, uint32_t bytes, uint64_t address)
@@ -63,6 +63,14 @@ static bool find_behind_trampoline(struct unwind_walk *walk, uint64_t slot, uint
 	return true;
 }
 
+static bool find_probed(uint64_t at, uint64_t *address)
+{
+	if (!copy || at != copy)
+		return false;
+	*address = probed;
+	return true;
+}
+
 #include "../../bpf/unwind_step.h"
 
 /* The object's code: mapped from its page 16 on, at CODE. Call sites in block 1, rows in 2. */
@@ -86,7 +94,7 @@ static int set_up(void **state)
 	memset(objects, 0, sizeof(objects));
 	memset(&image, 0, sizeof(image));
 	memset(&walk, 0xa5, sizeof(walk));
-	trampoline_slot = 0;
+	trampoline_slot = copy = 0;
 	reads = 0;
 	blocks[1].pages[0] = (struct unwind_page){.block = 2, .first = 0, .count = 16};
 	for (uint16_t i = 0; i < 16; i++)
@@ -109,6 +117,7 @@ static void run_from(uint64_t ip, int sp, int bp, bool exact, const struct unwin
 	walk.depth = walk.guessed = walk.mapping = 0;
 	walk.hash = walk.trampolines = 0;
 	walk.exact = exact;
+	walk.returned = 0;
 	walk.end = STACK_END_too_deep;
 	walk.window_at = 1ull << 63;
 	for (int i = 0; i < 2 * STACK_DEPTH; i++)
@@ -314,6 +323,40 @@ static void a_return_probe_is_looked_behind(void **state)
 	expect(STACK_END_no_mapping, 1);
 }
 
+/* The first time a thread comes to the page for probes, the page itself is what faults. */
+static void a_thread_that_stands_in_the_page_for_probes(void **state)
+{
+	set_rule(1, UNWIND_SP, 16, UNWIND_BP_SAME, 0);
+	set_rule(2, UNWIND_ROOT, 0, UNWIND_BP_SAME, 0);
+	objects[OBJECT].index[UNWIND_FULL] = objects[OBJECT].index[UNWIND_CALL_SITES];
+	stack[1] = FUNCTION(2) + 1;
+	/* It has returned there: the slot is below the stack pointer. */
+	trampoline_slot = STACK - 8;
+	trampoline_address = FUNCTION(1) + 1;
+	run_from(TRAMPOLINE, 0, -1, true, &image);
+	expect(STACK_END_root, 2);
+	assert_int_equal(frame(0), FUNCTION(1) + 1);
+	assert_int_equal(walk.returned, 1);
+	/* It executes the copy of an instruction. */
+	trampoline_slot = 0;
+	copy = TRAMPOLINE + 128;
+	probed = FUNCTION(1);
+	run_from(copy, 0, -1, true, &image);
+	expect(STACK_END_root, 2);
+	assert_int_equal(frame(0), FUNCTION(1));
+	assert_int_equal(walk.returned, 0);
+	/* Of one that is outside of all code as well nothing is known, and the walk ends. */
+	probed = copy;
+	run_from(copy, 0, -1, true, &image);
+	expect(STACK_END_too_deep, 0);
+	/* Further up it is an address as any other. */
+	copy = TRAMPOLINE;
+	probed = FUNCTION(1);
+	stack[1] = TRAMPOLINE;
+	run_from(FUNCTION(1), 0, -1, true, &image);
+	expect(STACK_END_no_mapping, 1);
+}
+
 static void each_end_is_told(void **state)
 {
 	run(FUNCTION(1) + 1, 0, -1);
@@ -443,6 +486,7 @@ int main(void)
 		cmocka_unit_test_setup(what_nobody_has_looked_at_is_a_guess, set_up),
 		cmocka_unit_test_setup(a_goroutine_is_found_on_its_own_stack, set_up),
 		cmocka_unit_test_setup(a_return_probe_is_looked_behind, set_up),
+		cmocka_unit_test_setup(a_thread_that_stands_in_the_page_for_probes, set_up),
 		cmocka_unit_test_setup(each_end_is_told, set_up),
 		cmocka_unit_test_setup(depth_is_bounded, set_up),
 		cmocka_unit_test_setup(many_mappings_and_rows_are_searched, set_up),

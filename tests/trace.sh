@@ -51,9 +51,9 @@ begin_trace() {
 
 trace_has_begun() {
 	grep -q 'the trace has begun' trace.err && return 0
-	# It may have failed instead.
-	kill -0 "$TRACE" 2>/dev/null || fail "memdrift trace ended: $(head -c 500 trace.err)"
-	return 1
+	kill -0 "$TRACE" 2>/dev/null && return 1
+	# It has failed, or was short.
+	grep -q 'the trace has begun' trace.err || fail "memdrift trace ended: $(head -c 500 trace.err)"
 }
 
 # end_trace: as ^C does; its exit code must be the argument (0).

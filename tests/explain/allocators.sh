@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-# limit: 240
+# limit: 480
 # Allocators other than glibc's in processes that run on: what explain says of them against what
 # they say themselves, and whose the resident bytes are.
 

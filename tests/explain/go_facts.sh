@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-# limit: 300
+# limit: 600
 # What `memdrift explain` tells of Go programs against what they read by runtime.ReadMemStats right
 # before and after: with symbols, without DWARF, stripped, position-independent, with cgo, by the
 # system's Go and by those of other Debian releases.

@@ -18,7 +18,7 @@ kernel_rss() {
 explain_still() {
 	local before after tries
 
-	for tries in $(seq 10); do
+	for tries in $(seq 100); do
 		before=$(kernel_rss "$1")
 		"$MEMDRIFT" explain --json -p "$1" >"$2"
 		after=$(kernel_rss "$1")

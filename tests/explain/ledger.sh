@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-# limit: 300
+# limit: 480
 # Every resident byte of real programs: explain's ledger against the kernel's own sum, and how much
 # of it is told by elimination only. The limits are what a prototype reached on such programs.
 

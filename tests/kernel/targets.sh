@@ -127,6 +127,7 @@ by_name() {
 	# One more, which starts during the trace.
 	TARGETS=$PWD start_more b "$name" $ALLOC --seed 2
 	b=$pid
+	wait_for 30 is_probed "$b"
 	run_more a
 	run_more b
 	run_more bystander

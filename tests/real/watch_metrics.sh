@@ -60,6 +60,10 @@ has_recorded() {
 	[ -s recorded ]
 }
 
+is_up() {
+	[ "$(query 'up{job="memdrift"}' | sed 's/.* //')" = 1 ]
+}
+
 scrapes() {
 	local kb value apart
 
@@ -75,7 +79,8 @@ scrapes() {
 	apart=$((value / 1024 - kb))
 	[ "${apart#-}" -lt 2048 ] || fail "Prometheus has $value bytes, the process $kb kB"
 	expect_match values '"job":"memdrift".*"slot":"0"' "labels"
-	expect_equal "$(query 'up{job="memdrift"}' | sed 's/.* //')" 1 "up"
+	# Of the last scrape, which may have taken more than a second.
+	wait_for 60 is_up
 	# The rules are evaluated on what it scraped.
 	wait_for 60 has_recorded
 	expect_equal "$(curl -sf "http://$prometheus_at/api/v1/rules" |

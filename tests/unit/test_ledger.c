@@ -83,7 +83,7 @@ static void use_devices(void)
 		(void)mmap(NULL, 9 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, event, 0);
 }
 
-enum { FILE_COPIED_PAGES = 10, FILE_PAGES = 64 };
+enum { FILE_COPIED_PAGES = 10, FILE_PAGES = 64, TRIES = 10 };
 
 static int open_file(void)
 {
@@ -135,7 +135,13 @@ static void sum(struct subject *subject, struct claims *claims, struct ledger *l
 	struct claims none = {0};
 	uint64_t total = 0;
 
-	assert_int_equal(ledger__sum(subject, claims ? claims : &none, ledger), 0);
+	/* Who places uprobes in libc meanwhile changes Rss, and the pages later. */
+	for (int try = 1;; try++) {
+		assert_int_equal(ledger__sum(subject, claims ? claims : &none, ledger), 0);
+		if (ledger->rss.ok || try == TRIES)
+			break;
+		assert_int_equal(subject__renew(subject), 0);
+	}
 	for (int i = 0; i < LEDGER_COMPONENTS; i++)
 		total += ledger->rows[i].resident_bytes;
 	assert_true(total == ledger->resident_bytes);
@@ -146,13 +152,22 @@ static void sum(struct subject *subject, struct claims *claims, struct ledger *l
 	assert_true(ledger->rss.found == total);
 }
 
+static bool has_grown(const struct ledger *before, const struct ledger *after,
+		      enum ledger_component component, uint64_t bytes, uint64_t slack)
+{
+	uint64_t grown =
+		after->rows[component].resident_bytes - before->rows[component].resident_bytes;
+
+	return grown >= bytes && grown <= bytes + slack;
+}
+
 static void expect_grown(const struct ledger *before, const struct ledger *after,
 			 enum ledger_component component, uint64_t bytes, uint64_t slack)
 {
 	uint64_t grown =
 		after->rows[component].resident_bytes - before->rows[component].resident_bytes;
 
-	if (grown < bytes || grown > bytes + slack)
+	if (!has_grown(before, after, component, bytes, slack))
 		fail_msg("%s grew by %" PRIu64 ", not by %" PRIu64,
 			 ledger_component__name(component), grown, bytes);
 }
@@ -162,7 +177,7 @@ static void every_kind_is_found_and_the_sum_is_rss(void **state)
 	/* Sanitizers' shadow of what the child uses is anonymous memory too. */
 	const uint64_t slack = SANITIZED ? 64 * MB : 0;
 
-	for (int scan = 0; scan < 2; scan++) {
+	for (int scan = 0, tries = TRIES; scan < 2; scan++) {
 		struct child child = child__start(use_all_kinds);
 		struct ledger before, after;
 		struct subject subject;
@@ -175,6 +190,14 @@ static void every_kind_is_found_and_the_sum_is_rss(void **state)
 		child__step(&child);
 		assert_int_equal(subject__renew(&subject), 0);
 		sum(&subject, NULL, &after);
+		/* Who places uprobes in libc between the two readings changes what it has of that:
+		 * then again with another process. */
+		if (!has_grown(&before, &after, LEDGER_BINARY, sizeof(zeroes), MB) && --tries) {
+			subject__close(&subject);
+			child__end(&child);
+			scan--;
+			continue;
+		}
 		expect_grown(&before, &after, LEDGER_OTHER_ANONYMOUS, 19 * MB, slack);
 		expect_grown(&before, &after, LEDGER_LARGE_ANONYMOUS, 3 * MB, slack);
 		/* What it read of the perf buffer was mapped at once: 9 pages at most. */

@@ -180,7 +180,7 @@ static bool is_there(const char *path)
 {
 	struct stat stat_buf;
 
-	return !stat(path, &stat_buf);
+	return !stat(path, &stat_buf) && stat_buf.st_size > 0;
 }
 
 /* Whether the process whose pid the file has is gone: dead, if init has not reaped it yet. */

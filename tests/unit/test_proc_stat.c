@@ -250,6 +250,7 @@ static void exec_with_environment(struct child *child)
 static struct child start_copy(void)
 {
 	struct child child;
+	struct proc_stat stat;
 	char command[128], c;
 
 	snprintf(copy_path, sizeof(copy_path), "/tmp/test_proc_stat.%d\n", getpid());
@@ -258,6 +259,10 @@ static struct child start_copy(void)
 	child = child__start(exec_with_environment);
 	assert_int_equal(write(child.to_fd, "", 1), 1);
 	assert_int_equal(read(child.from_fd, &c, 1), 0); /* closed by the exec */
+	/* Which puts the environment in place later: when the program sleeps it is there. */
+	do {
+		assert_int_equal(proc_stat__read(child.pid, &stat), 0);
+	} while (stat.state != 'S');
 	return child;
 }
 

@@ -250,6 +250,22 @@ static void claimed_stacks_leave_their_neighbours_alone(void **state)
 	claims__free(&claims);
 }
 
+/* The kernel tells stack pointers of threads that wait, and some may not have come to that yet. */
+static void wait_for_stacks(void)
+{
+	const struct subject *subject = &fixture.subject;
+	struct stack_range *ranges;
+	size_t count;
+
+	do {
+		assert_int_equal(thread_stacks__read(fixture.child.pid, subject->entries,
+						     subject->n, subject->pm, GO_HEAP_NONE, &ranges,
+						     &count),
+				 0);
+		free(ranges);
+	} while (count < LIVE - 1);
+}
+
 /* Another mapping around a stack pointer is a stack's only as far as nobody else claims it. */
 static void what_others_claim_is_not_taken_for_a_stack(void **state)
 {
@@ -261,6 +277,7 @@ static void what_others_claim_is_not_taken_for_a_stack(void **state)
 	struct iovec local = {zeroes, sizeof(zeroes)};
 	struct iovec remote = {(void *)(self + 0x10), sizeof(zeroes)};
 
+	wait_for_stacks();
 	/* Its struct pthread is one no more: neither in the list nor above the stack pointer. */
 	assert_int_equal(process_vm_writev(fixture.child.pid, &local, 1, &remote, 1, 0),
 			 sizeof(zeroes));

@@ -111,6 +111,9 @@ static int keep_event(struct arenas *arenas, const struct arena_event *event)
 	kept = append(&arenas->events, &arenas->event_count);
 	if (!kept)
 		return -ENOMEM;
+	/* By time: two CPUs' come in any order, and what was decided later is older. */
+	for (; kept > arenas->events && kept[-1].t_s > event->t_s; kept--)
+		*kept = kept[-1];
 	*kept = *event;
 	return 0;
 }

@@ -378,6 +378,30 @@ static void a_new_program_has_no_arenas_yet(void **state)
 	end(&trace);
 }
 
+/* Two CPUs' records come in the order in which the ring was entered, not in that of their time. */
+static void events_are_in_the_order_of_their_time(void **state)
+{
+	const double times[] = {2, 5, 3, 1, 4};
+	struct arenas arenas;
+
+	arenas__init(&arenas);
+	for (uint32_t i = 0; i < 5; i++) {
+		struct arena_note note = {.source = ARENA_FROM_SYMBOL,
+					  .t_s = times[i],
+					  .tid = (uint32_t)times[i],
+					  .stack = STACK_NONE,
+					  .address = AREA + i * HEAP};
+
+		assert_int_equal(arenas__note(&arenas, &note), 0);
+	}
+	assert_int_equal(arenas.event_count, 5);
+	for (uint32_t i = 0; i < 5; i++) {
+		assert_true(arenas.events[i].t_s == i + 1);
+		assert_int_equal(arenas.events[i].tid, i + 1);
+	}
+	arenas__free(&arenas);
+}
+
 static void more_events_than_are_kept_are_counted(void **state)
 {
 	struct arenas arenas;
@@ -407,6 +431,7 @@ int main(void)
 		cmocka_unit_test(usdt_notes_are_merged_too),
 		cmocka_unit_test(an_address_may_come_back),
 		cmocka_unit_test(a_new_program_has_no_arenas_yet),
+		cmocka_unit_test(events_are_in_the_order_of_their_time),
 		cmocka_unit_test(more_events_than_are_kept_are_counted),
 	};
 

@@ -56,6 +56,27 @@ trace_has_begun() {
 	grep -q 'the trace has begun' trace.err || fail "memdrift trace ended: $(head -c 500 trace.err)"
 }
 
+# trace_held OPTION... -- PROGRAM ARGUMENT...: traces a command from its first call on. At its "done"
+# it stands until it is told: what ends a millisecond after its exec may be gone before memdrift has
+# looked at it. $TELL lines, 1 when not set, lead it there.
+trace_held() {
+	local i got=0
+
+	rm -f target.in target.out trace.err report.json
+	mkfifo target.in
+	exec 8<>target.in
+	TRUTH=truth.json "$MEMDRIFT" trace -v --json -o report.json "$@" <target.in >target.out \
+		2>trace.err 8>&- &
+	TRACE=$!
+	for ((i = 0; i < ${TELL:-1}; i++)); do
+		tell_target
+	done
+	wait_done
+	tell_target
+	wait "$TRACE" || got=$?
+	[ "$got" = 0 ] || fail "memdrift exited with $got: $(head -c 1000 trace.err)"
+}
+
 # end_trace: as ^C does; its exit code must be the argument (0).
 end_trace() {
 	local want=${1:-0} got=0

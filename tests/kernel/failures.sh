@@ -182,12 +182,17 @@ no_such_command() {
 	expect_refused 1 'cannot run ./plain: Permission denied' "$MEMDRIFT" trace -- ./plain
 }
 
+# Without what memdrift says where other processes of the host call the same libc often enough.
+own_stderr() {
+	grep -v '^memdrift: warning: other processes pay for the probes too' err || true
+}
+
 command_keeps_its_output() {
 	need_bpf
 	expect_exit 0 "$MEMDRIFT" trace --json -o report.json -- \
 		sh -c 'echo words; echo more >&2; exit 7' >out 2>err
 	expect_equal "$(cat out)" "words" "stdout of the command"
-	expect_equal "$(cat err)" "more" "stderr of the command"
+	expect_equal "$(own_stderr)" "more" "stderr of the command"
 	expect_json report.json '.command.exit_code == 7' "its exit code"
 	expect_json report.json '.processes[0].ended | .reason == "exit" and .status == 7' "its end"
 	expect_exit 0 "$MEMDRIFT" trace --json -o report.json -- sh -c 'kill -KILL $$'
@@ -200,7 +205,7 @@ report_comes_after_output() {
 	expect_exit 0 "$MEMDRIFT" trace -- sh -c 'echo first' >out 2>err
 	expect_equal "$(head -n 1 out)" "first" "first line"
 	expect_match out '^sh \(pid [0-9]+\)' "the report"
-	expect_equal "$(cat err)" "" "stderr"
+	expect_equal "$(own_stderr)" "" "stderr"
 }
 
 # ---- outputs -----------------------------------------------------------------------------------

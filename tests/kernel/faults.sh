@@ -84,10 +84,9 @@ a_sample() {
 a_command() {
 	need_bpf
 	need_target fault_mix
-	printf '\n\n' >input
-	TRUTH=truth.json "$MEMDRIFT" trace --json -o report.json --fault-period 1 --folded folded \
-		--weight fault_bytes --budget none -- "$TARGETS/fault_mix" "$PAGES" <input >target.out 2>trace.err
-	expect_no_call_losses report.json "$COMMAND_LOSSES"
+	trace_held --fault-period 1 --folded folded --weight fault_bytes --budget none -- \
+		"$TARGETS/fault_mix" "$PAGES"
+	expect_no_call_losses
 	grep -v '^faults ' truth.json | sort >expected
 	own_chains folded >got
 	diff expected got || fail "bytes by chain of calls"

@@ -80,10 +80,9 @@ same_hashes() {
 whole_from_the_start() {
 	need_bpf
 	need_target unwind_torture
-	printf '\n\n\n' >input
-	TRUTH=truth.json "$MEMDRIFT" trace -v --json -o report.json --folded folded --weight alloc_bytes \
-		--budget none -- "$TARGETS/unwind_torture" <input >target.out 2>trace.err
-	expect_no_call_losses report.json "$COMMAND_LOSSES"
+	TELL=2 trace_held --folded folded --weight alloc_bytes --budget none -- \
+		"$TARGETS/unwind_torture"
+	expect_no_call_losses
 	[ -s folded ] || fail "there are no stacks"
 	# Signals are interrupted positions, which need tables that are built when the first came.
 	grep -F '[truncated]' folded | grep -vE '\[truncated\](;recurse){125};take;malloc|on_[a-z_]*;' >short ||

@@ -41,6 +41,7 @@ is_shown() {
 one_pass() {
 	need_command jq
 	sleep 1000 &
+	wait_for 20 grep -qx sleep "/proc/$!/comm"
 	wait_for 20 is_shown $!
 	expect_json once.json '.schema == "memdrift.watch/1"' "schema"
 	expect_json once.json '[.processes[] | select(.pid == $p)] | length == 1' "one of them" \

@@ -5,14 +5,24 @@
 
 REAL=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# trace_command OUT COMMAND...: exact counts of a whole run. The truth goes to OUT.truth. Not strict:
-# that the mappings of a program that ends at once were not read is a loss, but not one of calls.
+# trace_command OUT COMMAND...: exact counts of a whole run. The truth goes to OUT.truth. At its
+# "done" the command stands until it is told: what ends a millisecond after its exec may be gone
+# before memdrift has looked at it.
 trace_command() {
-	local out=$1
+	local out=$1 pid
 
 	shift
-	TRUTH=$out.truth "$MEMDRIFT" trace --json --budget none -o "$out" -- "$@"
-	expect_only_losses "$out" seeds_missed objects_unread
+	rm -f "$WORK/steps"
+	start_stepped "$MEMDRIFT" trace --json --budget none -o "$out" -- "$@" --wait
+	pid=$!
+	reached ready
+	step
+	reached 'done'
+	cp truth "$out.truth"
+	step
+	expect_exit 0 wait "$pid"
+	exec 7>&-
+	expect_only_losses "$out" objects_unread
 }
 
 # The program behind the two pipes of start_stepped has said WORD.

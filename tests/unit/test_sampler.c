@@ -170,6 +170,7 @@ static void another_program_is_another_subject(void **state)
 {
 	struct child child = child__start(exec_when_told);
 	char exe[64] = "", path[64];
+	struct proc_stat stat;
 	uint64_t start_time;
 
 	begin(0);
@@ -179,6 +180,10 @@ static void another_program_is_another_subject(void **state)
 	snprintf(path, sizeof(path), "/proc/%d/exe", child.pid);
 	while (!strstr(exe, "sleep") && readlink(path, exe, sizeof(exe) - 1) > 0)
 		;
+	/* The kernel sets comm a moment after it. */
+	do {
+		assert_int_equal(proc_stat__read(child.pid, &stat), 0);
+	} while (strcmp(stat.comm, "sleep"));
 	pass();
 	assert_int_equal(seen.gone, 1);
 	assert_int_equal(seen.last_gone.pid, child.pid);

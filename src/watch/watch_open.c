@@ -114,12 +114,18 @@ static int open_sampler(struct watch *watch)
 		.deferred = &watch->cost.losses[WATCH_LOSS_censuses_deferred],
 	};
 	movers__init(&watch->movers, monotonic_ns());
-	watch->work = outlook_work__new();
-	if (!watch->work)
-		return -ENOMEM;
-	budget__init(&watch->looks, LOOKS_SHARE, options->speed, LOOKS_BURST_NS);
 	budget__init(&watch->bursts, BURSTS_SHARE, options->speed, BURSTS_BURST_NS);
 	return watch__remember(watch);
+}
+
+static int open_looks(struct watch *watch)
+{
+	budget__init(&watch->looks, LOOKS_SHARE, watch->options->speed, LOOKS_BURST_NS);
+	watch->work = outlook_work__new();
+	if (watch->work)
+		return 0;
+	log_error("cannot judge what is followed: out of memory");
+	return -ENOMEM;
 }
 
 int watch__name_cgroup(const char *path, char **name)
@@ -165,6 +171,8 @@ int watch__open(struct watch *watch)
 		err = watch__open_store(watch);
 	if (!err)
 		err = open_sampler(watch);
+	if (!err)
+		err = open_looks(watch);
 	if (err)
 		return err;
 	series_clock__start(&watch->clock, options->speed, watch->last_pass_unix);

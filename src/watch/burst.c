@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -88,16 +87,6 @@ uint64_t burst__deadline_ns(const struct burst *burst)
 	return burst->stage == BURST_IDLE ? UINT64_MAX : burst->deadline_ns;
 }
 
-static double started_unix(uint64_t start_ticks)
-{
-	struct timespec boot, wall;
-
-	clock_gettime(CLOCK_BOOTTIME, &boot);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	return (double)(wall.tv_sec - boot.tv_sec) +
-	       (double)start_ticks / (double)sysconf(_SC_CLK_TCK);
-}
-
 int burst__start(struct burst *burst, uint32_t pid, uint64_t start_time, double seconds)
 {
 	struct proc_stat stat;
@@ -111,7 +100,6 @@ int burst__start(struct burst *burst, uint32_t pid, uint64_t start_time, double 
 	burst->pid = pid;
 	burst->start_time = start_time;
 	burst->seconds = seconds;
-	burst->started_unix = started_unix(start_time);
 	burst->first_ticks = stat.cpu_ticks;
 	burst->began_ns = monotonic_ns();
 	burst->deadline_ns = burst->began_ns + BURST_MEASURE_NS;

@@ -44,8 +44,7 @@ struct burst {
 	uint32_t pid;
 	uint64_t start_time; /* ticks */
 	double seconds;
-	double started_unix; /* the process */
-	double budget;       /* percent */
+	double budget; /* percent */
 	uint64_t first_ticks, began_ns, deadline_ns;
 	enum burst_result reporting;
 	pid_t child; /* 0: none */

@@ -40,10 +40,16 @@ static bool wants_burst(const struct watch *watch, const struct followed *follow
 	       first_length(watch, followed) + followed->state.bursts < LENGTHS;
 }
 
-bool evidence__comes(const struct watch *watch, const struct followed *followed)
+bool evidence__burst_comes(const struct watch *watch, const struct followed *followed)
 {
 	return wants_burst(watch, followed) ||
 	       (burst__runs(&watch->burst) && watch->burst_incident == followed->state.incident);
+}
+
+bool evidence__comes(const struct watch *watch, const struct followed *followed)
+{
+	return evidence__burst_comes(watch, followed) ||
+	       evidence_mappings__awaited(watch, followed);
 }
 
 struct search {
@@ -105,13 +111,13 @@ struct heaviest {
 	uint64_t weight;
 };
 
-static void keep_file(struct watch *watch, const char *name, const void *bytes, size_t size)
+void evidence__keep_file(struct watch *watch, int64_t incident, const char *name, const void *bytes,
+			 size_t size)
 {
 	if (watch__begin(watch))
-		watch__store_error(
-			watch,
-			store__put_evidence(watch->store, watch->burst_incident, name, bytes, size),
-			"keep evidence");
+		watch__store_error(watch,
+				   store__put_evidence(watch->store, incident, name, bytes, size),
+				   "keep evidence");
 }
 
 /* Allocations say more of a cause than mappings, these more than faults, when there is enough of
@@ -148,22 +154,8 @@ static void keep_summary(struct watch *watch, const struct heaviest *heaviest, u
 		units_format_bytes(expected, units_whole(watch->burst_expected_bytes)));
 	write_lines(out, heaviest, most);
 	if (!fclose(out))
-		keep_file(watch, "growing.txt", summary, size);
+		evidence__keep_file(watch, watch->burst_incident, "growing.txt", summary, size);
 	free(summary);
-}
-
-/* What the traces of the whole day have of it. */
-static void keep_mappings(struct watch *watch, struct heaviest *heaviest)
-{
-	char *folded;
-	size_t size;
-
-	if (!watch->has_mappings || mappings__of(&watch->mappings, watch->burst.pid,
-						 watch->burst.started_unix, &folded, &size))
-		return;
-	keep_file(watch, "mappings.folded", folded, size);
-	folded__heaviest(folded, size, &heaviest->stack, &heaviest->weight);
-	free(folded);
 }
 
 /* A program that allocates much and grows little: that the heaviest stack is what grows would be a
@@ -198,35 +190,44 @@ static void read_results(struct watch *watch, struct heaviest heaviest[BURST_RES
 			watch->cost.losses[WATCH_LOSS_evidence_dropped]++;
 		if (err)
 			continue;
-		keep_file(watch, burst_result__name(i), bytes, size);
+		evidence__keep_file(watch, watch->burst_incident, burst_result__name(i), bytes,
+				    size);
 		if (result_texts[i])
 			folded__heaviest(bytes, size, &heaviest[i].stack, &heaviest[i].weight);
 		free(bytes);
 	}
 }
 
-/* True when it shows what grows. */
-static bool keep_results(struct watch *watch)
+/* What a burst has brought to light. */
+struct shown {
+	bool cause;  /* what grows */
+	bool mapper; /* by the traces of mapping calls */
+};
+
+static struct shown keep_results(struct watch *watch)
 {
-	struct heaviest heaviest[BURST_RESULT_MAX] = {0}, mapped = {0};
+	struct heaviest heaviest[BURST_RESULT_MAX] = {0};
 	const struct heaviest *cause;
+	struct shown shown;
+	const char *stack;
+	char *mapper;
 	uint64_t most = 0;
 
 	read_results(watch, heaviest);
-	keep_mappings(watch, &mapped);
+	mapper = evidence_mappings__keep(watch, watch->burst_incident, watch->burst.pid,
+					 watch->burst.start_time);
 	for (int i = 0; i < BURST_RESULT_MAX; i++)
 		most = heaviest[i].weight > most ? heaviest[i].weight : most;
 	keep_summary(watch, heaviest, most);
 	cause = find_cause(watch, heaviest, most);
-	if (!cause && mapped.stack)
-		cause = &mapped;
-	if (cause)
-		incidents__add_stack(watch, watch->burst_subject, watch->burst_incident,
-				     cause->stack);
+	stack = cause ? cause->stack : mapper;
+	if (stack)
+		incidents__add_stack(watch, watch->burst_subject, watch->burst_incident, stack);
+	shown = (struct shown){.cause = stack, .mapper = mapper};
 	for (int i = 0; i < BURST_RESULT_MAX; i++)
 		free(heaviest[i].stack);
-	free(mapped.stack);
-	return cause;
+	free(mapper);
+	return shown;
 }
 
 static void find_subject(void *ctx, struct watched *watched)
@@ -241,8 +242,10 @@ static void find_subject(void *ctx, struct watched *watched)
 static void finish(struct watch *watch, int err, uint64_t used_ns)
 {
 	struct search search = {.subject = watch->burst_subject};
-	bool seen = !err && keep_results(watch);
+	struct shown shown = {0};
 
+	if (!err)
+		shown = keep_results(watch);
 	budget__spend(&watch->bursts, used_ns);
 	watch->burst_next_ns = monotonic_ns() + DISTANCE_NS;
 	if (err) {
@@ -253,9 +256,10 @@ static void finish(struct watch *watch, int err, uint64_t used_ns)
 	if (!search.found || search.found->state.incident != watch->burst_incident)
 		return;
 	/* What has been seen need not be seen again. */
-	if (seen)
+	if (shown.cause)
 		search.found->state.bursts = BURSTS_MAX;
-	if (!search.found->state.told && (seen || !wants_burst(watch, search.found)))
+	if (!search.found->state.told && !wants_burst(watch, search.found) &&
+	    (shown.mapper || !evidence_mappings__awaited(watch, search.found)))
 		incidents__tell_of(watch, search.found);
 	watch__save_state(watch, search.found);
 }

@@ -137,6 +137,7 @@ static void go_on(struct mappings *mappings, uint64_t now_ns)
 		log_info("the trace of mapping calls failed; the next one comes in a minute");
 		wait_and_retry(mappings, now_ns);
 	} else if (mappings->stage == MAPPINGS_FOLDING) {
+		mappings->runs++;
 		start_trace(mappings, now_ns);
 	} else {
 		start_folding(mappings, now_ns);

@@ -36,6 +36,7 @@ struct mappings {
 	/* Read by the caller. */
 	double tax_ns;   /* of a system call, while it runs; 0 else */
 	uint64_t cpu_ns; /* of runs that have ended */
+	uint64_t runs;   /* that left their stacks */
 };
 
 /* directory: exists and is private. */

@@ -127,6 +127,7 @@ static int turn(struct watch *watch)
 	evidence__work(watch);
 	if (watch->has_mappings)
 		mappings__work(&watch->mappings, monotonic_ns());
+	evidence_mappings__work(watch);
 	watch->cost.hit_tax_ns = watch->mappings.tax_ns;
 	if (fds[COMMANDS].revents)
 		on_incident__work(watch->on_incident);

@@ -118,6 +118,7 @@ struct watch {
 	uint64_t burst_next_ns;
 	bool has_mappings;
 	struct mappings mappings; /* --mappings */
+	uint64_t mappings_seen;   /* of its runs, by incidents that wait for a mapper */
 
 	struct oom *oom;
 	int oom_err;
@@ -210,7 +211,24 @@ void incident_oom__ended(struct watch *watch, const struct followed *followed);
 
 void evidence__work(struct watch *watch);
 /* Whether a burst for this incident runs, or is still to come soon. */
+bool evidence__burst_comes(const struct watch *watch, const struct followed *followed);
+/* That, or a mapper. */
 bool evidence__comes(const struct watch *watch, const struct followed *followed);
+/* Replaces one of that name; bytes stay the caller's. */
+void evidence__keep_file(struct watch *watch, int64_t incident, const char *name, const void *bytes,
+			 size_t size);
+
+/* ---- evidence_mappings.c --------------------------------------------------------------------- */
+
+/* Of a process, with an incident: its heaviest stack, for the caller to free; NULL: they have none
+ * of it. */
+char *evidence_mappings__keep(struct watch *watch, int64_t incident, uint32_t pid,
+			      uint64_t start_time);
+/* An untold incident about a mapper: who maps seldom may have come between two of the traces, or
+ * come after the burst. */
+bool evidence_mappings__awaited(const struct watch *watch, const struct followed *followed);
+/* When another trace has ended. */
+void evidence_mappings__work(struct watch *watch);
 
 /* ---- watch_metrics.c ------------------------------------------------------------------------- */
 

@@ -30,9 +30,9 @@ mapper_of_chunks() {
 	need_live
 	make_group ""
 	start_corpus chunks
-	# A chunk every 32 s.
+	# A chunk every 64 s: the second one comes after the incident and its burst.
 	kill "${pid_of[chunks]}"
-	start_drift chunks chunks 2
+	start_drift chunks chunks 1
 	start_watch -v --speed 3600 --interval 200ms --mappings
 	wait_for 300 has_mapper
 	end_watch

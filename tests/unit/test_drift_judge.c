@@ -8,27 +8,13 @@
 #include <string.h>
 
 #include "drift/judgement.h"
-#include "drift/outlook.h"
 #include "drift_series.h"
+#include "drift_work.h"
 
 #define WEEKS_3 504
 
 /* Judges hourly values of so many MiB. */
 typedef double (*level_fn)(double hour, struct test_noise *noise);
-
-static struct outlook_work *work;
-
-static int have_work(void **state)
-{
-	work = outlook_work__new();
-	return work ? 0 : -1;
-}
-
-static int free_work(void **state)
-{
-	outlook_work__free(work);
-	return 0;
-}
 
 static void fill(struct series *series, level_fn level, int hours, uint64_t seed)
 {

@@ -8,8 +8,8 @@
 
 #include "drift/judgement.h"
 #include "drift/lives.h"
-#include "drift/outlook.h"
 #include "drift_series.h"
+#include "drift_work.h"
 
 #define WEEKS_3 504
 
@@ -17,20 +17,6 @@
 typedef double (*age_fn)(double age_h);
 
 /* Restarted each life_h hours. */
-static struct outlook_work *work;
-
-static int have_work(void **state)
-{
-	work = outlook_work__new();
-	return work ? 0 : -1;
-}
-
-static int free_work(void **state)
-{
-	outlook_work__free(work);
-	return 0;
-}
-
 static void fill(struct series *series, age_fn level, int life_h, double noise_mib)
 {
 	struct test_noise noise = {11};
